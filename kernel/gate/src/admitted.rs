@@ -1,0 +1,71 @@
+//! What the log accepts, and nobody but the gate can make.
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use candor_keyring::VaultEntry;
+use candor_model::{PolicyEpoch, ProjectId, RequestId, TopicName};
+
+/// A cleared batch of one topic: its encoded form, the same rows parsed, and what goes to the vault with it.
+#[derive(Debug)]
+pub struct Admitted {
+    project: ProjectId,
+    topic: TopicName,
+    batch: Bytes,
+    rows: RecordBatch,
+    vault: Vec<VaultEntry>,
+    epoch: PolicyEpoch,
+    request: Option<RequestId>,
+}
+
+impl Admitted {
+    /// The project it belongs to.
+    pub fn project(&self) -> ProjectId {
+        self.project
+    }
+    /// The topic.
+    pub fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+    /// The encoded batch, as the log stores it (see [`crate::codec`]).
+    pub fn batch(&self) -> &Bytes {
+        &self.batch
+    }
+    /// The same rows, parsed.
+    pub fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+    /// How many records.
+    pub fn count(&self) -> usize {
+        self.rows.num_rows()
+    }
+    /// What goes to the vault.
+    pub fn vault(&self) -> &[VaultEntry] {
+        &self.vault
+    }
+    /// The policy it was cleared under.
+    pub fn epoch(&self) -> PolicyEpoch {
+        self.epoch
+    }
+    /// The id under which a retry is recognised.
+    pub fn request(&self) -> Option<RequestId> {
+        self.request
+    }
+}
+
+/// A cleared attachment: streamed, its own object, named by a record.
+#[derive(Debug)]
+pub struct AdmittedBlob {
+    project: ProjectId,
+    bytes: Bytes,
+}
+
+impl AdmittedBlob {
+    /// The project it belongs to.
+    pub fn project(&self) -> ProjectId {
+        self.project
+    }
+    /// The content.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}

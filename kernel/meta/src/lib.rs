@@ -1,0 +1,10 @@
+//! Metadata in SQL: pools, migrations, transactions, and the types that scope every read and write.
+//!
+//! The only crate that names `sqlx`. Each crate owns its own tables' SQL and hands it to [`Database`], written once
+//! with `?` placeholders for both SQLite and PostgreSQL.
+
+pub mod database;
+pub mod tenancy;
+
+pub use database::{Database, Engine, Migration, Param, Row, SqlError, Tx};
+pub use tenancy::{KeyKind, Project, ReadScope, Tenancy, WriteScope};

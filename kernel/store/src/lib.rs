@@ -1,0 +1,10 @@
+//! Bytes on disk or in S3: journal files, objects, authenticated frames. The only crate that touches files and
+//! object storage.
+
+pub mod disk;
+pub mod files;
+pub mod objects;
+
+pub use disk::{Disk, DiskError, DiskFile};
+pub use files::{FileKind, Files, StoreError, StoredFile};
+pub use objects::{ObjectError, Objects};
