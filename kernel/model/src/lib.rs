@@ -5,6 +5,7 @@
 //! code that a seeded simulation breaks.
 
 pub mod ids;
+pub mod issues;
 pub mod json;
 pub mod limits;
 pub mod random;
@@ -13,6 +14,7 @@ pub mod time;
 pub mod value;
 
 pub use ids::{Offset, OrgId, Partition, PolicyEpoch, ProjectId, RequestId, Signal, TopicName};
+pub use issues::{IssueMap, NoIssues};
 pub use random::Random;
 pub use record::{
     ErrorColumns, ErrorRecord, Incoming, LogRecord, Origin, Records, SpanRecord, Subject, SubjectKind,
