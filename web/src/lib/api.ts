@@ -1,0 +1,111 @@
+// The server's API as the screen uses it: one function that speaks HTTP, types for what comes back.
+
+/** RFC 9457 problem details, as the server sends them. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    readonly clause?: string,
+  ) {
+    super(detail || title);
+  }
+}
+
+export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      signal,
+      credentials: "same-origin",
+      headers: { "X-Candor": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem(0, "The server does not answer", "Check that Candor is running, then try again.");
+  }
+  if (response.status === 204) return undefined as T;
+  const text = await response.text();
+  const json = parse(text);
+  if (!response.ok) {
+    const problem = (json ?? {}) as { title?: string; detail?: string; clause?: string };
+    throw new Problem(response.status, problem.title ?? `HTTP ${response.status}`, problem.detail ?? "", problem.clause);
+  }
+  return json as T;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Status { version: string; setup_needed: boolean; test_clock: boolean }
+export interface Me {
+  user: { id: number; email: string };
+  orgs: { name: string; role: string; projects: { name: string; number: number }[] }[];
+}
+export interface Created { name: string; number: number; dsn: string; ingest_token: string; kafka: unknown }
+export interface Project {
+  name: string; org: string; number: number; created_at: string; dsn: string;
+  keys: { id: number; kind: string; hint: string; created_at: string; expires_at: string | null }[];
+  signals: Record<string, { rows: number; last: string | null }>;
+}
+export type Cell = null | boolean | number | string | Cell[] | { [key: string]: Cell };
+export type Record_ = { [column: string]: Cell };
+export interface Stats {
+  elapsed_ms: number; cpu_ms: number; rows_scanned: number; bytes_scanned: number; files: number; files_pruned: number;
+}
+export interface QueryResult {
+  columns: { name: string; type: string }[]; rows: Cell[][]; truncated: boolean; stats: Stats;
+}
+export interface SearchResult {
+  rows: Record_[]; cursor: string | null; total: number;
+  histogram: { bucket_us: number; buckets: { t: string; counts: Record<string, number> }[] };
+  facets: Record<string, [string, number][]>; stats: Stats;
+}
+export interface Issue {
+  id: number; title: string; type: string; value: string; culprit: string; level: string;
+  status: "unresolved" | "resolved" | "archived"; count: number; users: number;
+  first_seen: string; last_seen: string; release: string | null; environment: string | null; trend: number[];
+}
+export interface EventDetail {
+  event: { [key: string]: Cell }; issue: number | null; event_id: string; timestamp: string;
+  subject: string | null; subjects: string[]; tags: Record<string, string>;
+  next: string | null; previous: string | null;
+}
+export interface Schema { tables: { name: string; columns: { name: string; type: string }[] }[] }
+
+const in_ = (project: string) => `project=${encodeURIComponent(project)}`;
+
+export const api = {
+  status: () => call<Status>("GET", "/api/v1/status"),
+  setup: (body: { token: string; email: string; password: string; org?: string }) => call<void>("POST", "/api/v1/setup", body),
+  signIn: (email: string, password: string) => call<void>("POST", "/api/v1/session", { email, password }),
+  signOut: () => call<void>("DELETE", "/api/v1/session"),
+  me: () => call<Me>("GET", "/api/v1/me"),
+  createProject: (name: string, org?: string) => call<Created>("POST", "/api/v1/projects", { name, org }),
+  project: (name: string, signal?: AbortSignal) => call<Project>("GET", `/api/v1/projects/${encodeURIComponent(name)}`, undefined, signal),
+  rotateKeys: (name: string, grace_seconds: number) =>
+    call<Created>("POST", `/api/v1/projects/${encodeURIComponent(name)}/rotate-keys`, { grace_seconds }),
+  deleteProject: (name: string) => call<void>("DELETE", `/api/v1/projects/${encodeURIComponent(name)}`),
+  query: (project: string, sql: string, max_rows: number, signal?: AbortSignal) =>
+    call<QueryResult>("POST", "/api/v1/query", { project, sql, max_rows }, signal),
+  schema: (project: string) => call<Schema>("GET", `/api/v1/schema?${in_(project)}`),
+  search: (project: string, params: Record<string, string>, signal?: AbortSignal) =>
+    call<SearchResult>("GET", `/api/v1/search?${in_(project)}&${new URLSearchParams(params)}`, undefined, signal),
+  issues: (project: string, params: Record<string, string>, signal?: AbortSignal) =>
+    call<{ issues: Issue[] }>("GET", `/api/v1/issues?${in_(project)}&${new URLSearchParams(params)}`, undefined, signal),
+  issue: (project: string, id: string) => call<Issue>("GET", `/api/v1/issues/${id}?${in_(project)}`),
+  setIssue: (project: string, id: number, status: Issue["status"]) =>
+    call<Issue>("PUT", `/api/v1/issues/${id}?${in_(project)}`, { status }),
+  issueEvents: (project: string, id: string, limit = 20) =>
+    call<{ events: { event_id: string; timestamp: string; release: string | null; environment: string | null; subject: string | null }[] }>(
+      "GET", `/api/v1/issues/${id}/events?${in_(project)}&limit=${limit}`),
+  event: (project: string, id: string) => call<EventDetail>("GET", `/api/v1/events/${id}?${in_(project)}`),
+  tailUrl: (project: string, q: string) => `/api/v1/tail?${in_(project)}&q=${encodeURIComponent(q)}`,
+};

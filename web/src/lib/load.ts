@@ -1,0 +1,56 @@
+// Loading with honesty: what we have stays on screen while the next answer is on its way; old answers never win.
+import { useCallback, useEffect, useRef, useState } from "react";
+import { Problem } from "./api";
+
+export interface Loaded<T> {
+  data: T | undefined;
+  problem: Problem | undefined;
+  /** True while an answer is awaited; `slow` once that has taken longer than 150 ms. */
+  loading: boolean;
+  slow: boolean;
+  /** Seconds waited, counted from 2 on. */
+  waited: number;
+  reload: () => void;
+  stop: () => void;
+}
+
+/** Runs `load` whenever `key` changes; an undefined key means nothing to load yet. */
+export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
+  const [state, setState] = useState<{ data?: T; problem?: Problem; loading: boolean }>({ loading: key !== undefined });
+  const [slow, setSlow] = useState(false);
+  const [waited, setWaited] = useState(0);
+  const [turn, setTurn] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+  const controller = useRef<AbortController>(undefined);
+
+  useEffect(() => {
+    if (key === undefined) return;
+    const abort = new AbortController();
+    controller.current = abort;
+    setState((s) => ({ ...s, loading: true, problem: undefined }));
+    const began = Date.now();
+    const slowTimer = setTimeout(() => setSlow(true), 150);
+    const ticker = setInterval(() => setWaited(Math.floor((Date.now() - began) / 1000)), 1000);
+    const settle = () => { clearTimeout(slowTimer); clearInterval(ticker); setSlow(false); setWaited(0); };
+    latest.current(abort.signal).then(
+      (data) => { if (!abort.signal.aborted) { settle(); setState({ data, loading: false }); } },
+      (error: unknown) => {
+        if (abort.signal.aborted) return;
+        settle();
+        const problem = error instanceof Problem ? error : new Problem(0, "Something went wrong on this page", String(error));
+        setState((s) => ({ ...s, problem, loading: false }));
+      },
+    );
+    return () => { abort.abort(); clearTimeout(slowTimer); clearInterval(ticker); };
+  }, [key, turn]);
+
+  const reload = useCallback(() => setTurn((t) => t + 1), []);
+  const stop = useCallback(() => {
+    controller.current?.abort();
+    setSlow(false);
+    setWaited(0);
+    setState((s) => ({ ...s, loading: false }));
+  }, []);
+  return { data: state.data, problem: state.problem, loading: state.loading, slow, waited, reload, stop };
+}

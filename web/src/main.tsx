@@ -1,0 +1,82 @@
+// The screen's entry: who is here, where they are, which view that is.
+import "@fontsource-variable/inter/wght.css";
+import "@fontsource-variable/jetbrains-mono/wght.css";
+import "./design/tokens.css";
+import "./design/base.css";
+import "./design/frame.css";
+import { lazy, StrictMode, Suspense, useEffect } from "react";
+import { createRoot } from "react-dom/client";
+import { api, type Me } from "./lib/api";
+import { useLoad } from "./lib/load";
+import { followLinks, go, href, usePlace } from "./lib/route";
+import { applyTheme } from "./lib/theme";
+import { Skeleton, Trouble } from "./parts/basics";
+import { Frame } from "./parts/Frame";
+import { TimeRange } from "./parts/TimeRange";
+import { NewProject, Setup, SignIn } from "./views/Doors";
+
+const Explore = lazy(() => import("./views/Explore").then((m) => ({ default: m.Explore })));
+const Sql = lazy(() => import("./views/Sql").then((m) => ({ default: m.Sql })));
+const Errors = lazy(() => import("./views/Errors").then((m) => ({ default: m.Errors })));
+const IssuePage = lazy(() => import("./views/Errors").then((m) => ({ default: m.IssuePage })));
+const EventById = lazy(() => import("./views/Errors").then((m) => ({ default: m.EventById })));
+const Start = lazy(() => import("./views/Start").then((m) => ({ default: m.Start })));
+const Settings = lazy(() => import("./views/Settings").then((m) => ({ default: m.Settings })));
+const Components = lazy(() => import("./views/Components").then((m) => ({ default: m.Components })));
+
+function App() {
+  const { path } = usePlace();
+  const status = useLoad("status", api.status);
+  const me = useLoad(status.data && !status.data.setup_needed ? "me" : undefined, api.me);
+  const again = () => { status.reload(); me.reload(); };
+  useEffect(() => {
+    document.addEventListener("click", followLinks);
+    return () => document.removeEventListener("click", followLinks);
+  }, []);
+  if (path[0] === "_components") return <Suspense><Components /></Suspense>;
+  if (status.problem) return <div className="page"><Trouble problem={status.problem} again={status.reload} /></div>;
+  if (!status.data) return status.slow ? <Skeleton /> : null;
+  if (path[0] === "setup" && !status.data.setup_needed) { queueMicrotask(() => go(href([]), true)); return null; }
+  if (status.data.setup_needed) return <Setup done={again} />;
+  if (me.problem?.status === 401) return <SignIn done={again} />;
+  if (me.problem) return <div className="page"><Trouble problem={me.problem} again={again} /></div>;
+  if (!me.data) return me.slow ? <Skeleton /> : null;
+  return (
+    <>
+      {status.data.test_clock && <p className="note" role="status">This server's clock is shifted for tests: times are not real.</p>}
+      <Signed me={me.data} again={again} />
+    </>
+  );
+}
+
+function Signed({ me, again }: { me: Me; again: () => void }) {
+  const { path } = usePlace();
+  const names = me.orgs.flatMap((org, i) => org.projects.map((p) => (i === 0 ? p.name : `${org.name}/${p.name}`)));
+  const [project, view = "explore", id] = path;
+  const lost = project !== undefined && project !== "projects" && !names.includes(project);
+  useEffect(() => {
+    if (project === undefined || project === "setup") go(names[0] ? href([names[0], "explore"]) : href(["projects", "new"]), true);
+  }, [project]);
+  if (project === "projects") return <NewProject done={again} />;
+  if (project === undefined || project === "setup") return null;
+  if (lost) {
+    return <main className="page stack"><h1>No project named {project}</h1><p>It does not exist, or you may not read it.</p><p><a href={href([])}>Go to your projects</a></p></main>;
+  }
+  const page =
+    view === "explore" ? <Explore project={project} />
+    : view === "sql" ? <Sql project={project} />
+    : view === "errors" && id ? <IssuePage key={id} project={project} id={id} />
+    : view === "errors" ? <Errors project={project} />
+    : view === "events" && id ? <EventById project={project} id={id} />
+    : view === "start" ? <Start project={project} />
+    : view === "settings" ? <Settings project={project} gone={again} />
+    : <div className="page"><h1>No such view</h1><p><a href={href([project, "explore"])}>Explore</a></p></div>;
+  return (
+    <Frame me={me} project={project} view={view === "events" ? "errors" : view} bar={view === "explore" ? <TimeRange /> : undefined}>
+      <Suspense fallback={<Skeleton />}><div key={`${project}/${view}`} style={{ height: "100%" }}>{page}</div></Suspense>
+    </Frame>
+  );
+}
+
+applyTheme();
+createRoot(document.getElementById("root")!).render(<StrictMode><App /></StrictMode>);

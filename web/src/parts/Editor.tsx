@@ -1,0 +1,66 @@
+// The SQL editor: CodeMirror in our own skin, completing the project's tables and columns.
+import { autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { PostgreSQL, sql } from "@codemirror/lang-sql";
+import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { Compartment, EditorState } from "@codemirror/state";
+import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { useEffect, useRef } from "react";
+import type { Schema } from "../lib/api";
+
+const skin = EditorView.theme({
+  "&": { background: "var(--raised)", color: "var(--text)", fontSize: "13px", height: "100%" },
+  ".cm-content": { fontFamily: "var(--font-data)", caretColor: "var(--text)", padding: "10px 4px" },
+  ".cm-cursor": { borderLeftColor: "var(--text)" },
+  "&.cm-focused": { outline: "none" },
+  "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { background: "var(--accent-ground) !important" },
+  ".cm-tooltip": { background: "var(--raised)", border: "1px solid var(--line)", color: "var(--text)" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent-ground)", color: "var(--text)" },
+  ".cm-placeholder": { color: "var(--text-soft)" },
+});
+const colors = syntaxHighlighting(HighlightStyle.define([
+  { tag: tags.keyword, color: "var(--accent)" },
+  { tag: [tags.string, tags.special(tags.string)], color: "var(--ok)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--info)" },
+  { tag: tags.comment, color: "var(--text-soft)" },
+]));
+
+const language = (schema: Schema | undefined) =>
+  sql({ dialect: PostgreSQL, upperCaseKeywords: true, schema: Object.fromEntries((schema?.tables ?? []).map((t) => [t.name, t.columns.map((c) => ({ label: c.name, detail: c.type }))])) });
+
+export default function Editor({ value, onChange, onRun, schema }: { value: string; onChange: (text: string) => void; onRun: () => void; schema?: Schema }) {
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView>(undefined);
+  const run = useRef(onRun);
+  run.current = onRun;
+  const change = useRef(onChange);
+  change.current = onChange;
+  const lang = useRef(new Compartment());
+
+  useEffect(() => {
+    if (!host.current) return;
+    const editor = new EditorView({
+      parent: host.current,
+      state: EditorState.create({
+        doc: value,
+        extensions: [
+          // Tab leaves the editor, as keyboard users expect; completion is on Ctrl-Space and while typing.
+          keymap.of([{ key: "Mod-Enter", run: () => { run.current(); return true; } }, ...completionKeymap, ...defaultKeymap.filter((k) => k.key !== "Mod-Enter"), ...historyKeymap]),
+          history(), closeBrackets(), autocompletion(), lang.current.of(language(schema)), skin, colors, EditorView.lineWrapping,
+          placeholder("SELECT * FROM logs ORDER BY timestamp DESC LIMIT 100"),
+          EditorView.contentAttributes.of({ "aria-label": "SQL", "data-search": "" }),
+          EditorView.updateListener.of((update) => { if (update.docChanged) change.current(update.state.doc.toString()); }),
+        ],
+      }),
+    });
+    view.current = editor;
+    return () => editor.destroy();
+  }, []);
+  useEffect(() => { view.current?.dispatch({ effects: lang.current.reconfigure(language(schema)) }); }, [schema]);
+  useEffect(() => {
+    const editor = view.current;
+    if (editor && value !== editor.state.doc.toString()) editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
+  }, [value]);
+  return <div ref={host} className="editor" />;
+}

@@ -1,0 +1,113 @@
+// An event's story: exceptions with their stacks, breadcrumbs as a timeline, request, contexts, the raw event folded.
+import { useState } from "react";
+import type { Cell, EventDetail } from "../lib/api";
+import { clock } from "../lib/format";
+import { Level, Veiled } from "./basics";
+import { JsonTree } from "./JsonTree";
+
+type Json = { [key: string]: Cell };
+const object = (cell: Cell | undefined): Json => (cell && typeof cell === "object" && !Array.isArray(cell) ? cell : {});
+const list = (cell: Cell | undefined): Json[] => {
+  const items = Array.isArray(cell) ? cell : object(cell).values;
+  return Array.isArray(items) ? items.map(object) : [];
+};
+const text = (cell: Cell | undefined): string => (cell === null || cell === undefined ? "" : typeof cell === "object" ? JSON.stringify(cell) : String(cell));
+
+export function EventStory({ event: detail }: { event: EventDetail }) {
+  const event = detail.event;
+  // Sentry lists causes first; people read the last thrown first.
+  const exceptions = list(event.exception).reverse();
+  const threads = list(event.threads).filter((t) => list(object(t.stacktrace).frames).length > 0);
+  const message = text(object(event.logentry).formatted) || text(object(event.logentry).message) || text(event.message);
+  const crumbs = list(event.breadcrumbs);
+  const request = object(event.request);
+  const contexts = Object.entries(object(event.contexts)).filter(([, value]) => Object.keys(object(value)).length > 0);
+  return (
+    <div className="stack">
+      {exceptions.length === 0 && message && <section><h2>Message</h2><pre className="event-message"><Veiled text={message} /></pre></section>}
+      {exceptions.map((exception, i) => (
+        <section key={i}>
+          <h2>{i > 0 && <span className="soft">caused by </span>}<Veiled text={text(exception.type)} /></h2>
+          {i > 0 || exceptions.length > 1 ? <p><Veiled text={text(exception.value)} /></p> : null}
+          <Stack frames={list(object(exception.stacktrace).frames)} />
+        </section>
+      ))}
+      {exceptions.length === 0 && threads.slice(0, 1).map((thread, i) => <section key={i}><h2>Stack</h2><Stack frames={list(object(thread.stacktrace).frames)} /></section>)}
+      {crumbs.length > 0 && <section><h2>Breadcrumbs</h2><Crumbs crumbs={crumbs} /></section>}
+      {Object.keys(request).length > 0 && (
+        <section><h2>Request</h2><p className="data"><strong>{text(request.method)}</strong> <Veiled text={text(request.url)} /></p>
+          {["query_string", "headers", "data", "cookies"].filter((k) => request[k] != null && text(request[k]) !== "").map((k) => <JsonTree key={k} name={k} value={request[k]!} depth={1} />)}
+        </section>
+      )}
+      {contexts.length > 0 && <section><h2>Contexts</h2>{contexts.map(([key, value]) => <JsonTree key={key} name={key} value={value} depth={1} />)}</section>}
+      {event.extra != null && Object.keys(object(event.extra)).length > 0 && <section><h2>Extra</h2><JsonTree name="extra" value={event.extra} /></section>}
+      <section><h2>Raw event, after the gate</h2><JsonTree value={event as Cell} depth={1} /></section>
+    </div>
+  );
+}
+
+function Stack({ frames }: { frames: Json[] }) {
+  const [all, setAll] = useState(false);
+  if (!frames.length) return null;
+  const newest = [...frames].reverse();
+  const mine = newest.filter((f) => f.in_app === true);
+  const shown = all || mine.length === 0 ? newest : mine;
+  return (
+    <div>
+      <ol className="frames">{shown.map((frame, i) => <Frame key={i} frame={frame} open={i === 0} />)}</ol>
+      {mine.length > 0 && mine.length < newest.length && (
+        <button type="button" className="button" data-kind="quiet" onClick={() => setAll(!all)}>{all ? "Only this application's frames" : `All ${newest.length} frames`}</button>
+      )}
+    </div>
+  );
+}
+
+function Frame({ frame, open: initially }: { frame: Json; open: boolean }) {
+  const [open, setOpen] = useState(initially);
+  const before = Array.isArray(frame.pre_context) ? frame.pre_context : [], after = Array.isArray(frame.post_context) ? frame.post_context : [];
+  const line = Number(frame.lineno) || 0;
+  const vars = object(frame.vars);
+  const more = frame.context_line != null || Object.keys(vars).length > 0;
+  const title = (
+    <>
+      <span className="data frame-where"><Veiled text={text(frame.filename) || text(frame.module) || text(frame.abs_path) || "?"} /></span>
+      {text(frame.function) && <span className="soft"> in <code><Veiled text={text(frame.function)} /></code></span>}
+      {line > 0 && <span className="soft"> line {line}</span>}
+      {frame.in_app === true && <span className="frame-mine">yours</span>}
+    </>
+  );
+  const source: [number, Cell, boolean][] = [
+    ...before.map((code, i): [number, Cell, boolean] => [line - before.length + i, code, false]),
+    ...(frame.context_line != null ? [[line, frame.context_line, true] as [number, Cell, boolean]] : []),
+    ...after.map((code, i): [number, Cell, boolean] => [line + 1 + i, code, false]),
+  ];
+  return (
+    <li className="frame-item">
+      {more ? <button type="button" className="frame-head" aria-expanded={open} onClick={() => setOpen(!open)}><span aria-hidden="true">{open ? "▾ " : "▸ "}</span>{title}</button> : <div className="frame-head">{title}</div>}
+      {open && source.length > 0 && (
+        <pre className="frame-source" tabIndex={0} aria-label="Source">{source.map(([n, code, here], i) => <div key={i} className={here ? "here" : ""}><span className="frame-line">{n > 0 ? n : ""}</span><Veiled text={text(code)} /></div>)}</pre>
+      )}
+      {open && Object.keys(vars).length > 0 && <div className="frame-vars"><JsonTree name="variables" value={vars} depth={1} /></div>}
+    </li>
+  );
+}
+
+function Crumbs({ crumbs }: { crumbs: Json[] }) {
+  return (
+    <ol className="crumbs">
+      {crumbs.map((crumb, i) => {
+        const raw = crumb.timestamp;
+        const at = typeof raw === "number" ? raw * 1000 : Date.parse(text(raw));
+        const data = object(crumb.data);
+        return (
+          <li key={i}>
+            <span className="data soft">{Number.isNaN(at) ? "" : clock(at)}</span>
+            <Level text={text(crumb.level) || "info"} />
+            <span className="data soft clip">{text(crumb.category) || text(crumb.type)}</span>
+            <div className="crumb-text data"><Veiled text={text(crumb.message)} />{Object.keys(data).length > 0 && <JsonTree name="data" value={data} depth={1} />}</div>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
