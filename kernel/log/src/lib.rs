@@ -1,5 +1,11 @@
 //! The durable log: topics, partitions, offsets; acknowledged when on stable storage.
 
+pub mod ingest;
+pub mod options;
+
+pub use ingest::{Ingest, Receipt};
+pub use options::{Consumer, FailStop, Limits, LogOptions, OpenError};
+
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -81,6 +87,11 @@ pub trait Follower: Send + Sync {
 pub struct Log {}
 
 impl Log {
+    /// Opens the log in a data directory: reads the checkpoint and the journal's tail, cuts a torn end, and starts
+    /// the journal's thread.
+    pub async fn open(_options: LogOptions) -> Result<Log, OpenError> {
+        todo!()
+    }
     /// Appends batches in one segment: all are acknowledged or none. Waits until they are on stable storage.
     pub async fn append(&self, _batches: Vec<Admitted>) -> Result<Vec<Appended>, AppendError> {
         todo!()

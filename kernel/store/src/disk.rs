@@ -12,6 +12,12 @@ pub enum DiskError {
     /// No such file.
     #[error("no such file: {0}")]
     NotFound(String),
+    /// Another process holds the directory.
+    #[error("another process holds {0}")]
+    Locked(String),
+    /// A file of that name is there.
+    #[error("file exists: {0}")]
+    Exists(String),
     /// Anything else.
     #[error("the disk failed at {operation} of {path}")]
     Io {
@@ -57,3 +63,25 @@ pub trait DiskFile: Send + Sync {
     /// The length.
     fn length(&self) -> Result<u64, DiskError>;
 }
+
+/// Files of the operating system below one directory.
+pub struct RealDisk {}
+
+impl RealDisk {
+    /// The disk below `root`, created if absent. Data writes that would leave less than `reserve` bytes free on the
+    /// device get [`DiskError::Full`].
+    pub fn open(_root: &std::path::Path, _reserve: u64) -> Result<RealDisk, DiskError> {
+        todo!()
+    }
+    /// Locks the directory for this process; [`DiskError::Locked`] while another holds it. Held until dropped.
+    pub fn lock(&self) -> Result<DiskLock, DiskError> {
+        todo!()
+    }
+    /// The same directory without the reserve: for metadata and erasure.
+    pub fn privileged(&self) -> RealDisk {
+        todo!()
+    }
+}
+
+/// The right to write below a directory, for one process at a time.
+pub struct DiskLock {}

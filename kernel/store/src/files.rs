@@ -63,7 +63,7 @@ pub enum StoreError {
 /// Framed files over an object store.
 pub struct Files {
     _objects: Arc<dyn Objects>,
-    _keys: Arc<dyn KeyWrap>,
+    _keys: Option<Arc<dyn KeyWrap>>,
     _random: Arc<dyn Random>,
 }
 

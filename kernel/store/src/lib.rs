@@ -5,6 +5,6 @@ pub mod disk;
 pub mod files;
 pub mod objects;
 
-pub use disk::{Disk, DiskError, DiskFile};
-pub use files::{FileKind, Files, StoreError, StoredFile};
-pub use objects::{ObjectError, Objects};
+pub use disk::{Disk, DiskError, DiskFile, DiskLock, RealDisk};
+pub use files::{FileKind, Files, KeyWrap, StoreError, StoredFile};
+pub use objects::{DiskObjects, ObjectError, Objects, S3Objects};

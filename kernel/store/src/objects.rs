@@ -41,3 +41,61 @@ pub trait Objects: Send + Sync {
     /// The keys below a prefix, sorted.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError>;
 }
+
+/// Objects as files of a [`crate::Disk`], in one folder of it.
+pub struct DiskObjects {}
+
+impl DiskObjects {
+    /// Objects in `folder`. Calls run on the blocking threads of the current tokio runtime.
+    pub fn new(_disk: std::sync::Arc<dyn crate::Disk>, _folder: &str) -> DiskObjects {
+        todo!()
+    }
+}
+
+/// Objects in S3 or what speaks its protocol.
+pub struct S3Objects {}
+
+impl S3Objects {
+    /// From `s3://bucket/prefix`; endpoint, region and keys as the AWS SDKs read them from the environment.
+    pub fn from_url(_url: &str) -> Result<S3Objects, ObjectError> {
+        todo!()
+    }
+}
+
+#[async_trait]
+impl Objects for DiskObjects {
+    async fn put(&self, _key: &str, _bytes: Bytes) -> Result<(), ObjectError> {
+        todo!()
+    }
+    async fn get_range(&self, _key: &str, _range: std::ops::Range<u64>) -> Result<Bytes, ObjectError> {
+        todo!()
+    }
+    async fn size(&self, _key: &str) -> Result<u64, ObjectError> {
+        todo!()
+    }
+    async fn delete(&self, _key: &str) -> Result<(), ObjectError> {
+        todo!()
+    }
+    async fn list(&self, _prefix: &str) -> Result<Vec<String>, ObjectError> {
+        todo!()
+    }
+}
+
+#[async_trait]
+impl Objects for S3Objects {
+    async fn put(&self, _key: &str, _bytes: Bytes) -> Result<(), ObjectError> {
+        todo!()
+    }
+    async fn get_range(&self, _key: &str, _range: std::ops::Range<u64>) -> Result<Bytes, ObjectError> {
+        todo!()
+    }
+    async fn size(&self, _key: &str) -> Result<u64, ObjectError> {
+        todo!()
+    }
+    async fn delete(&self, _key: &str) -> Result<(), ObjectError> {
+        todo!()
+    }
+    async fn list(&self, _prefix: &str) -> Result<Vec<String>, ObjectError> {
+        todo!()
+    }
+}

@@ -1,0 +1,74 @@
+//! The one door for products: gate, then log.
+
+use std::sync::Arc;
+
+use candor_gate::{Gate, GateReport};
+use candor_meta::WriteScope;
+use candor_model::Incoming;
+
+use crate::{AppendError, Appended, Log};
+
+/// What became of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Receipt {
+    /// Where each batch went, in the order given; none where the gate dropped every record of it.
+    pub appended: Vec<Option<Appended>>,
+    /// What the gate did to each batch, in the order given.
+    pub reports: Vec<GateReport>,
+}
+
+impl Receipt {
+    /// Records stored.
+    pub fn stored(&self) -> u64 {
+        self.appended.iter().flatten().map(|appended| u64::from(appended.count)).sum()
+    }
+    /// Records the gate dropped.
+    pub fn dropped(&self) -> u64 {
+        self.reports.iter().flat_map(|report| &report.dropped).map(|(_, count)| count).sum()
+    }
+}
+
+/// Gate and log together. Cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    gate: Arc<Gate>,
+    log: Log,
+}
+
+impl Ingest {
+    /// Over a gate and a log.
+    pub fn new(gate: Arc<Gate>, log: Log) -> Ingest {
+        Ingest { gate, log }
+    }
+
+    /// The log behind it.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Clears batches and appends what is left of them, all or none. On return they are on stable storage.
+    pub async fn accept(&self, scope: &WriteScope, incoming: Vec<Incoming>) -> Result<Receipt, AppendError> {
+        let mut receipt = Receipt::default();
+        let mut admitted = Vec::with_capacity(incoming.len());
+        let mut places = Vec::with_capacity(incoming.len());
+        for batch in incoming {
+            let cleared = self.gate.clear(scope, batch);
+            receipt.reports.push(cleared.report);
+            receipt.appended.push(None);
+            if let Some(batch) = cleared.admitted {
+                places.push(receipt.appended.len() - 1);
+                admitted.push(batch);
+            }
+        }
+        if admitted.is_empty() {
+            return Ok(receipt);
+        }
+        let appended = self.log.append(admitted).await?;
+        for (place, appended) in places.into_iter().zip(appended) {
+            if let Some(slot) = receipt.appended.get_mut(place) {
+                *slot = Some(appended);
+            }
+        }
+        Ok(receipt)
+    }
+}
