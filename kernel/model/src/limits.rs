@@ -7,6 +7,10 @@ pub const NESTING_DEPTH_MAX: usize = 64;
 /// Members in one record, over all levels. Bounds the work that one record can cause.
 pub const RECORD_NODES_MAX: usize = 200_000;
 
+/// Members in one request's body that is parsed as a whole. At about 80 bytes each in memory this is 320 MB at the
+/// very worst; a real body of that many is over 60 MB of text.
+pub const BODY_NODES_MAX: usize = 4_000_000;
+
 /// Attributes kept of one record. OpenTelemetry's default limit is 128; what is beyond is dropped and counted.
 pub const ATTRIBUTES_MAX: usize = 10_000;
 

@@ -1,0 +1,3 @@
+//! What the public API of the crate promises.
+
+mod json;
