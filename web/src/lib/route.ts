@@ -9,7 +9,8 @@ export interface Place {
   query: URLSearchParams;
 }
 
-let current: Place = read();
+// Unit tests load this module without a window.
+let current: Place = typeof window === "undefined" ? { path: [], query: new URLSearchParams() } : read();
 const listeners = new Set<() => void>();
 
 function read(): Place {
