@@ -11,11 +11,24 @@ pub(super) struct Parser<'a> {
     leniency: Leniency,
     depth_left: usize,
     nodes_left: usize,
+    /// Members of the objects that are open, innermost last. They move into an allocation of the exact size when
+    /// their object closes: most objects are tiny, and growing each by itself costs more memory than the text.
+    members: Vec<(String, Value)>,
+    /// Items of the lists that are open, in the same way.
+    items: Vec<Value>,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(input: &'a [u8], leniency: Leniency) -> Parser<'a> {
-        Parser { input, at: 0, leniency, depth_left: 0, nodes_left: 0 }
+        Parser {
+            input,
+            at: 0,
+            leniency,
+            depth_left: 0,
+            nodes_left: 0,
+            members: Vec::new(),
+            items: Vec::new(),
+        }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -64,6 +77,8 @@ impl<'a> Parser<'a> {
     pub(super) fn document(&mut self, bounds: Bounds) -> Result<Value, JsonError> {
         self.depth_left = bounds.depth;
         self.nodes_left = bounds.nodes;
+        self.members.clear();
+        self.items.clear();
         self.value()
     }
 
@@ -112,10 +127,10 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self) -> Result<Value, JsonError> {
-        let mut members = Vec::new();
+        let first = self.members.len();
         self.skip_space();
         if self.take(b'}') {
-            return Ok(Value::Object(Object(members)));
+            return Ok(Value::Object(Object::new()));
         }
         loop {
             self.skip_space();
@@ -128,32 +143,33 @@ impl<'a> Parser<'a> {
                 return Err(self.expected("expected `:`"));
             }
             let value = self.value()?;
-            members.push((key, value));
+            self.members.push((key, value));
             self.skip_space();
             if self.take(b',') {
                 continue;
             }
             if self.take(b'}') {
-                return Ok(Value::Object(Object(members)));
+                return Ok(Value::Object(Object(self.members.split_off(first))));
             }
             return Err(self.expected("expected `,` or `}`"));
         }
     }
 
     fn array(&mut self) -> Result<Value, JsonError> {
-        let mut items = Vec::new();
+        let first = self.items.len();
         self.skip_space();
         if self.take(b']') {
-            return Ok(Value::Array(items));
+            return Ok(Value::Array(Vec::new()));
         }
         loop {
-            items.push(self.value()?);
+            let item = self.value()?;
+            self.items.push(item);
             self.skip_space();
             if self.take(b',') {
                 continue;
             }
             if self.take(b']') {
-                return Ok(Value::Array(items));
+                return Ok(Value::Array(self.items.split_off(first)));
             }
             return Err(self.expected("expected `,` or `]`"));
         }
