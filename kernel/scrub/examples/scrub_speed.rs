@@ -1,0 +1,124 @@
+//! Prints how fast scrubbing is: `cargo run -p candor-scrub --example scrub_speed [FILE…]`. A file that ends in
+//! `.json` is measured as an event, any other as lines of a log. Without files, both are generated. The crate is
+//! optimised in the dev profile too, so the figures mean something.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use candor_model::Value;
+use candor_model::json::{self, Leniency};
+use candor_scrub::{Counts, Scrubber};
+
+fn main() {
+    let files: Vec<String> = std::env::args().skip(1).collect();
+    for file in &files {
+        // An example is no part of the product: it may read files by itself.
+        #[allow(clippy::disallowed_methods)]
+        let text = match std::fs::read(file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => {
+                eprintln!("{file}: {error}");
+                continue;
+            }
+        };
+        if file.ends_with(".json") { event(file, &text) } else { lines(file, &text) }
+    }
+    if files.is_empty() {
+        lines("generated log", &generated_log());
+        event("generated dirty event", &generated_event());
+    }
+}
+
+fn generated_log() -> String {
+    let mut log = String::new();
+    for n in 0..5000u64 {
+        let line = format!(
+            "2026-01-02T03:{:02}:{:02}.{:03}Z INFO [worker-{}] org.example.shop.CartService: GET /cart/items/{} answered 200 in {}.{} ms user=u{} trace_id={:032x}\n",
+            n / 60 % 60,
+            n % 60,
+            n % 1000,
+            n % 16,
+            n * 7919,
+            n % 50,
+            n % 10,
+            n * 31,
+            u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c6e_d3b5_a1d7)
+        );
+        log.push_str(&line);
+    }
+    log
+}
+
+/// An event of about 30 KB as error trackers get them: 40 frames, 60 breadcrumbs, and something to strike in most.
+fn generated_event() -> String {
+    let frame = |n: usize| {
+        format!(
+            r#"{{"filename":"/srv/app/shop/views_{n}.py","abs_path":"/srv/app/shop/views_{n}.py","function":"handle_{n}","module":"shop.views_{n}","lineno":{n},"pre_context":["def handle(request):","    cart = Cart.load(request)"],"context_line":"    card = '4111 1111 1111 1111'","post_context":["    return cart.pay(card)"],"vars":{{"request":"<WSGIRequest: POST '/pay?token=abc{n}'>","password":"'hunter2'","n":"{n}"}},"in_app":true}}"#
+        )
+    };
+    let crumb = |n: usize| {
+        format!(
+            r#"{{"timestamp":17673230{n:02}.678,"type":"http","category":"httplib","level":"info","data":{{"url":"https://jane:hunter2@api.example/v1/items/{n}?q=shoes","method":"GET","status_code":200}},"message":"GET /v1/items/{n} with Authorization: Bearer abcdef0123456789"}}"#
+        )
+    };
+    let frames: Vec<String> = (0..40).map(frame).collect();
+    let crumbs: Vec<String> = (0..60).map(crumb).collect();
+    format!(
+        r#"{{"event_id":"fc6d8c0c43fc4630ad850ee518f1b9d0","platform":"python","exception":{{"values":[{{"type":"PaymentError","value":"card 4111111111111111 declined for DE89370400440532013000","stacktrace":{{"frames":[{}]}}}}]}},"breadcrumbs":{{"values":[{}]}},"request":{{"url":"https://shop.example/pay","headers":[["Cookie","sid=abc"],["Host","shop.example"]]}}}}"#,
+        frames.join(","),
+        crumbs.join(",")
+    )
+}
+
+/// The best of a second of rounds, as megabytes a second.
+fn best(bytes: usize, work: &mut dyn FnMut() -> Duration) -> f64 {
+    let (started, mut best) = (Instant::now(), Duration::MAX);
+    while started.elapsed() < Duration::from_secs(2) {
+        best = best.min(work());
+    }
+    bytes as f64 / best.as_secs_f64() / 1e6
+}
+
+fn lines(name: &str, text: &str) {
+    let scrubber = Scrubber::default();
+    let struck = text.lines().filter(|line| scrubber.scrub_str(line, &mut Counts::new()).is_some()).count();
+    let speed = best(text.len(), &mut || {
+        let round = Instant::now();
+        for line in text.lines() {
+            black_box(scrubber.scrub_str(black_box(line), &mut Counts::new()));
+        }
+        round.elapsed()
+    });
+    println!(
+        "{name}: {} lines, {} bytes, {struck} struck: {speed:.0} MB/s",
+        text.lines().count(),
+        text.len()
+    );
+}
+
+fn event(name: &str, text: &str) {
+    let value = match json::parse(text.as_bytes(), Leniency::LENIENT) {
+        Ok(value) => value,
+        Err(error) => return eprintln!("{name}: {error}"),
+    };
+    let scrubber = Scrubber::default();
+    let bytes = json::to_string(&value).len();
+    let measure = |value: &Value| {
+        best(bytes, &mut || {
+            let mut copy = value.clone();
+            let mut counts = Counts::new();
+            let round = Instant::now();
+            scrubber.scrub_value(black_box(&mut copy), None, &mut counts);
+            round.elapsed()
+        })
+    };
+    let mut scrubbed = value.clone();
+    let mut counts = Counts::new();
+    scrubber.scrub_value(&mut scrubbed, None, &mut counts);
+    println!(
+        "{name}: {bytes} bytes, {} struck: {:.0} MB/s, once it is clean {:.0} MB/s",
+        counts.total(),
+        measure(&value),
+        measure(&scrubbed)
+    );
+}

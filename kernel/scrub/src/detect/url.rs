@@ -1,0 +1,74 @@
+//! User name and password before the host of a URL (RFC 3986 §3.2.1).
+
+use crate::bytes::{at, before, from, is_quote, skip_back, slice};
+use crate::detect::value;
+use crate::rules::Detector;
+use crate::scan::Scan;
+
+/// Longest user information that is looked for, bytes.
+const USER_INFORMATION_MAX: usize = 1024;
+
+/// Looks behind the `:` at `colon`, which ends a word that could be a scheme.
+pub(crate) fn after_scheme(scan: &mut Scan<'_>, colon: usize) {
+    let bytes = scan.bytes;
+    let start = match from(bytes, colon + 1) {
+        [b'/', b'/', ..] => colon + 3,
+        // As JSON may write it.
+        [b'\\', b'/', b'\\', b'/', ..] => colon + 5,
+        _ => return,
+    };
+    // An IPv6 host, or our own placeholder.
+    if at(bytes, start) == b'[' {
+        return;
+    }
+    let window = from(bytes, start);
+    if memchr::memchr(b'@', window.get(..USER_INFORMATION_MAX).unwrap_or(window)).is_none() {
+        return;
+    }
+    let (mut separator, mut slash, mut end) = (None, None, None);
+    for (index, byte) in bytes.iter().copied().enumerate().skip(start).take(USER_INFORMATION_MAX) {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b'<' | b'>' => break,
+            _ if is_quote(byte) => break,
+            b':' if separator.is_none() && slash.is_none() => separator = Some(index),
+            b'@' => end = Some(index),
+            // Another URL begins.
+            b'/' if before(bytes, index) == b':' && at(bytes, index + 1) == b'/' => break,
+            b'/' | b'?' | b'#' if slash.is_none() => {
+                // The path begins, unless what looks like a port is no number: then this is a password with a slash.
+                let Some(separator) = separator else { break };
+                let port = slice(bytes, separator + 1, index);
+                if end.is_some() || port.iter().all(|byte| byte.is_ascii_digit() || *byte == b'\\') {
+                    break;
+                }
+                slash = Some(index);
+            }
+            _ => {}
+        }
+    }
+    let (Some(separator), Some(end)) = (separator, end) else { return };
+    let password = slice(bytes, separator + 1, end);
+    if separator < end && !password.is_empty() && !value::is_stand_in(scan, password) {
+        scan.hit(start, end, Detector::UrlCredentials);
+    }
+}
+
+/// Looks before the `@` at `index`: `user:password@tcp(host)`, as Go's drivers take it.
+pub(crate) fn before_at(scan: &mut Scan<'_>, index: usize) {
+    let bytes = scan.bytes;
+    let driver = from(bytes, index + 1);
+    if !(driver.starts_with(b"tcp(") || driver.starts_with(b"unix(")) {
+        return;
+    }
+    let floor = index.saturating_sub(USER_INFORMATION_MAX);
+    let start = skip_back(bytes, index, |byte| {
+        !(byte.is_ascii_whitespace() || is_quote(byte) || matches!(byte, b'=' | b'<' | b'>' | b'('))
+    })
+    .max(floor);
+    let pair = slice(bytes, start, index);
+    let Some(separator) = memchr::memchr(b':', pair) else { return };
+    let password = slice(pair, separator + 1, pair.len());
+    if !password.is_empty() && before(bytes, index) != b']' && !value::is_stand_in(scan, password) {
+        scan.hit(start, index, Detector::UrlCredentials);
+    }
+}

@@ -1,0 +1,127 @@
+//! Base64 of text (RFC 4648 §4 and §5), found by looking whether it decodes to some.
+
+use crate::bytes::{before, is_word, skip, skip_back, slice};
+use crate::detect::pem;
+use crate::rules::Detector;
+use crate::scan::Scan;
+
+/// Shortest run that is decoded: 16 characters hold 12 bytes, the shortest card.
+const RUN_MIN: usize = 16;
+/// Characters that are decoded first: text and keys show in twelve bytes.
+const TASTE: usize = 16;
+/// Places within a run where its text may begin.
+const STARTS_MAX: usize = 6;
+
+fn is_base64(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'+' | b'/')
+}
+
+const INVALID: u8 = 0xff;
+
+static SEXTETS: [u8; 256] = {
+    let mut sextets = [INVALID; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut index = 0;
+    while index < alphabet.len() {
+        sextets[alphabet[index] as usize] = index as u8;
+        index += 1;
+    }
+    sextets[b'-' as usize] = 62;
+    sextets[b'_' as usize] = 63;
+    sextets
+};
+
+/// Decodes either alphabet, padded or not, cut or not; none where another character stands in it.
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let end = skip_back(text, text.len(), |byte| byte == b'=');
+    let mut decoded = Vec::with_capacity(end / 4 * 3 + 3);
+    for group in slice(text, 0, end).chunks(4) {
+        let mut bits = 0u32;
+        for byte in group {
+            let sextet = SEXTETS[usize::from(*byte)];
+            if sextet == INVALID {
+                return None;
+            }
+            bits = bits << 6 | u32::from(sextet);
+        }
+        let [_, first, second, third] = match group.len() {
+            4 => bits.to_be_bytes(),
+            3 => (bits << 6).to_be_bytes(),
+            2 => (bits << 12).to_be_bytes(),
+            // A character too few for a byte: the run was cut.
+            _ => break,
+        };
+        let whole = [first, second, third];
+        decoded.extend_from_slice(whole.get(..group.len() - 1).unwrap_or_default());
+    }
+    Some(decoded)
+}
+
+/// True for text without control characters; its last character may be cut.
+fn is_text(bytes: &[u8]) -> bool {
+    let plain =
+        bytes.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f || matches!(byte, b'\n' | b'\r' | b'\t'));
+    plain && std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// Looks into the run of base64 that a word of upper and lower case stands in.
+pub(crate) fn around_word(scan: &mut Scan<'_>, word_start: usize, word_end: usize) {
+    let bytes = scan.bytes;
+    let floor = scan.decoded_until;
+    if word_end <= floor {
+        return;
+    }
+    let run_start =
+        skip_back(slice(bytes, floor, word_start), word_start - floor.min(word_start), is_base64) + floor;
+    let run_end = skip(bytes, word_end, is_base64);
+    scan.decoded_until = word_end;
+    let mut start = run_start.min(word_start);
+    for _ in 0..STARTS_MAX {
+        if run_end - start < RUN_MIN {
+            return;
+        }
+        let run = slice(bytes, start, run_end);
+        let taste = run.get(..TASTE).and_then(decode).unwrap_or_default();
+        if is_text(&taste) || pem::is_private_der(&taste) {
+            return look_into(scan, start, run_end);
+        }
+        // The text may begin behind a sign that only looks like base64: `key_…`, `path/…`.
+        let next = skip(bytes, start, |byte| byte.is_ascii_alphanumeric());
+        start = skip(bytes, next, |byte| !byte.is_ascii_alphanumeric()).max(start + 1);
+        if start >= word_end {
+            return;
+        }
+    }
+}
+
+fn look_into(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let bytes = scan.bytes;
+    let padded_end = skip(bytes, end, |byte| byte == b'=');
+    scan.decoded_until = padded_end;
+    let Some(decoded) = decode(slice(bytes, start, end)) else { return };
+    if pem::is_private_der(&decoded) && decoded.len() > 30 {
+        return scan.hit(start, padded_end, Detector::PrivateKey);
+    }
+    // A word of ordinary letters decodes to noise; so does what merely begins like text.
+    if is_text(&decoded)
+        && let Some(detector) = scan.finds_within(&decoded)
+    {
+        debug_assert!(!before(bytes, start).is_ascii_alphanumeric() || start > 0);
+        scan.hit(start, padded_end, detector);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_both_alphabets_and_what_was_cut() {
+        assert_eq!(decode(b"aGVsbG8=").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(decode(b"aGVsbG8").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(decode(b"aGVsb").as_deref(), Some(&b"hel"[..]));
+        assert_eq!(decode(b"-_-_").as_deref(), decode(b"+/+/").as_deref());
+        assert_eq!(decode(b"").as_deref(), Some(&b""[..]));
+        assert_eq!(decode(b"aG VsbG8="), None);
+    }
+}
