@@ -1,7 +1,11 @@
 //! The disk as an argument: real files in production, a simulated disk that tears writes and forgets what was not
 //! synced in tests. Calls block; they are made on threads of their own.
 
+mod real;
+
 use std::sync::Arc;
+
+pub use real::{DiskLock, RealDisk};
 
 /// Why the disk refused.
 #[derive(Debug, thiserror::Error)]
@@ -32,20 +36,23 @@ pub enum DiskError {
 
 /// A directory tree. Paths are relative, with `/`.
 pub trait Disk: Send + Sync {
-    /// Creates a file (and its folders); fails if it exists. Not durable until it and its folder are synced.
+    /// Creates a file (and its folders); [`DiskError::Exists`] if it is there. Not durable until the file and its
+    /// folder are synced.
     fn create(&self, path: &str) -> Result<Arc<dyn DiskFile>, DiskError>;
     /// Opens a file to read and write.
     fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>, DiskError>;
-    /// Renames atomically, in one folder.
+    /// Renames atomically, replacing what has the name. Durable once the folder of `to` is synced.
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError>;
-    /// Removes a file.
+    /// Removes a file. Who has it open reads on.
     fn remove(&self, path: &str) -> Result<(), DiskError>;
-    /// The files below a folder, sorted; none where it does not exist.
+    /// The files below a folder and its folders, as paths from the root, sorted; none where it does not exist.
     fn list(&self, folder: &str) -> Result<Vec<String>, DiskError>;
-    /// Makes a folder's entries durable.
+    /// Makes a folder's entries durable, and the folder itself where it is new.
     fn sync_dir(&self, folder: &str) -> Result<(), DiskError>;
     /// Bytes free for data, less the reserve.
     fn free_bytes(&self) -> Result<u64, DiskError>;
+    /// The same without the reserve: for metadata and erasure, without which a full disk would stay full.
+    fn privileged(&self) -> Arc<dyn Disk>;
 }
 
 /// An open file.
@@ -56,32 +63,10 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], at: u64) -> Result<usize, DiskError>;
     /// Makes the content durable (fdatasync).
     fn sync(&self) -> Result<(), DiskError>;
-    /// Reserves space so that later writes there change no metadata.
+    /// Extends to `length` with zeros and reserves the space, so that later writes there cannot find the disk full.
     fn preallocate(&self, length: u64) -> Result<(), DiskError>;
     /// Cuts or extends.
     fn set_length(&self, length: u64) -> Result<(), DiskError>;
     /// The length.
     fn length(&self) -> Result<u64, DiskError>;
 }
-
-/// Files of the operating system below one directory.
-pub struct RealDisk {}
-
-impl RealDisk {
-    /// The disk below `root`, created if absent. Data writes that would leave less than `reserve` bytes free on the
-    /// device get [`DiskError::Full`].
-    pub fn open(_root: &std::path::Path, _reserve: u64) -> Result<RealDisk, DiskError> {
-        todo!()
-    }
-    /// Locks the directory for this process; [`DiskError::Locked`] while another holds it. Held until dropped.
-    pub fn lock(&self) -> Result<DiskLock, DiskError> {
-        todo!()
-    }
-    /// The same directory without the reserve: for metadata and erasure.
-    pub fn privileged(&self) -> RealDisk {
-        todo!()
-    }
-}
-
-/// The right to write below a directory, for one process at a time.
-pub struct DiskLock {}
