@@ -6,5 +6,8 @@
 pub mod database;
 pub mod tenancy;
 
-pub use database::{Database, Engine, Migration, Param, Row, SqlError, Tx};
-pub use tenancy::{KeyKind, Project, ReadScope, Tenancy, WriteScope};
+pub use database::{Database, Engine, Migration, Param, Row, SqlError, SqliteOptions, Synchronous, Tx};
+pub use tenancy::{
+    KeyInfo, KeyKind, KeyLimits, Org, Project, ProjectKeys, ReadScope, Role, Tenancy, TenancyError,
+    WriteScope,
+};
