@@ -1,0 +1,153 @@
+//! The vault's tables in `meta.db`: wrapped keys of subjects, and what they seal.
+//!
+//! What identifies is never in the clear here: SQLite's files lie below no encryption of ours.
+
+use candor_meta::{Database, Migration, SqlError, Tx, params};
+use candor_model::{ProjectId, Timestamp};
+
+use crate::{Keyring, KeyringError, VaultEntry};
+
+/// Entries read at the start, so that steady traffic is not emitted again after it.
+const WARM_ENTRIES: i64 = 50_000;
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    owner: "keyring",
+    version: 1,
+    sql: "
+CREATE TABLE keyring_root (
+    id BIGINT PRIMARY KEY,
+    fingerprint TEXT NOT NULL
+);
+CREATE TABLE subject_key (
+    project BIGINT NOT NULL,
+    subject TEXT NOT NULL,
+    key_id BLOB NOT NULL,
+    wrapped BLOB NOT NULL,
+    PRIMARY KEY (project, subject, key_id)
+);
+CREATE TABLE vault (
+    project BIGINT NOT NULL,
+    code TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    key_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    stored_at BIGINT NOT NULL,
+    PRIMARY KEY (project, code, subject)
+);
+CREATE INDEX vault_subject ON vault (project, subject);
+CREATE INDEX vault_stored_at ON vault (stored_at);
+",
+}];
+
+/// The vault. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    database: Database,
+}
+
+impl Vault {
+    /// Opens the vault's tables. The first root key that opens them is on record from then on; another is refused
+    /// before anything is written under it.
+    pub async fn open(database: Database, keyring: &Keyring) -> Result<Vault, KeyringError> {
+        database.migrate(MIGRATIONS).await?;
+        let mut tx = database.begin().await?;
+        tx.execute(
+            "INSERT INTO keyring_root (id, fingerprint) VALUES (1, ?) ON CONFLICT (id) DO NOTHING",
+            params![keyring.fingerprint()],
+        )
+        .await?;
+        let rows = tx.query("SELECT fingerprint FROM keyring_root WHERE id = 1", &[]).await?;
+        tx.commit().await?;
+        if let Some(row) = rows.first() {
+            keyring.check_fingerprint(row.text(0)?)?;
+        }
+        let vault = Vault { database };
+        vault.warm(keyring).await?;
+        Ok(vault)
+    }
+
+    /// Tells the keyring what was stored last.
+    async fn warm(&self, keyring: &Keyring) -> Result<(), SqlError> {
+        let rows = self
+            .database
+            .query(
+                "SELECT project, code, subject FROM vault ORDER BY stored_at DESC LIMIT ?",
+                params![WARM_ENTRIES],
+            )
+            .await?;
+        for row in rows.iter().rev() {
+            let entry = VaultEntry {
+                code: row.text(1)?.to_owned(),
+                subject: row.text(2)?.to_owned(),
+                key_id: [0; 8],
+                wrapped_key: Vec::new(),
+                sealed: Vec::new(),
+            };
+            keyring.committed(ProjectId(row.int(0)?), &[entry]);
+        }
+        Ok(())
+    }
+
+    /// Stores entries in a transaction of the caller's, beside its position in the log. Storing an entry again
+    /// changes nothing: the first one, under the first key, stays.
+    pub async fn store(
+        tx: &mut Tx,
+        project: ProjectId,
+        entries: &[VaultEntry],
+        now: Timestamp,
+    ) -> Result<(), SqlError> {
+        for entry in entries {
+            let kind = entry.code.split_once(':').map_or("", |(kind, _)| kind);
+            let new = tx
+                .execute(
+                    "INSERT INTO vault (project, code, subject, key_id, kind, sealed, stored_at) \
+                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, code, subject) DO NOTHING",
+                    params![
+                        project.0,
+                        &entry.code,
+                        &entry.subject,
+                        &entry.key_id[..],
+                        kind,
+                        &entry.sealed[..],
+                        now.0
+                    ],
+                )
+                .await?;
+            // A key that seals nothing is not kept.
+            if new > 0 {
+                tx.execute(
+                    "INSERT INTO subject_key (project, subject, key_id, wrapped) VALUES (?, ?, ?, ?) \
+                     ON CONFLICT (project, subject, key_id) DO NOTHING",
+                    params![project.0, &entry.subject, &entry.key_id[..], &entry.wrapped_key[..]],
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of a subject: every value that its keys seal.
+    pub async fn entries(&self, project: ProjectId, subject: &str) -> Result<Vec<VaultEntry>, SqlError> {
+        let rows = self
+            .database
+            .query(
+                "SELECT v.code, v.subject, v.key_id, k.wrapped, v.sealed FROM vault v JOIN subject_key k \
+                 ON k.project = v.project AND k.subject = v.subject AND k.key_id = v.key_id \
+                 WHERE v.project = ? AND v.subject = ? ORDER BY v.code",
+                params![project.0, subject],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(VaultEntry {
+                    code: row.text(0)?.to_owned(),
+                    subject: row.text(1)?.to_owned(),
+                    key_id: row.blob(2)?.try_into().map_err(|_| SqlError::Column(2))?,
+                    wrapped_key: row.blob(3)?.to_vec(),
+                    sealed: row.blob(4)?.to_vec(),
+                })
+            })
+            .collect()
+    }
+}
