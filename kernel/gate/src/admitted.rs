@@ -3,7 +3,9 @@
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use candor_keyring::VaultEntry;
-use candor_model::{PolicyEpoch, ProjectId, RequestId, TopicName};
+use candor_model::{PolicyEpoch, ProjectId, RequestId, Signal, TopicName};
+
+use crate::codec;
 
 /// A cleared batch of one topic: its encoded form, the same rows parsed, and what goes to the vault with it.
 #[derive(Debug)]
@@ -18,6 +20,19 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// Only the gate calls this.
+    pub(crate) fn new(
+        project: ProjectId,
+        signal: Signal,
+        rows: RecordBatch,
+        vault: Vec<VaultEntry>,
+        epoch: PolicyEpoch,
+        request: Option<RequestId>,
+    ) -> Admitted {
+        let batch = codec::encode(signal, &rows);
+        Admitted { project, topic: signal.topic(), batch, rows, vault, epoch, request }
+    }
+
     /// The project it belongs to.
     pub fn project(&self) -> ProjectId {
         self.project
@@ -52,20 +67,35 @@ impl Admitted {
     }
 }
 
-/// A cleared attachment: streamed, its own object, named by a record.
+/// A cleared attachment: its own object, named by a record.
 #[derive(Debug)]
 pub struct AdmittedBlob {
     project: ProjectId,
+    id: [u8; 16],
     bytes: Bytes,
+    epoch: PolicyEpoch,
 }
 
 impl AdmittedBlob {
+    /// Only the gate calls this.
+    pub(crate) fn new(project: ProjectId, id: [u8; 16], bytes: Bytes, epoch: PolicyEpoch) -> AdmittedBlob {
+        AdmittedBlob { project, id, bytes, epoch }
+    }
+
     /// The project it belongs to.
     pub fn project(&self) -> ProjectId {
         self.project
     }
+    /// The random name under which a record refers to it: 32 hex digits.
+    pub fn name(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.id)
+    }
     /// The content.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+    /// The policy it was cleared under.
+    pub fn epoch(&self) -> PolicyEpoch {
+        self.epoch
     }
 }

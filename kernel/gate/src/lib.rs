@@ -2,26 +2,57 @@
 //!
 //! [`Gate::clear`] takes [`Incoming`] and gives [`Admitted`]. Nothing else makes an `Admitted`: its fields are
 //! private and it has no other constructor, so what was not admitted cannot be written.
+//!
+//! ```text
+//! Incoming ─ limits ─ identity: codes in, identifiers out ─ scrub ─ repeated identifiers ─ rows ─ encode ─ Admitted
+//! ```
+//!
+//! Identity goes first because it goes by names, and a name may be scrubbed; repeats go last so that a code is never
+//! taken for a secret. Fail closed: a record that cannot be cleared is dropped and counted, never stored raw. The
+//! trade-off refused is clearing lazily at read: what is stored raw once is in every backup.
+
+mod clear;
+mod identity;
+mod policy;
+mod rows;
 
 pub mod admission;
 pub mod admitted;
 pub mod codec;
+#[cfg(doctest)]
+mod refused;
 pub mod schema;
 
 pub use admitted::{Admitted, AdmittedBlob};
+pub use candor_scrub::{RuleError, Rules};
+pub use policy::{Policy, UnknownFields};
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use candor_keyring::Keyring;
 use candor_meta::WriteScope;
 use candor_model::{Clock, Incoming, Random};
-use std::sync::Arc;
+use parking_lot::RwLock;
+
+use policy::Compiled;
 
 /// What the gate did to a batch: counts, never values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GateReport {
     /// Records dropped, by reason (`nesting`, `size`, `policy:…`).
     pub dropped: Vec<(&'static str, u64)>,
-    /// Values replaced, by kind (`card`, `secret`, …).
+    /// Values replaced or taken out, by kind (`card`, `secret`, …, `identifier`, `ip`, `user_trait`).
     pub replaced: Vec<(&'static str, u64)>,
+    /// Attributes dropped because a record had too many or their names were too long.
+    pub attributes_dropped: u64,
+}
+
+impl GateReport {
+    /// Records dropped for any reason.
+    pub fn records_dropped(&self) -> u64 {
+        self.dropped.iter().map(|(_, count)| count).sum()
+    }
 }
 
 /// What became of a batch.
@@ -33,17 +64,48 @@ pub struct Cleared {
     pub report: GateReport,
 }
 
+/// What became of an attachment.
+#[derive(Debug)]
+pub struct ClearedBlob {
+    /// What may be written; none when it was dropped.
+    pub admitted: Option<AdmittedBlob>,
+    /// What was done.
+    pub report: GateReport,
+}
+
 /// The gate. Pure but for the keyring's memory of what the vault already holds.
-pub struct Gate {}
+pub struct Gate {
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    policy: RwLock<Arc<Compiled>>,
+}
 
 impl Gate {
     /// A gate with the default rules.
-    pub fn new(_keyring: Arc<Keyring>, _clock: Arc<dyn Clock>, _random: Arc<dyn Random>) -> Gate {
-        todo!()
+    pub fn new(keyring: Arc<Keyring>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Gate {
+        Gate { keyring, clock, random, policy: RwLock::default() }
+    }
+
+    /// Clears by this policy from now on. Batches that are being cleared end under the one that they began with.
+    pub fn set_policy(&self, policy: Policy) -> Result<(), RuleError> {
+        let compiled = Arc::new(Compiled::new(policy)?);
+        *self.policy.write() = compiled;
+        Ok(())
     }
 
     /// Clears one batch for the project that the key proved.
-    pub fn clear(&self, _scope: &WriteScope, _incoming: Incoming) -> Cleared {
-        todo!()
+    pub fn clear(&self, scope: &WriteScope, incoming: Incoming) -> Cleared {
+        let policy = Arc::clone(&self.policy.read());
+        clear::batch(&self.keyring, &policy, self.clock.now(), scope.project(), incoming)
+    }
+
+    /// Clears one attachment. Text is scrubbed (as JSON where it is JSON); what is not text has no rules yet and
+    /// is kept as it is, in its own object.
+    pub fn clear_blob(&self, scope: &WriteScope, content: Bytes) -> ClearedBlob {
+        let policy = Arc::clone(&self.policy.read());
+        let mut id = [0; 16];
+        self.random.fill(&mut id);
+        clear::blob(&policy, scope.project(), id, content)
     }
 }

@@ -1,0 +1,230 @@
+//! Which names say that a value identifies a person: OpenTelemetry's, Sentry's, and what loggers write.
+//!
+//! A name is judged by its last parts, so that `user.id`, `extra.user.id` and `{"user": {"id": …}}` are one, and
+//! without regard to case, `_` and `-`, so that `userId`, `user_id` and `User-Id` are one.
+//!
+//! OpenTelemetry: <https://opentelemetry.io/docs/specs/semconv/registry/attributes/> (user, enduser, client, source,
+//! network, session, device, app). Sentry: <https://develop.sentry.dev/sdk/data-model/event-payloads/user/>.
+
+use candor_model::SubjectKind;
+
+/// What a name says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It identifies a person.
+    Identifier(SubjectKind),
+    /// It is an address of a person's machine.
+    Address,
+    /// It describes a person: an object of identifiers and traits, or, where it is text, a name.
+    Person,
+    /// It is a trait of a person that identifies nobody by itself.
+    Trait,
+    /// Nothing of the kind.
+    Plain,
+}
+
+use SubjectKind::{Device, Email, Name, Replay, Session, User};
+
+/// Objects whose members describe a person.
+const PERSONS: [&str; 4] = ["user", "usr", "enduser", "currentuser"];
+
+/// Machines of our own side: their addresses identify nobody.
+const OWN_MACHINES: [&str; 12] = [
+    "host",
+    "server",
+    "local",
+    "pod",
+    "k8s",
+    "node",
+    "container",
+    "cluster",
+    "destination",
+    "dst",
+    "upstream",
+    "instance",
+];
+
+/// Whose `user` or `username` is an account of software, not a person.
+const ACCOUNTS: [&str; 12] = [
+    "db",
+    "database",
+    "postgres",
+    "mysql",
+    "redis",
+    "mongodb",
+    "messaging",
+    "smtp",
+    "process",
+    "proxy",
+    "container",
+    "os",
+];
+
+/// Where a bare `user` is a person's name.
+const BAGS: [&str; 8] = ["", "tags", "extra", "attributes", "labels", "mdc", "fields", "meta"];
+
+/// Judges a dotted name.
+pub(super) fn classify(path: &str) -> Class {
+    if !may_identify(path) {
+        return Class::Plain;
+    }
+    let mut parts = path.rsplit('.').map(squash);
+    let last = parts.next().unwrap_or_default();
+    let before = parts.next().unwrap_or_default();
+    let earlier = parts.next().unwrap_or_default();
+    if PERSONS.contains(&before.as_str()) && last != "agent" {
+        return of_person(&last);
+    }
+    match (before.as_str(), last.as_str()) {
+        ("pseudo", "id") if PERSONS.contains(&earlier.as_str()) => Class::Identifier(User),
+        // Sentry's `user.geo` and OpenTelemetry's `user_agent` tell of no person.
+        ("geo", _) => Class::Plain,
+        ("session", "id" | "previousid" | "sid") => Class::Identifier(Session),
+        ("device", "id" | "uuid" | "udid" | "uniqueid") | ("installation", "id") => Class::Identifier(Device),
+        ("replay", "id") => Class::Identifier(Replay),
+        (
+            "client" | "source" | "src" | "peer" | "remote" | "socket",
+            "address" | "addr" | "ip" | "ipaddress",
+        ) => Class::Address,
+        ("", "ip") => Class::Address,
+        ("request" | "req" | "http" | "tags" | "extra", "ip") => Class::Address,
+        (owner, "ipaddress") if OWN_MACHINES.contains(&owner) => Class::Plain,
+        (owner, "username" | "login") if ACCOUNTS.contains(&owner) => Class::Plain,
+        (bag, "user" | "usr" | "enduser" | "currentuser") if BAGS.contains(&bag) => Class::Person,
+        _ => by_last(&last),
+    }
+}
+
+/// The member of a person.
+fn of_person(last: &str) -> Class {
+    match last {
+        "id" | "uid" | "hash" | "uuid" | "sub" | "userid" => Class::Identifier(User),
+        "email" | "mail" | "emailaddress" | "useremail" => Class::Identifier(Email),
+        "name" | "username" | "fullname" | "displayname" | "login" | "nickname" | "firstname"
+        | "lastname" | "givenname" | "familyname" => Class::Identifier(Name),
+        "ip" | "ipaddress" | "address" => Class::Address,
+        "geo" => Class::Plain,
+        _ => Class::Trait,
+    }
+}
+
+/// What a name says wherever it stands.
+fn by_last(last: &str) -> Class {
+    // CGI variables of headers: `HTTP_X_FORWARDED_FOR`.
+    let last = last.strip_prefix("http").filter(|rest| !rest.is_empty()).unwrap_or(last);
+    match last {
+        "userid" | "enduserid" | "usrid" | "useruuid" => Class::Identifier(User),
+        "email" | "useremail" | "emailaddress" | "mailaddress" | "enduseremail" | "usremail" => {
+            Class::Identifier(Email)
+        }
+        "username" | "userfullname" | "userlogin" | "usrname" | "remoteuser" => Class::Identifier(Name),
+        "sessionid" => Class::Identifier(Session),
+        "deviceid" | "deviceuuid" | "deviceuniqueidentifier" | "deviceapphash" | "installationid" => {
+            Class::Identifier(Device)
+        }
+        "replayid" => Class::Identifier(Replay),
+        "ipaddress"
+        | "ipaddr"
+        | "clientip"
+        | "clientipaddress"
+        | "clientaddr"
+        | "clientaddress"
+        | "userip"
+        | "useripaddress"
+        | "remoteip"
+        | "remoteaddr"
+        | "remoteaddress"
+        | "remotehost"
+        | "sourceip"
+        | "srcip"
+        | "sourceaddress"
+        | "peerip"
+        | "peeraddr"
+        | "peeraddress"
+        | "xforwardedfor"
+        | "xoriginalforwardedfor"
+        | "forwardedfor"
+        | "forwarded"
+        | "xrealip"
+        | "xclientip"
+        | "xclusterclientip"
+        | "cfconnectingip"
+        | "cfconnectingipv6"
+        | "trueclientip"
+        | "flyclientip"
+        | "fastlyclientip"
+        | "xazureclientip"
+        | "xappengineuserip"
+        | "xenvoyexternaladdress" => Class::Address,
+        _ => Class::Plain,
+    }
+}
+
+/// A cheap look before the parts are taken apart: most names have none of these in them.
+pub(super) fn may_identify(path: &str) -> bool {
+    /// Each name of this module has one of these, lower-case and without `_` and `-`, cut where those may stand.
+    const HINTS: [&[u8]; 12] = [
+        b"usr", b"user", b"mail", b"name", b"sess", b"devi", b"inst", b"repl", b"ip", b"addr", b"forw",
+        b"host",
+    ];
+    let bytes = path.as_bytes();
+    let starts = |at: usize, hint: &[u8]| {
+        bytes.get(at..at + hint.len()).is_some_and(|window| window.eq_ignore_ascii_case(hint))
+    };
+    (0..bytes.len()).any(|at| HINTS.iter().any(|hint| starts(at, hint)))
+}
+
+/// Lower-case, without what joins words.
+fn squash(part: &str) -> String {
+    part.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_identifiers_are_known_in_every_spelling() {
+        for (kind, names) in [
+            (
+                User,
+                "user.id enduser.id user_id userId User-Id usr.id user.hash extra.user.id enduser.pseudo.id",
+            ),
+            (Email, "user.email email user_email userEmail contact.email enduser.email usr.email"),
+            (Name, "user.name user.full_name username user.username enduser.name REMOTE_USER"),
+            (Session, "session.id sessionId session_id session.previous_id"),
+            (Device, "device.id deviceId contexts.app.device_app_hash app.installation.id"),
+            (Replay, "replay_id replay.id contexts.replay.replay_id sentry.replay_id"),
+        ] {
+            for name in names.split(' ') {
+                assert_eq!(classify(name), Class::Identifier(kind), "{name}");
+            }
+        }
+        for name in "client.address client.socket.address net.peer.ip net.sock.peer.addr network.peer.address \
+                     source.address http.client_ip user.ip_address user.ip X-Forwarded-For X-Real-IP REMOTE_ADDR \
+                     HTTP_X_FORWARDED_FOR http.request.header.x-forwarded-for request.env.REMOTE_ADDR ip \
+                     ip_address CF-Connecting-IP network.client.ip"
+            .split_ascii_whitespace()
+        {
+            assert_eq!(classify(name), Class::Address, "{name}");
+        }
+        assert_eq!(classify("user"), Class::Person);
+        assert_eq!(classify("tags.user"), Class::Person);
+        assert_eq!(classify("user.plan"), Class::Trait);
+        assert_eq!(classify("enduser.role"), Class::Trait);
+    }
+
+    #[test]
+    fn names_of_everything_else_are_left() {
+        for name in "service.name host.name host.ip server.address k8s.pod.ip k8s.pod.name os.name user_agent.original \
+                     user_agent.name user.geo.city user.geo db.user db.username thread.name exception.type \
+                     http.request.method url.full messaging.destination.name process.username id name description \
+                     shipping.address net.peer.port client.port device.model.name device.manufacturer session \
+                     telemetry.sdk.name http.user_agent user_agent host.id trace_id span_id vars.user zip recipe repository.full_name \
+                     alert.display_name"
+            .split_ascii_whitespace()
+        {
+            assert_eq!(classify(name), Class::Plain, "{name}");
+        }
+    }
+}
