@@ -1,10 +1,45 @@
 //! The durable log: topics, partitions, offsets; acknowledged when on stable storage.
+//!
+//! One thread commits: it takes all appends that wait, settles their offsets, writes them to the journal with one
+//! sync, shows them to followers and readers, and acknowledges them. What was acknowledged is on stable storage;
+//! data is durable before its offset is visible; offsets never repeat and never move; no reader passes the high
+//! watermark.
+//!
+//! The trade-off refused: an index in a database on the way of an append. Where batches lie is known in memory and
+//! rebuilt from a checkpoint and the journal's tail, so that an append costs one write and one sync.
 
+#[cfg(test)]
+mod basics;
+mod batch;
+mod cache;
+mod checkpoint;
+mod committer;
 pub mod ingest;
+pub mod inspect;
+mod journal;
+mod maintenance;
+mod mutant;
+mod open;
 pub mod options;
+mod queue;
+mod reader;
+mod segment;
+mod shared;
+#[cfg(test)]
+mod sim;
+mod state;
+#[cfg(test)]
+mod testing;
+mod window;
+mod wire;
 
 pub use ingest::{Ingest, Receipt};
 pub use options::{Consumer, FailStop, Limits, LogOptions, OpenError};
+
+use batch::Batch;
+use queue::{Queue, Request};
+use reader::Reader;
+use shared::Shared;
 
 use std::sync::Arc;
 
@@ -12,6 +47,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use candor_gate::Admitted;
 use candor_model::{Offset, Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
+use candor_store::Files;
 
 /// A topic of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,64 +118,142 @@ pub trait Follower: Send + Sync {
     fn committed(&self, batches: &[Committed]);
 }
 
-/// The log. Cheap to clone.
+/// The log. Cheap to clone; the last clone dropped stops its thread.
 #[derive(Clone)]
-pub struct Log {}
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    files: Arc<Files>,
+    queue: Arc<Queue>,
+    stopped: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close(AppendError::Closed);
+    }
+}
 
 impl Log {
     /// Opens the log in a data directory: reads the checkpoint and the journal's tail, cuts a torn end, and starts
     /// the journal's thread.
-    pub async fn open(_options: LogOptions) -> Result<Log, OpenError> {
-        todo!()
+    pub async fn open(options: LogOptions) -> Result<Log, OpenError> {
+        open::open(options).await
     }
+
     /// Appends batches in one segment: all are acknowledged or none. Waits until they are on stable storage.
-    pub async fn append(&self, _batches: Vec<Admitted>) -> Result<Vec<Appended>, AppendError> {
-        todo!()
+    pub async fn append(&self, batches: Vec<Admitted>) -> Result<Vec<Appended>, AppendError> {
+        self.append_batches(batches.iter().map(Batch::new).collect()).await
     }
+
+    async fn append_batches(&self, batches: Vec<Batch>) -> Result<Vec<Appended>, AppendError> {
+        if batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.inner.queue.push(Request { batches, reply })?;
+        answer.await.unwrap_or(Err(AppendError::Unavailable))
+    }
+
     /// Adds a follower; it sees what is committed from now on. Gives the high watermark of every topic at that
-    /// moment, so that the follower can read what came before.
-    pub fn follow(&self, _follower: Arc<dyn Follower>) -> Vec<(Topic, Partition, Offset)> {
-        todo!()
+    /// moment, so that the follower can read what came before. Not to be called by a follower.
+    pub fn follow(&self, follower: Arc<dyn Follower>) -> Vec<(Topic, Partition, Offset)> {
+        let mut followers = self.inner.shared.followers.lock();
+        followers.push(follower);
+        let state = self.inner.shared.state.read();
+        let held = state.partitions.iter().filter(|partition| partition.end > 0);
+        held.map(|held| (held.topic.clone(), held.partition, Offset(held.end))).collect()
     }
+
     /// The first offset that is not committed yet, 0 for an unknown topic.
-    pub fn high_watermark(&self, _topic: &Topic, _partition: Partition) -> Offset {
-        todo!()
+    pub fn high_watermark(&self, topic: &Topic, partition: Partition) -> Offset {
+        let state = self.inner.shared.state.read();
+        Offset(state.find_named(topic, partition).map_or(0, |partition| partition.end))
     }
+
     /// The oldest offset that is still held.
-    pub fn log_start(&self, _topic: &Topic, _partition: Partition) -> Offset {
-        todo!()
+    pub fn log_start(&self, topic: &Topic, partition: Partition) -> Offset {
+        let state = self.inner.shared.state.read();
+        Offset(state.find_named(topic, partition).map_or(0, |partition| partition.start))
     }
-    /// Topics of a project, or of all.
-    pub fn topics(&self, _project: Option<ProjectId>) -> Vec<Topic> {
-        todo!()
+
+    /// Topics of a project, or of all, sorted.
+    pub fn topics(&self, project: Option<ProjectId>) -> Vec<Topic> {
+        let mut topics = self.inner.shared.state.read().topics();
+        topics.retain(|topic| project.is_none_or(|project| topic.project == project));
+        topics
     }
-    /// Batches from `from` on, at most about `max_bytes` (at least one batch where there is one).
+
+    /// Batches from `from` on, at most about `max_bytes` (at least one batch where there is one). The first may
+    /// begin before `from`, which lies within it, or after it, where records were erased.
     pub async fn read(
         &self,
-        _topic: &Topic,
-        _partition: Partition,
-        _from: Offset,
-        _max_bytes: usize,
+        topic: &Topic,
+        partition: Partition,
+        from: Offset,
+        max_bytes: usize,
     ) -> Result<Vec<Committed>, ReadError> {
-        todo!()
+        let reader = Reader { shared: &self.inner.shared, files: &self.inner.files, blocking_threads: true };
+        reader.read(topic, partition, from.0, max_bytes).await
     }
+
     /// Waits until the high watermark passes `from`, or the timeout.
     pub async fn wait(
         &self,
-        _topic: &Topic,
-        _partition: Partition,
-        _from: Offset,
-        _timeout: std::time::Duration,
+        topic: &Topic,
+        partition: Partition,
+        from: Offset,
+        timeout: std::time::Duration,
     ) {
-        todo!()
+        let shared = &self.inner.shared;
+        let key = shared.state.write().intern(topic, partition);
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            let waiter = shared.waiter(key);
+            let mut woken = std::pin::pin!(waiter.notified());
+            // From here on a wake is not missed, so the look below may not come too early.
+            woken.as_mut().enable();
+            if shared.state.read().end(key) > from.0 || *self.inner.stopped.borrow() {
+                return;
+            }
+            if tokio::time::timeout_at(deadline, woken).await.is_err() {
+                return;
+            }
+        }
     }
+
     /// A consumer says how far it has come durably; what it has not consumed is not trimmed.
-    pub fn consumed(&self, _consumer: &'static str, _topic: &Topic, _partition: Partition, _next: Offset) {
-        todo!()
+    pub fn consumed(&self, consumer: &'static str, topic: &Topic, partition: Partition, next: Offset) {
+        let mut state = self.inner.shared.state.write();
+        let key = state.intern(topic, partition);
+        let Some(held) = state.get_mut(key) else { return };
+        match held.consumed.iter_mut().find(|(name, _)| *name == consumer) {
+            Some((_, position)) => *position = next.0.max(*position),
+            None => held.consumed.push((consumer, next.0)),
+        }
     }
-    /// Seals what is open and stops; later appends are refused.
+
+    /// Lets go of all that a deleted project has in the log, whoever has not consumed it.
+    pub fn forget(&self, project: ProjectId) {
+        let mut state = self.inner.shared.state.write();
+        for partition in state.partitions.iter_mut().filter(|p| p.topic.project == project) {
+            while partition.trim_front().is_some() {}
+        }
+        state.drop_unnamed_segments();
+        state.changed = true;
+        drop(state);
+        self.inner.shared.rolled.notify_one();
+    }
+
+    /// Commits what waits and stops; later appends are refused.
     pub async fn close(&self) {
-        todo!()
+        self.inner.queue.close(AppendError::Closed);
+        let mut stopped = self.inner.stopped.clone();
+        // An error means that the thread is gone already.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
     }
 }
 

@@ -50,6 +50,9 @@ pub struct Limits {
     pub journal_file_bytes: u64,
     /// Journal kept before it is compacted into history segments, bytes.
     pub journal_bytes: u64,
+    /// Size at which a history segment is closed, bytes. It is built in memory. A partition with more than a quarter
+    /// of it to compact gets segments of its own, the rest share.
+    pub segment_bytes: usize,
     /// One group of appends under one sync, bytes.
     pub group_bytes: usize,
     /// Appends that wait, bytes; beyond it they are refused as overloaded.
@@ -69,6 +72,7 @@ impl Default for Limits {
         Limits {
             journal_file_bytes: 64 << 20,
             journal_bytes: 256 << 20,
+            segment_bytes: 16 << 20,
             group_bytes: 8 << 20,
             queue_bytes: 64 << 20,
             tail_cache_bytes: 32 << 20,

@@ -1,0 +1,248 @@
+//! Commits groups of appends: offsets and duplicates are settled, the group is written and synced, then it is
+//! shown, then acknowledged. There is one committer, on the journal's thread.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use candor_model::{Clock, Offset, RequestId, Timestamp};
+
+use crate::batch::{Batch, Placed, encode, encoded_length};
+use crate::journal::{Body, JournalWriter, WriteError, Written};
+use crate::mutant::{Mutant, planted};
+use crate::queue::Request;
+use crate::shared::Shared;
+use crate::state::PartitionKey;
+use crate::window::{Stored, nth_id};
+use crate::wire::Put;
+use crate::{AppendError, Appended, Committed, FailStop};
+
+/// The kind of a journal record that holds appended batches.
+pub(crate) const KIND_APPEND: u8 = 1;
+
+/// What a frame takes beside the stored forms in it.
+const FRAME_BYTES_MAX: usize = 96;
+
+pub(crate) struct Committer {
+    pub shared: Arc<Shared>,
+    pub writer: JournalWriter,
+    clock: Arc<dyn Clock>,
+    stop: Arc<dyn FailStop>,
+    failed: bool,
+    /// When the first batch of the open journal file came.
+    active_since: Timestamp,
+}
+
+/// A batch that is to be written.
+struct Write {
+    partition: PartitionKey,
+    base: u64,
+    batch: Batch,
+}
+
+/// What becomes of one append.
+struct Plan {
+    appended: Vec<Appended>,
+    writes: Vec<Write>,
+}
+
+impl Committer {
+    pub fn new(
+        shared: Arc<Shared>,
+        writer: JournalWriter,
+        clock: Arc<dyn Clock>,
+        stop: Arc<dyn FailStop>,
+    ) -> Committer {
+        let active_since = clock.now();
+        Committer { shared, writer, clock, stop, failed: false, active_since }
+    }
+
+    /// True once the disk failed: nothing is taken any more.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Ends the open journal file once its first batch is older than `age_us`.
+    pub fn seal_if_older(&mut self, age_us: i64) {
+        let age = self.clock.now().0.saturating_sub(self.active_since.0);
+        if self.writer.active_bytes() > 0 && age >= age_us {
+            self.writer.seal_file();
+            let mut state = self.shared.state.write();
+            state.open_journal = None;
+            state.changed = true;
+        }
+    }
+
+    /// Stops the process, as nothing is known any more about what the disk holds.
+    pub fn fail(&mut self, why: &str) {
+        self.failed = true;
+        self.stop.stop(why);
+    }
+
+    /// Commits a group and answers every request of it.
+    pub fn commit(&mut self, group: Vec<Request>) {
+        if self.failed {
+            for request in group {
+                let _ = request.reply.send(Err(AppendError::Unavailable));
+            }
+            return;
+        }
+        let mut replies = Vec::with_capacity(group.len());
+        let mut requests = Vec::with_capacity(group.len());
+        for request in group {
+            replies.push(request.reply);
+            requests.push(request.batches);
+        }
+        match self.write(requests) {
+            Ok(plans) => {
+                for (reply, appended) in replies.into_iter().zip(plans) {
+                    let _ = reply.send(Ok(appended));
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, requests: Vec<Vec<Batch>>) -> Result<Vec<Vec<Appended>>, AppendError> {
+        let ingested_at = self.clock.now();
+        let plans = self.plan(requests);
+        let Some(written) = self.write_journal(&plans, ingested_at)? else {
+            // Only retries of what is stored already.
+            return Ok(plans.into_iter().map(|plan| plan.appended).collect());
+        };
+        let mut appended = Vec::with_capacity(plans.len());
+        let mut group = Vec::new();
+        let mut places = Vec::new();
+        let mut frames = written.frames.iter();
+        for plan in plans {
+            appended.push(plan.appended);
+            if plan.writes.is_empty() {
+                continue;
+            }
+            let Some(frame) = frames.next() else { break };
+            for (slot, write) in (0..).zip(plan.writes) {
+                places.push((*frame, slot, encoded_length(&write.batch) as u32));
+                group.push((write.partition, write.batch.committed(Offset(write.base), ingested_at)));
+            }
+        }
+        self.publish(&group, &places, written.file);
+        if self.failed { Err(AppendError::Unavailable) } else { Ok(appended) }
+    }
+
+    /// Writes and syncs a frame for every append that has something to write.
+    fn write_journal(
+        &mut self,
+        plans: &[Plan],
+        ingested_at: Timestamp,
+    ) -> Result<Option<Written>, AppendError> {
+        let to_write = plans.iter().map(|plan| &plan.writes).filter(|writes| !writes.is_empty());
+        let mut weight = 0;
+        let mut bodies: Vec<Box<dyn Fn(&mut Vec<u8>) + '_>> = Vec::new();
+        for writes in to_write {
+            weight += FRAME_BYTES_MAX;
+            weight += writes.iter().map(|write| encoded_length(&write.batch)).sum::<usize>();
+            bodies.push(Box::new(move |buffer| encode_body(writes, ingested_at, buffer)));
+        }
+        if bodies.is_empty() {
+            return Ok(None);
+        }
+        let bodies: Vec<Body<'_>> = bodies.iter().map(|body| &**body as Body<'_>).collect();
+        match self.writer.write(&bodies, weight) {
+            Ok(written) => Ok(Some(written)),
+            Err(WriteError::Full) => Err(AppendError::Full),
+            Err(WriteError::Failed(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the journal failed");
+                self.fail("the journal could not be written");
+                Err(AppendError::Unavailable)
+            }
+        }
+    }
+
+    fn publish(
+        &mut self,
+        group: &[(PartitionKey, Committed)],
+        places: &[(crate::journal::FrameAt, u32, u32)],
+        file: Arc<crate::journal::JournalFile>,
+    ) {
+        let mut follows = true;
+        let number = file.head.number;
+        let mut rolled = false;
+        let shown = catch_unwind(AssertUnwindSafe(|| {
+            self.shared.publish(group, |state| {
+                rolled = state.open_journal != Some(number);
+                state.open_journal = Some(number);
+                state.journals.entry(number).or_insert(file);
+                for ((_, committed), (frame, slot, bytes)) in group.iter().zip(places) {
+                    follows &= state.apply(committed, *frame, *slot, *bytes);
+                }
+            });
+        }));
+        if rolled {
+            self.active_since = group.first().map_or(self.active_since, |(_, first)| first.ingested_at);
+            self.shared.rolled.notify_one();
+        }
+        if shown.is_err() || !follows {
+            // A follower that missed a batch would serve wrong answers from then on; a restart mends it.
+            self.fail("a committed batch could not be shown");
+        }
+    }
+
+    /// Settles offsets and duplicates. Changes nothing yet: the write may fail.
+    fn plan(&self, requests: Vec<Vec<Batch>>) -> Vec<Plan> {
+        let mut state = self.shared.state.write();
+        let mut ends: HashMap<PartitionKey, u64> = HashMap::new();
+        let mut in_group: HashMap<(PartitionKey, RequestId), Stored> = HashMap::new();
+        let mut plans = Vec::with_capacity(requests.len());
+        for batches in requests {
+            let mut seen: HashMap<(PartitionKey, RequestId), u32> = HashMap::new();
+            let mut plan = Plan { appended: Vec::with_capacity(batches.len()), writes: Vec::new() };
+            for mut batch in batches {
+                let partition = state.intern(&batch.topic, batch.partition);
+                if let Some(request) = batch.request {
+                    let nth = seen.entry((partition, request)).or_insert(0);
+                    let id = nth_id(request, *nth);
+                    *nth += 1;
+                    batch.request = Some(id);
+                    let stored = state.window.find(partition, id);
+                    let here = in_group.get(&(partition, id)).copied();
+                    let here = here.filter(|_| !planted(Mutant::SkipGroupRequests));
+                    if let Some(stored) = stored.or(here) {
+                        plan.appended.push(appended(stored, true));
+                        continue;
+                    }
+                }
+                let end = ends.entry(partition).or_insert_with(|| state.end(partition));
+                let stored = Stored { base: *end, count: batch.count };
+                plan.appended.push(appended(stored, false));
+                if batch.count == 0 {
+                    continue;
+                }
+                *end += u64::from(batch.count);
+                if let Some(request) = batch.request {
+                    in_group.insert((partition, request), stored);
+                }
+                plan.writes.push(Write { partition, base: stored.base, batch });
+            }
+            plans.push(plan);
+        }
+        plans
+    }
+}
+
+fn appended(stored: Stored, duplicate: bool) -> Appended {
+    Appended { base: Offset(stored.base), count: stored.count, duplicate }
+}
+
+fn encode_body(writes: &[Write], ingested_at: Timestamp, buffer: &mut Vec<u8>) {
+    buffer.put_u8(KIND_APPEND);
+    buffer.put_u32(writes.len() as u32);
+    for write in writes {
+        let start = buffer.len();
+        encode(&write.batch, Placed { base: Offset(write.base), ingested_at }, buffer);
+        debug_assert_eq!(buffer.len() - start, encoded_length(&write.batch));
+    }
+}

@@ -1,0 +1,358 @@
+//! What is done beside the journal's thread: trimming, compaction, checkpoints, removal of what is not needed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use candor_model::{Clock, ProjectId, Random, Timestamp};
+use candor_store::{Disk, DiskError, FileKind, Files, ObjectError, StoreError};
+
+use crate::batch::encode_committed;
+use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::committer::Committer;
+use crate::journal::{JournalFile, number_of};
+use crate::mutant::{Mutant, planted};
+use crate::reader::read_journal;
+use crate::segment::{Part, SegmentBuilder};
+use crate::shared::Shared;
+use crate::state::{Chunk, Entry, PartitionKey, PartitionState, Place, SegmentState};
+use crate::{Consumer, Limits, LogOptions, ReadError};
+
+/// Where segments lie in the store.
+pub(crate) const SEGMENTS: &str = "log/";
+
+/// An open journal file is ended when its oldest batch has this part of the retention behind it: batches go with
+/// their file.
+const SEALS_PER_RETENTION: i64 = 8;
+
+/// Why maintenance did not get done; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MaintenanceError {
+    #[error("cannot write a history segment")]
+    Store(#[from] StoreError),
+    #[error("cannot read the journal")]
+    Read(#[from] ReadError),
+    #[error("cannot write the checkpoint")]
+    Disk(#[from] DiskError),
+}
+
+impl MaintenanceError {
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self,
+            MaintenanceError::Disk(DiskError::Full)
+                | MaintenanceError::Store(StoreError::Object(ObjectError::Full))
+        )
+    }
+}
+
+/// Keeps the log in shape.
+pub(crate) struct Maintenance {
+    shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
+    files: Arc<Files>,
+    random: Arc<dyn Random>,
+    clock: Arc<dyn Clock>,
+    consumers: Vec<Consumer>,
+    limits: Limits,
+    pub checkpoints: Arc<Checkpoints>,
+}
+
+impl Maintenance {
+    pub fn new(options: &LogOptions, shared: Arc<Shared>, checkpoints: Arc<Checkpoints>) -> Maintenance {
+        Maintenance {
+            shared,
+            disk: Arc::clone(&options.disk),
+            files: Arc::clone(&options.files),
+            random: Arc::clone(&options.random),
+            clock: Arc::clone(&options.clock),
+            consumers: options.consumers.clone(),
+            limits: options.limits.clone(),
+            checkpoints,
+        }
+    }
+
+    /// The age at which an open journal file is ended, µs.
+    pub fn age_limit(&self) -> i64 {
+        i64::try_from(self.limits.retention.as_micros()).unwrap_or(i64::MAX) / SEALS_PER_RETENTION
+    }
+
+    /// True where a restart would read more than a file's worth of journal, or would not know something at all.
+    pub fn needs_checkpoint(&self) -> bool {
+        let state = self.shared.state.read();
+        state.changed || state.open_journal > state.checkpointed_journal
+    }
+
+    /// On the journal's thread: the state between two groups.
+    pub fn snapshot(committer: &mut Committer) -> Snapshot {
+        let position = committer.writer.position();
+        let shared = Arc::clone(&committer.shared);
+        let mut state = shared.state.write();
+        Snapshot::take(&mut state, position)
+    }
+
+    /// Writes a checkpoint and removes what it does not need.
+    pub async fn checkpoint(&self, snapshot: Snapshot) -> Result<(), MaintenanceError> {
+        if planted(Mutant::RemoveBeforeCheckpoint) {
+            self.remove_garbage(&snapshot).await?;
+        }
+        if let Err(error) = self.checkpoints.write(&snapshot) {
+            let mut state = self.shared.state.write();
+            state.garbage_segments.extend(snapshot.garbage_segments);
+            state.changed = true;
+            return Err(error.into());
+        }
+        self.remove_garbage(&snapshot).await
+    }
+
+    async fn remove_garbage(&self, snapshot: &Snapshot) -> Result<(), MaintenanceError> {
+        for path in self.disk.list(crate::journal::FOLDER)? {
+            if number_of(&path).is_some_and(|number| number < snapshot.first_needed) {
+                self.disk.remove(&path)?;
+            }
+        }
+        for key in &snapshot.garbage_segments {
+            self.files.delete(key).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes segments that no checkpoint names: of compactions that a crash ended. Not while one runs.
+    pub async fn remove_orphans(&self) -> Result<u64, MaintenanceError> {
+        let held = self.files.list(SEGMENTS).await?;
+        let named: BTreeSet<Arc<str>> = {
+            let state = self.shared.state.read();
+            // Garbage is named by the last checkpoint until the next one is written.
+            let segments = state.segments.values().map(|segment| &segment.key);
+            segments.chain(&state.garbage_segments).cloned().collect()
+        };
+        let mut removed = 0;
+        for key in held {
+            if !named.contains(key.as_str()) {
+                self.files.delete(&key).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Moves the start of partitions up as retention says, not beyond what consumers have consumed.
+    pub fn trim(&self) -> bool {
+        let retention = i64::try_from(self.limits.retention.as_micros()).unwrap_or(i64::MAX);
+        let oldest = Timestamp(self.clock.now().0.saturating_sub(retention));
+        let mut state = self.shared.state.write();
+        let open = state.open_journal;
+        let mut sizes: HashMap<ProjectId, u64> = HashMap::new();
+        let mut trimmed = false;
+        for partition in &mut state.partitions {
+            let limit = consumed_by_all(&self.consumers, partition);
+            while let Some(chunk) = partition.chunks.front()
+                && chunk.last_ingested < oldest.0
+                && may_go(chunk, limit, open)
+            {
+                partition.trim_front();
+                trimmed = true;
+            }
+            *sizes.entry(partition.topic.project).or_default() += partition.bytes();
+        }
+        for (project, mut size) in sizes {
+            while size > self.limits.retention_project_bytes {
+                // The oldest of all its partitions.
+                let candidates = state.partitions.iter_mut().filter(|p| p.topic.project == project);
+                let oldest = candidates
+                    .filter(|partition| {
+                        let limit = consumed_by_all(&self.consumers, partition);
+                        partition.chunks.front().is_some_and(|chunk| may_go(chunk, limit, open))
+                    })
+                    .min_by_key(|partition| partition.chunks.front().map(|chunk| chunk.last_ingested));
+                let Some(partition) = oldest else { break };
+                size -= partition.trim_front().map_or(0, |chunk| chunk.bytes);
+                trimmed = true;
+            }
+        }
+        if trimmed {
+            state.drop_unnamed_segments();
+            state.changed = true;
+        }
+        trimmed
+    }
+
+    /// True where the journal holds more than it should.
+    pub fn needs_compaction(&self) -> bool {
+        let state = self.shared.state.read();
+        let sealed = state.journals.len().saturating_sub(1) as u64;
+        sealed * self.limits.journal_file_bytes > self.limits.journal_bytes
+    }
+
+    /// Moves the older half of the journal into history segments.
+    pub async fn compact(&self) -> Result<bool, MaintenanceError> {
+        let Some(work) = self.compaction_work() else { return Ok(false) };
+        let mut output = Output::default();
+        let mut own: Vec<PartitionKey> = Vec::new();
+        let mut shared: Vec<PartitionKey> = Vec::new();
+        for (partition, part) in &work.partitions {
+            let to = if part.bytes >= self.limits.segment_bytes as u64 / 4 { &mut own } else { &mut shared };
+            to.push(*partition);
+        }
+        for partition in shared {
+            self.compact_partition(&work, partition, &mut output).await?;
+        }
+        self.close_segment(&mut output).await?;
+        for partition in own {
+            self.compact_partition(&work, partition, &mut output).await?;
+            self.close_segment(&mut output).await?;
+        }
+        self.swap(&work, output);
+        Ok(true)
+    }
+
+    fn compaction_work(&self) -> Option<CompactionWork> {
+        let state = self.shared.state.read();
+        let sealed = state.journals.iter().filter(|(number, _)| state.open_journal != Some(**number));
+        let sealed: Vec<_> = sealed.map(|(number, file)| (*number, Arc::clone(file))).collect();
+        let half = sealed.len().div_ceil(2);
+        let journals: BTreeMap<u64, Arc<JournalFile>> = sealed.into_iter().take(half).collect();
+        let mut partitions = BTreeMap::new();
+        for key in state.keys() {
+            let Some(partition) = state.get(key) else { continue };
+            let mut part = PartitionWork {
+                bytes: 0,
+                runs: Vec::new(),
+                consumed: consumed_by_all(&self.consumers, partition),
+            };
+            for chunk in &partition.chunks {
+                if let Place::Journal { file, entries } = &chunk.place
+                    && journals.contains_key(file)
+                {
+                    part.bytes += chunk.bytes;
+                    part.runs.push((*file, Arc::clone(entries)));
+                }
+            }
+            if !part.runs.is_empty() {
+                partitions.insert(key, part);
+            }
+        }
+        (!journals.is_empty()).then_some(CompactionWork { journals, partitions })
+    }
+
+    async fn compact_partition(
+        &self,
+        work: &CompactionWork,
+        key: PartitionKey,
+        output: &mut Output,
+    ) -> Result<(), MaintenanceError> {
+        let Some(part) = work.partitions.get(&key) else { return Ok(()) };
+        for (file, entries) in &part.runs {
+            let Some(file) = work.journals.get(file) else { continue };
+            // A few megabytes at a time: the whole of a run may be as long as the file.
+            for entries in chunks_by_bytes(entries, self.limits.segment_bytes as u64 / 4) {
+                for batch in read_journal(file, entries)? {
+                    // The vault has what its consumers consumed; the log does not keep it beside.
+                    let vault = batch.base.0 + u64::from(batch.count) > part.consumed;
+                    output.builder.push(&batch, |to| encode_committed(&batch, vault, to));
+                }
+                if output.builder.len() >= self.limits.segment_bytes {
+                    self.close_segment(output).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn close_segment(&self, output: &mut Output) -> Result<(), MaintenanceError> {
+        if output.builder.is_empty() {
+            return Ok(());
+        }
+        let (content, parts): (Bytes, Vec<Part>) = std::mem::take(&mut output.builder).finish();
+        let id = self.random.next_u64();
+        let key: Arc<str> = format!("{SEGMENTS}{id:016x}").into();
+        let bytes = self.files.put(&key, FileKind::Segment, content).await?;
+        output.segments.push((id, SegmentState { key, bytes }));
+        for part in parts {
+            output.parts.push((id, part));
+        }
+        Ok(())
+    }
+
+    /// Lets readers find compacted batches in their segments, and forgets the journal files.
+    fn swap(&self, work: &CompactionWork, output: Output) {
+        let mut state = self.shared.state.write();
+        state.segments.extend(output.segments);
+        let mut by_partition: HashMap<PartitionKey, Vec<Chunk>> = HashMap::new();
+        for (segment, part) in output.parts {
+            let key = state.intern(&part.topic, part.partition);
+            by_partition.entry(key).or_default().push(Chunk {
+                base: part.base,
+                end: part.end,
+                bytes: part.bytes,
+                first_ingested: part.first_ingested,
+                last_ingested: part.last_ingested,
+                place: Place::History { segment },
+            });
+        }
+        for key in work.partitions.keys() {
+            let compacted = by_partition.remove(key).unwrap_or_default();
+            let Some(partition) = state.get_mut(*key) else { continue };
+            let moved = |chunk: &Chunk| chunk.journal().is_some_and(|f| work.journals.contains_key(&f));
+            let place = partition.chunks.iter().position(&moved).unwrap_or(partition.chunks.len());
+            partition.chunks.retain(|chunk| !moved(chunk));
+            // What was trimmed in the meantime stays trimmed.
+            let start = partition.start;
+            for chunk in compacted.into_iter().filter(|chunk| chunk.end > start).rev() {
+                partition.chunks.insert(place, chunk);
+            }
+        }
+        state.drop_unnamed_segments();
+        state.changed = true;
+    }
+}
+
+struct CompactionWork {
+    journals: BTreeMap<u64, Arc<JournalFile>>,
+    partitions: BTreeMap<PartitionKey, PartitionWork>,
+}
+
+struct PartitionWork {
+    bytes: u64,
+    runs: Vec<(u64, Arc<Vec<Entry>>)>,
+    consumed: u64,
+}
+
+#[derive(Default)]
+struct Output {
+    builder: SegmentBuilder,
+    segments: Vec<(u64, SegmentState)>,
+    parts: Vec<(u64, Part)>,
+}
+
+fn chunks_by_bytes(entries: &[Entry], bytes_max: u64) -> impl Iterator<Item = &[Entry]> {
+    let mut rest = entries;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let over = |entry: &Entry| {
+            bytes += u64::from(entry.bytes);
+            bytes > bytes_max
+        };
+        let split = rest.iter().position(over).unwrap_or(rest.len()).max(1).min(rest.len());
+        let (chunk, left) = rest.split_at_checked(split)?;
+        rest = left;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+/// How far everybody came who must have consumed a batch before it goes.
+fn consumed_by_all(consumers: &[Consumer], partition: &PartitionState) -> u64 {
+    if planted(Mutant::IgnoreConsumers) {
+        return partition.end;
+    }
+    let required = consumers
+        .iter()
+        .filter(|consumer| (consumer.topics)(&partition.topic.name))
+        .map(|consumer| partition.consumed_by(consumer.name).unwrap_or(0));
+    required.chain(partition.consumed.iter().map(|(_, next)| *next)).min().unwrap_or(partition.end)
+}
+
+/// Batches of the open journal file stay: more of the partition may follow in it.
+fn may_go(chunk: &Chunk, consumed: u64, open: Option<u64>) -> bool {
+    chunk.end <= consumed && (open.is_none() || chunk.journal() != open)
+}

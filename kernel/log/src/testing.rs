@@ -1,0 +1,93 @@
+//! What the crate's own tests are made of: batches without a gate, keys without a keyring, a stop that can be seen.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use candor_keyring::VaultEntry;
+use candor_model::random::Seeded;
+use candor_model::time::ManualClock;
+use candor_model::{Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
+use candor_store::{Disk, DiskObjects, Files, KeyWrap};
+
+use crate::batch::Batch;
+use crate::{FailStop, Limits, LogOptions, Topic};
+
+/// Wraps by exclusive or: enough to see that keys are wrapped and are the right ones.
+pub struct TestKeys(pub u8);
+
+impl KeyWrap for TestKeys {
+    fn wrap(&self, key: &[u8; 32]) -> Vec<u8> {
+        [self.0].into_iter().chain(key.iter().map(|byte| byte ^ self.0)).collect()
+    }
+    fn unwrap(&self, wrapped: &[u8]) -> Option<[u8; 32]> {
+        let (by, key) = wrapped.split_first().filter(|(by, _)| **by == self.0)?;
+        let key: Vec<u8> = key.iter().map(|byte| byte ^ by).collect();
+        key.try_into().ok()
+    }
+}
+
+/// Remembers that it was told to stop.
+#[derive(Default)]
+pub struct SeenStop(pub AtomicBool);
+
+impl SeenStop {
+    pub fn stopped(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl FailStop for SeenStop {
+    fn stop(&self, _why: &str) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+pub fn topic(project: i64) -> Topic {
+    Topic { project: ProjectId(project), name: TopicName("candor.logs".to_owned()) }
+}
+
+pub fn request(n: u64) -> RequestId {
+    let mut id = [7; 16];
+    id[8..].copy_from_slice(&n.to_le_bytes());
+    RequestId(id)
+}
+
+pub fn batch(project: i64, content: &[u8], count: u32) -> Batch {
+    Batch {
+        topic: topic(project),
+        partition: Partition(0),
+        batch: Bytes::copy_from_slice(content),
+        count,
+        rows: None,
+        vault: Vec::new(),
+        epoch: PolicyEpoch(1),
+        request: None,
+    }
+}
+
+pub fn vault_entry(n: u8) -> VaultEntry {
+    VaultEntry {
+        code: format!("email:{n}"),
+        subject: format!("user:{n}"),
+        key_id: [n; 8],
+        wrapped_key: vec![n; 60],
+        sealed: vec![n; 30],
+    }
+}
+
+pub fn options(disk: Arc<dyn Disk>, stop: Arc<SeenStop>, limits: Limits) -> LogOptions {
+    let keys: Option<Arc<dyn KeyWrap>> = Some(Arc::new(TestKeys(3)));
+    let random = Arc::new(Seeded::new(11));
+    let objects = Arc::new(DiskObjects::inline(Arc::clone(&disk), "objects"));
+    LogOptions {
+        files: Arc::new(Files::new(objects, keys.clone(), random.clone())),
+        disk,
+        keys,
+        clock: Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000))),
+        random,
+        stop,
+        consumers: Vec::new(),
+        limits,
+    }
+}
