@@ -26,6 +26,11 @@ impl Default for Retention {
 impl Retention {
     /// How long rows of a project's signal are kept, µs. Takes the project so that a policy of its own can answer.
     pub fn of(&self, _project: ProjectId, signal: Signal) -> i64 {
+        self.shortest(signal)
+    }
+
+    /// The shortest time that any project's rows of a signal are kept, µs.
+    pub fn shortest(&self, signal: Signal) -> i64 {
         match signal {
             Signal::Logs => self.logs_us,
             Signal::Errors => self.errors_us,

@@ -1,9 +1,20 @@
 //! What a query holds: one snapshot's files and the tail beyond them, readable until it is dropped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use candor_model::{ProjectId, Signal};
+use parking_lot::Mutex;
+
+use crate::LakeError;
+use crate::columns::{Columns, base_schema};
+use crate::inner::Inner;
+use crate::table::{Listing, Table};
+
+/// Files in the lists that are kept in memory, over all tables: a kilobyte each. The lists of the tables that were
+/// asked longest ago go first.
+const LISTED_FILES_MAX: usize = 20_000;
 
 /// An end of a column's range of values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +30,8 @@ pub enum Bound {
 pub struct ColumnStats {
     /// The column.
     pub column: &'static str,
+    /// How many rows.
+    pub rows: u64,
     /// How many of its values are null.
     pub nulls: u64,
     /// Its least value; none where unknown (or all are null).
@@ -36,7 +49,7 @@ pub struct DataFile {
     pub key: String,
     /// Length in the clear, bytes.
     pub length: u64,
-    /// Length of the Parquet footer, bytes.
+    /// Length of the Parquet footer's metadata, bytes (without the eight that end the file).
     pub footer: u64,
     /// Rows.
     pub rows: u64,
@@ -65,4 +78,188 @@ pub struct Pinned {
     pub files: Arc<Vec<DataFile>>,
     /// The tail, oldest first, in `schema`.
     pub tail: Arc<Vec<RecordBatch>>,
+    _ticket: Arc<Ticket>,
+}
+
+impl Pinned {
+    /// Rows of files and tail together.
+    pub fn rows(&self) -> u64 {
+        let files: u64 = self.files.iter().map(|file| file.rows).sum();
+        files + self.tail.iter().map(|batch| batch.num_rows() as u64).sum::<u64>()
+    }
+}
+
+/// Who reads what since when: a counter goes up with each pin and each file that ends, and the bytes of a file go
+/// only when every pin from before its end is gone.
+#[derive(Default)]
+pub(crate) struct Pins(Arc<Mutex<Board>>);
+
+#[derive(Default)]
+struct Board {
+    counter: u64,
+    held: BTreeSet<u64>,
+}
+
+/// A pin on the board; taken off when dropped.
+pub(crate) struct Ticket {
+    board: Arc<Mutex<Board>>,
+    number: u64,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.board.lock().held.remove(&self.number);
+    }
+}
+
+impl Pins {
+    /// Puts a pin on the board.
+    pub(crate) fn enter(&self) -> Arc<Ticket> {
+        let mut board = self.0.lock();
+        board.counter += 1;
+        let number = board.counter;
+        board.held.insert(number);
+        Arc::new(Ticket { board: Arc::clone(&self.0), number })
+    }
+
+    /// The moment now: pins from here on are later.
+    pub(crate) fn moment(&self) -> u64 {
+        self.0.lock().counter
+    }
+
+    /// True where every pin from before or at that moment is gone.
+    pub(crate) fn are_past(&self, moment: u64) -> bool {
+        self.0.lock().held.first().is_none_or(|oldest| *oldest > moment)
+    }
+}
+
+impl Inner {
+    /// Pins a table: its rows in files and in the tail.
+    pub(crate) async fn pin(
+        self: &Arc<Inner>,
+        project: ProjectId,
+        signal: Signal,
+    ) -> Result<Pinned, LakeError> {
+        let Some(table) = self.tables.get((project, signal)) else {
+            return Ok(self.empty(project, signal, self.head()));
+        };
+        self.make_whole(&table).await?;
+        table.asked.store(self.clock.now().0, std::sync::atomic::Ordering::Relaxed);
+        loop {
+            let ticket = self.pins.enter();
+            let (id, snapshot, generation) = {
+                let mut state = table.state.lock();
+                if let Some(listing) = state.listing.clone() {
+                    let tail = state.tail(&listing.columns)?;
+                    return Ok(Pinned {
+                        project,
+                        signal,
+                        schema: Arc::clone(&listing.columns.schema),
+                        snapshot: state.snapshot,
+                        files: listing.files,
+                        tail: Arc::new(tail),
+                        _ticket: ticket,
+                    });
+                }
+                (state.table, state.snapshot, state.generation)
+            };
+            // As of the snapshot whose swap is done: a commit that is ahead of its swap has its rows in the tail.
+            let listing = match id {
+                Some(id) => {
+                    let read = self.catalog.files(project, signal, id, snapshot).await?;
+                    Listing { columns: read.columns, files: Arc::new(read.files) }
+                }
+                None => Listing { columns: Arc::new(Columns::new(signal)), files: Arc::default() },
+            };
+            let mut state = table.state.lock();
+            if state.generation == generation {
+                state.listing = Some(listing);
+                drop(state);
+                self.bound_listings(&table);
+            }
+        }
+    }
+
+    /// Pins the files of a snapshot that somebody named.
+    pub(crate) async fn pin_snapshot(
+        self: &Arc<Inner>,
+        project: ProjectId,
+        signal: Signal,
+        snapshot: i64,
+    ) -> Result<Pinned, LakeError> {
+        // Before the list is read: what it names cannot go meanwhile.
+        let ticket = self.pins.enter();
+        let Some(read) = self.catalog.files_of_snapshot(project, signal, snapshot).await? else {
+            return Err(LakeError::NoSnapshot(snapshot));
+        };
+        Ok(Pinned {
+            project,
+            signal,
+            schema: Arc::clone(&read.columns.schema),
+            snapshot,
+            files: Arc::new(read.files),
+            tail: Arc::default(),
+            _ticket: ticket,
+        })
+    }
+
+    fn empty(&self, project: ProjectId, signal: Signal, snapshot: i64) -> Pinned {
+        Pinned {
+            project,
+            signal,
+            schema: base_schema(signal),
+            snapshot,
+            files: Arc::default(),
+            tail: Arc::default(),
+            _ticket: self.pins.enter(),
+        }
+    }
+
+    /// Drops the lists that were asked for longest ago until the rest is within the bound.
+    fn bound_listings(&self, keep: &Arc<Table>) {
+        let mut listed: Vec<(i64, usize, Arc<Table>)> = Vec::new();
+        for table in self.tables.list(None) {
+            let count = table.state.lock().listing.as_ref().map_or(0, |listing| listing.files.len());
+            if count > 0 && !Arc::ptr_eq(&table, keep) {
+                listed.push((table.asked.load(std::sync::atomic::Ordering::Relaxed), count, table));
+            }
+        }
+        let kept = keep.state.lock().listing.as_ref().map_or(0, |listing| listing.files.len());
+        let mut total: usize = kept + listed.iter().map(|(_, count, _)| count).sum::<usize>();
+        listed.sort_by_key(|(asked, _, _)| *asked);
+        for (_, count, table) in listed {
+            if total <= LISTED_FILES_MAX {
+                return;
+            }
+            table.state.lock().listing = None;
+            total -= count;
+        }
+    }
+
+    /// Drops the lists that nobody asked for since `before`.
+    pub(crate) fn forget_listings(&self, before: i64) {
+        for table in self.tables.list(None) {
+            if table.asked.load(std::sync::atomic::Ordering::Relaxed) < before {
+                table.state.lock().listing = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_outlives_the_pins_from_before_its_end() {
+        let pins = Pins::default();
+        let before = pins.enter();
+        let ended = pins.moment();
+        let after = pins.enter();
+        assert!(!pins.are_past(ended));
+        drop(after);
+        assert!(!pins.are_past(ended));
+        drop(before);
+        assert!(pins.are_past(ended));
+    }
 }

@@ -1,11 +1,26 @@
-//! The open door: read tokens and the files behind `/lake/`.
+//! The open door: read tokens, and the files behind `/lake/`.
+//!
+//! A token reads the published files of one project until it expires. It is random and stored as its hash, so the
+//! database that holds it opens nothing.
 
-use candor_model::{ProjectId, Timestamp};
+use std::sync::Arc;
+
+use candor_meta::{ReadScope, params};
+use candor_model::{ProjectId, Signal, Timestamp};
+use candor_store::StoredFile;
 
 use crate::LakeError;
+use crate::catalog::key_of;
+use crate::inner::Inner;
+
+/// What tokens begin with, so that scanners for leaked secrets know them.
+const TOKEN_PREFIX: &str = "candor_lake_";
+
+/// Longest life of a token, seconds: a forgotten one must end by itself.
+const TTL_SECONDS_MAX: i64 = 30 * 86_400;
 
 /// A read token, shown once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LakeToken {
     /// The secret.
     pub token: String,
@@ -47,6 +62,82 @@ pub enum ServeError {
     #[error("the file holds erased rows")]
     Gone,
     /// The lake failed: 500.
-    #[error(transparent)]
+    #[error("the lake failed")]
     Lake(#[from] LakeError),
+}
+
+impl From<candor_meta::SqlError> for ServeError {
+    fn from(error: candor_meta::SqlError) -> ServeError {
+        ServeError::Lake(error.into())
+    }
+}
+
+fn hash(token: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref().to_vec()
+}
+
+impl Inner {
+    pub(crate) async fn mint_token(
+        &self,
+        scope: &ReadScope,
+        ttl_seconds: i64,
+    ) -> Result<LakeToken, LakeError> {
+        let mut secret = [0; 32];
+        self.random.fill(&mut secret);
+        let token = format!("{TOKEN_PREFIX}{}", data_encoding::BASE64URL_NOPAD.encode(&secret));
+        let expires = self.clock.now().plus_seconds(ttl_seconds.clamp(1, TTL_SECONDS_MAX));
+        self.meta
+            .execute(
+                "INSERT INTO candor_lake_token (token_hash, project, actor, expires_at) VALUES (?, ?, ?, ?)",
+                params![hash(&token), scope.project().0, scope.actor(), expires.0],
+            )
+            .await?;
+        Ok(LakeToken { token, expires })
+    }
+
+    pub(crate) async fn authorize(&self, token: &str, project: ProjectId) -> Result<LakeGrant, ServeError> {
+        let rows = self
+            .meta
+            .query(
+                "SELECT project, actor FROM candor_lake_token WHERE token_hash = ? AND expires_at > ?",
+                params![hash(token), self.clock.now().0],
+            )
+            .await?;
+        let Some(row) = rows.first() else { return Err(ServeError::Unauthorized) };
+        if row.int(0)? != project.0 {
+            return Err(ServeError::Forbidden);
+        }
+        Ok(LakeGrant { project, actor: row.text(1)?.to_owned() })
+    }
+
+    pub(crate) async fn serve(
+        self: &Arc<Inner>,
+        grant: &LakeGrant,
+        path: &str,
+    ) -> Result<StoredFile, ServeError> {
+        let (table, file) = path.split_once('/').ok_or(ServeError::NotFound)?;
+        let signal = Signal::from_name(table).ok_or(ServeError::NotFound)?;
+        // The catalog is the list of what may be asked for: no path is ever put together from parts of a request
+        // that it does not know.
+        if !self.catalog.names_file(grant.project, signal, file).await? {
+            return Err(ServeError::NotFound);
+        }
+        let path = format!("p{}/{table}/{file}", grant.project);
+        if self.catalog.is_denied(&path).await? {
+            return Err(ServeError::Gone);
+        }
+        Ok(self.open(&key_of(&path)).await?)
+    }
+
+    /// Forgets tokens that have ended.
+    pub(crate) async fn forget_tokens(&self, now: Timestamp) -> Result<(), LakeError> {
+        let ended = self
+            .meta
+            .query("SELECT 1 FROM candor_lake_token WHERE expires_at <= ? LIMIT 1", params![now.0])
+            .await?;
+        if !ended.is_empty() {
+            self.meta.execute("DELETE FROM candor_lake_token WHERE expires_at <= ?", params![now.0]).await?;
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,200 @@
+//! The catalog: which files make up a table at which snapshot, in a SQL database in the shape of DuckLake 1.0.
+//!
+//! Written by statements of our own rather than through a library: the shape is small, and what must be atomic with
+//! it (positions in the log, sidecars) is ours. Every change is one transaction that makes one snapshot. One process
+//! writes; a position that is not where it was left stops a second one.
+
+mod commit;
+mod expire;
+mod read;
+pub(crate) mod schema;
+
+use std::collections::HashSet;
+
+use candor_meta::{Database, SqlError, params};
+use candor_model::{Offset, Partition, ProjectId, Signal, Timestamp};
+
+pub(crate) use commit::{Change, ChangeKind, NewFile, insert_columns};
+pub(crate) use expire::Doomed;
+pub(crate) use read::Mergeable;
+
+/// What object keys begin with; a path in the catalog is relative to it.
+pub(crate) const KEY_PREFIX: &str = "lake/";
+
+/// The store's key of a path in the catalog.
+pub(crate) fn key_of(path: &str) -> String {
+    format!("{KEY_PREFIX}{path}")
+}
+
+/// The folder of a project, below the catalog's data path.
+pub(crate) fn schema_folder(project: ProjectId) -> String {
+    format!("p{project}/")
+}
+
+/// The folder of a table, below its project's.
+pub(crate) fn table_folder(signal: Signal) -> String {
+    format!("{}/", signal.name())
+}
+
+/// A moment as DuckLake writes it. None for what has no such text (beyond year 9999): a bound that is unknown.
+pub(crate) fn moment(at: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_microsecond(at).ok()?;
+    let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
+    (0..=9999).contains(&year).then(|| time.strftime("%Y-%m-%d %H:%M:%S.%6f+00").to_string())
+}
+
+/// How far a table has come in a partition of its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) project: ProjectId,
+    pub(crate) signal: Signal,
+    pub(crate) partition: Partition,
+    pub(crate) next: Offset,
+}
+
+/// The catalog. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Catalog {
+    pub(crate) database: Database,
+}
+
+impl Catalog {
+    /// Brings the tables up and makes the first snapshot where there is none.
+    pub(crate) async fn open(
+        database: Database,
+        data_path: &str,
+        now: Timestamp,
+        uuid: &str,
+    ) -> Result<Catalog, SqlError> {
+        database.migrate(&schema::catalog(database.engine())).await?;
+        let catalog = Catalog { database };
+        let mut tx = catalog.database.begin().await?;
+        tx.lock(commit::WRITER).await?;
+        if tx.query("SELECT 1 FROM ducklake_snapshot LIMIT 1", &[]).await?.is_empty() {
+            for statement in commit::first_snapshot(0, now, uuid, "main/") {
+                tx.execute(statement.0, &statement.1).await?;
+            }
+            for (key, value) in metadata(data_path) {
+                tx.execute(
+                    "INSERT INTO ducklake_metadata VALUES (?, ?, NULL, NULL)",
+                    params![key, value.as_str()],
+                )
+                .await?;
+            }
+        }
+        // The data folder may have been moved since.
+        tx.execute(
+            "UPDATE ducklake_metadata SET \"value\" = ? WHERE \"key\" = 'data_path'",
+            params![data_path],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(catalog)
+    }
+
+    /// Every position.
+    pub(crate) async fn positions(&self) -> Result<Vec<Position>, SqlError> {
+        let rows = self
+            .database
+            .query("SELECT project, signal, part, next_offset FROM candor_lake_position", &[])
+            .await?;
+        let mut positions = Vec::with_capacity(rows.len());
+        for row in rows {
+            // A signal that this release does not know belongs to a newer one: leave it alone.
+            let Some(signal) = Signal::from_name(row.text(1)?) else { continue };
+            positions.push(Position {
+                project: ProjectId(row.int(0)?),
+                signal,
+                partition: Partition(row.int(2)? as u32),
+                next: Offset(row.int(3)? as u64),
+            });
+        }
+        Ok(positions)
+    }
+
+    /// Every table: project, signal, id.
+    pub(crate) async fn tables(&self) -> Result<Vec<(ProjectId, Signal, i64)>, SqlError> {
+        let rows =
+            self.database.query("SELECT project, signal, table_id FROM candor_lake_table", &[]).await?;
+        let mut tables = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(signal) = Signal::from_name(row.text(1)?) {
+                tables.push((ProjectId(row.int(0)?), signal, row.int(2)?));
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Deleted projects.
+    pub(crate) async fn dropped(&self) -> Result<HashSet<ProjectId>, SqlError> {
+        let rows = self.database.query("SELECT project FROM candor_lake_dropped", &[]).await?;
+        rows.iter().map(|row| row.int(0).map(ProjectId)).collect()
+    }
+
+    /// Notes objects that are about to be written.
+    pub(crate) async fn intend(&self, paths: &[String]) -> Result<(), SqlError> {
+        let mut tx = self.database.begin().await?;
+        for path in paths {
+            tx.execute("INSERT INTO candor_lake_intent (path) VALUES (?)", params![path]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Objects that were about to be written and that no commit took.
+    pub(crate) async fn intents(&self) -> Result<Vec<String>, SqlError> {
+        let rows = self.database.query("SELECT path FROM candor_lake_intent", &[]).await?;
+        rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+    }
+
+    /// Forgets intents whose objects are gone.
+    pub(crate) async fn forget_intents(&self, paths: &[String]) -> Result<(), SqlError> {
+        let mut tx = self.database.begin().await?;
+        for path in paths {
+            tx.execute("DELETE FROM candor_lake_intent WHERE path = ?", params![path]).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Marks files as holding erased rows.
+    pub(crate) async fn deny(&self, paths: &[String]) -> Result<(), SqlError> {
+        let mut tx = self.database.begin().await?;
+        for path in paths {
+            tx.execute(
+                "INSERT INTO candor_lake_denied (path) VALUES (?) ON CONFLICT (path) DO NOTHING",
+                params![path],
+            )
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    /// True for a file that holds erased rows.
+    pub(crate) async fn is_denied(&self, path: &str) -> Result<bool, SqlError> {
+        let rows =
+            self.database.query("SELECT 1 FROM candor_lake_denied WHERE path = ?", params![path]).await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+/// What `ducklake_metadata` says of a catalog.
+pub(crate) fn metadata(data_path: &str) -> [(&'static str, String); 4] {
+    [
+        ("version", "1.0".to_owned()),
+        ("created_by", format!("candor {}", env!("CARGO_PKG_VERSION"))),
+        ("data_path", data_path.to_owned()),
+        ("encrypted", "false".to_owned()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_ducklake_writes_them() {
+        assert_eq!(moment(0).as_deref(), Some("1970-01-01 00:00:00.000000+00"));
+        assert_eq!(moment(1_795_305_280_452_874).as_deref(), Some("2026-11-21 23:54:40.452874+00"));
+        assert_eq!(moment(-1).as_deref(), Some("1969-12-31 23:59:59.999999+00"));
+        assert_eq!(moment(i64::MAX), None);
+    }
+}
