@@ -1,11 +1,40 @@
-//! The query engine.
+//! The query engine: a place to run, limits, and the way from SQL to an answer.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use candor_meta::ReadScope;
-use candor_model::Clock;
+use candor_model::{Clock, IssueMap, Signal};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{Answer, IssueMap, Limits, QueryError, SearchPage, SearchRequest, Tables};
+use crate::answer::{Column, Progress, StopOnDrop};
+use crate::encode::types;
+use crate::memory::{QueryMemory, SharedMemory};
+use crate::meter::{self, Metered};
+use crate::session::{self, Template};
+use crate::source::{OfScope, Scoped};
+use crate::statement::{self, Statement};
+use crate::tables::cache::{FileCache, IDLE_MAX};
+use crate::tables::catalog::Project;
+use crate::tables::scan::slice_bytes;
+use crate::{Answer, Limits, QueryError, Tables};
+
+/// Stack of a thread that plans queries. Only what is touched is resident; [`statement::OPERATORS_MAX`] nested
+/// operators fit with room to spare in a build without optimisation.
+pub(crate) const STACK_BYTES: usize = 64 << 20;
+
+/// Batches that wait between a query and its reader.
+const BATCHES_AHEAD: usize = 2;
 
 /// How large the engine is.
 #[derive(Debug, Clone)]
@@ -53,7 +82,7 @@ pub struct ColumnInfo {
 }
 
 /// A function of SQL, for completion.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FunctionInfo {
     /// Its name.
     pub name: String,
@@ -63,42 +92,435 @@ pub struct FunctionInfo {
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
-pub struct Query {}
+pub struct Query {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tables: Arc<dyn Tables>,
+    engine: Arc<Engine>,
+}
 
 impl Query {
     /// An engine over tables. Starts nothing until the first query.
     pub fn new(
-        _tables: Arc<dyn Tables>,
-        _issues: Arc<dyn IssueMap>,
-        _clock: Arc<dyn Clock>,
-        _options: Options,
+        tables: Arc<dyn Tables>,
+        issues: Arc<dyn IssueMap>,
+        clock: Arc<dyn Clock>,
+        options: Options,
     ) -> Query {
-        todo!()
+        Query { inner: Arc::new(Inner { tables, engine: Engine::new(issues, clock, options) }) }
     }
 
     /// Runs one SELECT (or WITH, EXPLAIN, DESCRIBE, SHOW TABLES, SHOW COLUMNS) over the tables of the scope's
     /// project. Returns with the first rows, so that nearly every error is an error of this call.
-    pub async fn sql(&self, _scope: &ReadScope, _sql: &str, _limits: Limits) -> Result<Answer, QueryError> {
-        todo!()
+    pub async fn sql(&self, scope: &ReadScope, sql: &str, limits: Limits) -> Result<Answer, QueryError> {
+        self.inner.engine.sql(self.scoped(scope), sql, limits).await
     }
 
     /// Searches a table: newest rows, their number over time, and the commonest values.
     pub async fn search(
         &self,
-        _scope: &ReadScope,
-        _request: SearchRequest,
-        _limits: Limits,
-    ) -> Result<SearchPage, QueryError> {
-        todo!()
+        scope: &ReadScope,
+        request: crate::SearchRequest,
+        limits: Limits,
+    ) -> Result<crate::SearchPage, QueryError> {
+        self.inner.engine.search(self.scoped(scope), request, limits).await
     }
 
     /// The tables that a query of this scope sees.
-    pub async fn schema(&self, _scope: &ReadScope) -> Result<Vec<TableInfo>, QueryError> {
-        todo!()
+    pub async fn schema(&self, scope: &ReadScope) -> Result<Vec<TableInfo>, QueryError> {
+        self.inner.engine.schema(self.scoped(scope)).await
     }
 
     /// The functions of SQL, sorted by name.
     pub fn functions(&self) -> Vec<FunctionInfo> {
-        todo!()
+        self.inner.engine.functions()
+    }
+
+    fn scoped(&self, scope: &ReadScope) -> Arc<dyn Scoped> {
+        Arc::new(OfScope::new(Arc::clone(&self.inner.tables), scope.clone()))
     }
 }
+
+/// What all queries share.
+pub(crate) struct Engine {
+    options: Options,
+    issues: Arc<dyn IssueMap>,
+    clock: Arc<dyn Clock>,
+    template: OnceLock<Template>,
+    runtime: OnceLock<Runtime>,
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    pub(crate) memory: Arc<SharedMemory>,
+    pub(crate) cache: Arc<FileCache>,
+    tidying: Arc<AtomicBool>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // A runtime must not be waited for on a thread of another one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// One query as its task needs it.
+pub(crate) struct Run {
+    pub(crate) state: SessionState,
+    pub(crate) project: Arc<Project>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) limits: Limits,
+}
+
+impl Engine {
+    pub(crate) fn new(issues: Arc<dyn IssueMap>, clock: Arc<dyn Clock>, options: Options) -> Arc<Engine> {
+        Arc::new(Engine {
+            issues,
+            clock,
+            template: OnceLock::new(),
+            runtime: OnceLock::new(),
+            places: Arc::new(Semaphore::new(options.running_max.max(1))),
+            waiting: AtomicUsize::new(0),
+            memory: SharedMemory::new(options.memory_bytes),
+            cache: Arc::new(FileCache::new(options.cache_bytes)),
+            tidying: Arc::default(),
+            options,
+        })
+    }
+
+    pub(crate) fn template(&self) -> &Template {
+        self.template.get_or_init(|| Template::new(self.options.threads.max(1)))
+    }
+
+    fn runtime(&self) -> Result<&Runtime, QueryError> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        meter::install();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.options.threads.max(1))
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .map_err(|e| QueryError::Internal(Box::new(e)))?;
+        // Of two that race, one is dropped again, off this thread's own runtime.
+        if let Err(second) = self.runtime.set(runtime) {
+            second.shutdown_background();
+        }
+        self.runtime.get().ok_or(QueryError::Cancelled)
+    }
+
+    /// Waits for a place to run in, then runs `work` on the query threads under the limits. The work sees a state
+    /// over the scope's tables and nothing else.
+    pub(crate) async fn run<T, F>(
+        self: &Arc<Self>,
+        tables: Arc<dyn Scoped>,
+        limits: Limits,
+        work: impl FnOnce(Run) -> F + Send + 'static,
+    ) -> Result<Started<T>, QueryError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, QueryError>> + Send,
+    {
+        let deadline = Instant::now() + limits.time;
+        let progress = Arc::new(Progress::new());
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.options.waiting_max + self.options.running_max
+        {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(QueryError::Overloaded);
+        }
+        let leave = Leave(Arc::clone(self));
+        let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
+        let place =
+            place.map_err(|_| QueryError::Timeout(limits.time))?.map_err(|_| QueryError::Cancelled)?;
+
+        let project = Project::new(
+            tables,
+            Arc::clone(&self.issues),
+            Arc::clone(&self.cache),
+            Arc::clone(&progress.counts),
+            limits.snapshot,
+        );
+        let memory = QueryMemory::new(Arc::clone(&self.memory), limits.memory_bytes);
+        let engine = Arc::clone(self);
+        let (sender, result) = oneshot::channel();
+        let meter = Arc::clone(&progress.meter);
+        let shared = Arc::clone(&progress);
+        let task = async move {
+            let _place = (place, leave);
+            let state = engine.template().state_for(Arc::clone(&project), memory, engine.clock.now());
+            let outcome = match state.map_err(QueryError::from_datafusion) {
+                Ok(state) => {
+                    let run = Run { state, project, progress: Arc::clone(&shared), limits };
+                    match timeout_at(deadline, work(run)).await {
+                        Ok(outcome) => outcome,
+                        Err(_) => Err(QueryError::Timeout(limits.time)),
+                    }
+                }
+                Err(e) => Err(e),
+            };
+            shared.end();
+            engine.tidy_later();
+            // The reader may have gone.
+            let _ = sender.send(outcome.map_err(|e| e.with_memory_limit(limits.memory_bytes)));
+        };
+        let handle = self.runtime()?.spawn(Metered::new(meter, task));
+        Ok(Started { result, progress, stop: StopOnDrop(handle.abort_handle()) })
+    }
+
+    pub(crate) async fn sql(
+        self: &Arc<Self>,
+        tables: Arc<dyn Scoped>,
+        sql: &str,
+        limits: Limits,
+    ) -> Result<Answer, QueryError> {
+        let sql = sql.to_owned();
+        let (head, head_receiver) = oneshot::channel();
+        let (sender, mut batches) = mpsc::channel(BATCHES_AHEAD);
+        let started = self
+            .run(tables, limits, move |run| async move { run_sql(run, &sql, head, sender).await })
+            .await?;
+        let Started { mut result, progress, stop } = started;
+        // Either the head comes, or the task ends with an error before it.
+        let Ok(Head { columns, schema }) = head_receiver.await else {
+            return Err(end_of(&mut result).await.err().unwrap_or(QueryError::Cancelled));
+        };
+        let first = batches.recv().await;
+        let end = match first {
+            Some(_) => Some(result),
+            None => {
+                end_of(&mut result).await?;
+                None
+            }
+        };
+        Ok(Answer {
+            columns,
+            schema,
+            first,
+            batches,
+            end,
+            progress,
+            answer_bytes: limits.answer_bytes,
+            _stop: stop,
+        })
+    }
+
+    async fn schema(self: &Arc<Self>, tables: Arc<dyn Scoped>) -> Result<Vec<TableInfo>, QueryError> {
+        let limits = Limits::default();
+        let started = self
+            .run(tables, limits, |run| async move {
+                let mut infos = Vec::new();
+                for signal in Signal::ALL {
+                    let schema = run.project.schema(signal).await?;
+                    let columns = schema.fields().iter().map(|field| ColumnInfo {
+                        name: field.name().clone(),
+                        r#type: types::name(field.data_type()),
+                    });
+                    infos.push(TableInfo { name: signal.name().to_owned(), columns: columns.collect() });
+                }
+                Ok(infos)
+            })
+            .await?;
+        started.wait().await
+    }
+
+    /// Queries that run or wait.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn functions(&self) -> Vec<FunctionInfo> {
+        let state = self.template().state();
+        let of = |names: Vec<&String>, kind: &'static str| {
+            names.into_iter().map(move |name| FunctionInfo { name: name.clone(), kind }).collect::<Vec<_>>()
+        };
+        let mut all = of(state.scalar_functions().keys().collect(), "scalar");
+        all.extend(of(state.aggregate_functions().keys().collect(), "aggregate"));
+        all.extend(of(state.window_functions().keys().collect(), "window"));
+        all.extend(of(state.table_functions().keys().collect(), "table"));
+        all.sort();
+        all
+    }
+
+    /// Lets go of idle files' metadata in a while, as long as there are any.
+    fn tidy_later(&self) {
+        let Some(runtime) = self.runtime.get() else { return };
+        if self.tidying.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (cache, tidying) = (Arc::clone(&self.cache), Arc::clone(&self.tidying));
+        runtime.spawn(async move {
+            while cache.forget_idle() > 0 {
+                tokio::time::sleep(IDLE_MAX / 4).await;
+            }
+            tidying.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+/// Counts a query out.
+struct Leave(Arc<Engine>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Work that was started on the query threads.
+pub(crate) struct Started<T> {
+    result: oneshot::Receiver<Result<T, QueryError>>,
+    pub(crate) progress: Arc<Progress>,
+    stop: StopOnDrop,
+}
+
+impl<T> Started<T> {
+    /// Waits for the end.
+    pub(crate) async fn wait(mut self) -> Result<T, QueryError> {
+        let outcome = end_of(&mut self.result).await;
+        drop(self.stop);
+        outcome
+    }
+}
+
+/// The end of a task. One that panicked sends nothing.
+pub(crate) async fn end_of<T>(
+    result: &mut oneshot::Receiver<Result<T, QueryError>>,
+) -> Result<T, QueryError> {
+    match result.await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(QueryError::Internal("the query's task ended without a result".into())),
+    }
+}
+
+struct Head {
+    columns: Vec<Column>,
+    schema: SchemaRef,
+}
+
+async fn run_sql(
+    mut run: Run,
+    sql: &str,
+    head: oneshot::Sender<Head>,
+    sender: mpsc::Sender<RecordBatch>,
+) -> Result<(), QueryError> {
+    let (plan, names) = plan_sql(&run, sql).await?;
+    let rows_max =
+        run.limits.rows.filter(|_| !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)));
+    let plan = match rows_max {
+        Some(rows) => LogicalPlanBuilder::from(plan)
+            .limit(0, Some(rows.saturating_add(1)))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(QueryError::from_datafusion)?,
+        None => plan,
+    };
+    let physical = physical_plan(&mut run.state, &plan, None).await?;
+    run.progress.set_plan(Arc::clone(&physical));
+    let schema = shown_schema(&physical.schema(), names);
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| Column { name: field.name().clone(), r#type: types::name(field.data_type()) });
+    let head_of = Head { columns: columns.collect(), schema: Arc::clone(&schema) };
+    if head.send(head_of).is_err() {
+        return Err(QueryError::Cancelled);
+    }
+    let mut stream = execute_stream(physical, run.state.task_ctx()).map_err(QueryError::from_datafusion)?;
+    let mut rows_left = run.limits.rows.unwrap_or(usize::MAX);
+    let mut bytes_left = run.limits.answer_bytes.unwrap_or(usize::MAX);
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(QueryError::from_datafusion)?;
+        let batch = if batch.num_rows() > rows_left {
+            run.progress.set_truncated();
+            batch.slice(0, rows_left)
+        } else {
+            batch
+        };
+        rows_left -= batch.num_rows();
+        bytes_left = match bytes_left.checked_sub(slice_bytes(&batch)) {
+            Some(left) => left,
+            None => return Err(QueryError::TooLarge(run.limits.answer_bytes.unwrap_or(0))),
+        };
+        if batch.num_rows() > 0 && sender.send(shown(batch, &schema)?).await.is_err() {
+            return Err(QueryError::Cancelled);
+        }
+        if run.progress.is_truncated() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The logical plan of SQL text, checked, and the names of its columns as they were written.
+async fn plan_sql(run: &Run, sql: &str) -> Result<(LogicalPlan, Option<Vec<Option<String>>>), QueryError> {
+    let (statement, names) = match statement::parse(sql)? {
+        Statement::Query(statement, names) => (statement, names),
+        Statement::ShowTables => {
+            parsed_own("SELECT table_name, table_type FROM information_schema.tables ORDER BY table_name")?
+        }
+        Statement::Describe(table) => {
+            if Signal::from_name(&table).is_none() {
+                return Err(QueryError::Plan(format!("table '{table}' not found")));
+            }
+            parsed_own(&format!(
+                "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
+                 WHERE table_name = '{table}' ORDER BY ordinal_position"
+            ))?
+        }
+    };
+    let plan = run.state.statement_to_plan(*statement).await.map_err(QueryError::from_datafusion)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(|e| QueryError::Refused(QueryError::from_datafusion(e).to_string()))?;
+    Ok((plan, names))
+}
+
+type ParsedQuery = (Box<datafusion::sql::parser::Statement>, Option<Vec<Option<String>>>);
+
+fn parsed_own(sql: &str) -> Result<ParsedQuery, QueryError> {
+    match statement::parse(sql)? {
+        Statement::Query(statement, _) => Ok((statement, None)),
+        _ => Err(QueryError::Internal("not a query".into())),
+    }
+}
+
+/// The physical plan, with settings that fit the query: `late` materialisation where it pays, found out where none
+/// is said.
+pub(crate) async fn physical_plan(
+    state: &mut SessionState,
+    plan: &LogicalPlan,
+    late: Option<bool>,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let optimized = state.optimize(plan).map_err(QueryError::from_datafusion)?;
+    session::tune(state, late.unwrap_or_else(|| session::gives_few_rows(&optimized)));
+    let state = &*state;
+    state.query_planner().create_physical_plan(&optimized, state).await.map_err(QueryError::from_datafusion)
+}
+
+/// The schema with names as people wrote them: `sum(duration_ns)`, not `sum(spans.duration_ns)`.
+fn shown_schema(schema: &SchemaRef, names: Option<Vec<Option<String>>>) -> SchemaRef {
+    let Some(names) = names.filter(|names| names.len() == schema.fields().len()) else {
+        return Arc::clone(schema);
+    };
+    let fields = schema.fields().iter().zip(names).map(|(field, name)| {
+        let name = name.unwrap_or_else(|| field.name().clone());
+        Field::new(name, field.data_type().clone(), field.is_nullable())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+}
+
+fn shown(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)
+        .map_err(|e| QueryError::Internal(Box::new(e)))
+}
+
+/// How long a caller should wait before it tries again when [`QueryError::Overloaded`].
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);

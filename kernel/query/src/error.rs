@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use candor_lake::LakeError;
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
+
 /// Why a query was refused, stopped or failed. The text is for the person who wrote the query: it names what they
 /// wrote, never another project, a path or a setting.
 #[derive(Debug, thiserror::Error)]
@@ -58,4 +63,138 @@ impl QueryError {
             QueryError::Overloaded | QueryError::Storage(_) | QueryError::Internal(_) | QueryError::Cancelled
         )
     }
+}
+
+impl QueryError {
+    /// What the engine's error means to the caller.
+    pub(crate) fn from_datafusion(error: DataFusionError) -> QueryError {
+        match error {
+            DataFusionError::SQL(e, _) => QueryError::Syntax(crate::statement::clean(&e.to_string())),
+            DataFusionError::Plan(what) | DataFusionError::Configuration(what) => {
+                QueryError::Plan(readable(&what))
+            }
+            DataFusionError::NotImplemented(what) => {
+                QueryError::Plan(format!("not supported: {}", readable(&what)))
+            }
+            DataFusionError::SchemaError(e, _) => QueryError::Plan(readable(&e.to_string())),
+            DataFusionError::Execution(what) => QueryError::Execution(readable(&what)),
+            DataFusionError::ResourcesExhausted(_) => QueryError::Memory(0),
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                QueryError::from_datafusion(*inner)
+            }
+            DataFusionError::Collection(errors) => match errors.into_iter().next() {
+                Some(first) => QueryError::from_datafusion(first),
+                None => QueryError::Internal("an empty collection of errors".into()),
+            },
+            DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
+                Ok(inner) => QueryError::from_datafusion(inner),
+                Err(shared) => QueryError::of_shared(&shared),
+            },
+            DataFusionError::ArrowError(e, _) => QueryError::from_arrow(*e),
+            DataFusionError::ParquetError(e) => QueryError::from_parquet(*e),
+            DataFusionError::External(e) => QueryError::from_external(e),
+            other => QueryError::Internal(Box::new(other)),
+        }
+    }
+
+    /// The same for an error that others hold too.
+    fn of_shared(shared: &std::sync::Arc<DataFusionError>) -> QueryError {
+        match shared.find_root() {
+            DataFusionError::ResourcesExhausted(_) => QueryError::Memory(0),
+            DataFusionError::Plan(what) => QueryError::Plan(readable(what)),
+            DataFusionError::Execution(what) => QueryError::Execution(readable(what)),
+            DataFusionError::ArrowError(e, _) => QueryError::Execution(readable(&e.to_string())),
+            _ => QueryError::Internal(Box::new(DataFusionError::Shared(std::sync::Arc::clone(shared)))),
+        }
+    }
+
+    fn from_arrow(error: ArrowError) -> QueryError {
+        match error {
+            ArrowError::ExternalError(e) => QueryError::from_external(e),
+            ArrowError::ComputeError(what)
+            | ArrowError::CastError(what)
+            | ArrowError::ParseError(what)
+            | ArrowError::InvalidArgumentError(what)
+            | ArrowError::ArithmeticOverflow(what) => QueryError::Execution(readable(&what)),
+            ArrowError::DivideByZero => QueryError::Execution("division by zero".to_owned()),
+            other => QueryError::Internal(Box::new(other)),
+        }
+    }
+
+    fn from_parquet(error: ParquetError) -> QueryError {
+        match error {
+            ParquetError::External(e) => QueryError::from_external(e),
+            // The reader passes a predicate's own fault on as text.
+            ParquetError::ArrowError(what) => QueryError::Execution(readable(&what)),
+            other => QueryError::Storage(Box::new(other)),
+        }
+    }
+
+    fn from_external(error: Box<dyn std::error::Error + Send + Sync>) -> QueryError {
+        let error = match error.downcast::<QueryError>() {
+            Ok(own) => return *own,
+            Err(error) => error,
+        };
+        let error = match error.downcast::<LakeError>() {
+            Ok(lake) => return QueryError::from_lake(*lake),
+            Err(error) => error,
+        };
+        let error = match error.downcast::<DataFusionError>() {
+            Ok(inner) => return QueryError::from_datafusion(*inner),
+            Err(error) => error,
+        };
+        let error = match error.downcast::<ParquetError>() {
+            Ok(inner) => return QueryError::from_parquet(*inner),
+            Err(error) => error,
+        };
+        match error.downcast::<ArrowError>() {
+            Ok(inner) => QueryError::from_arrow(*inner),
+            Err(error) => QueryError::Storage(error),
+        }
+    }
+
+    /// The lake's error as a query's.
+    pub(crate) fn from_lake(error: LakeError) -> QueryError {
+        match error {
+            LakeError::NoSnapshot(snapshot) => QueryError::NoSnapshot(snapshot),
+            other => QueryError::Storage(Box::new(other)),
+        }
+    }
+
+    /// As an error that passes through the engine and comes out whole.
+    pub(crate) fn into_datafusion(self) -> DataFusionError {
+        DataFusionError::External(Box::new(self))
+    }
+
+    /// With the bound that was met, where only that was known that one was.
+    pub(crate) fn with_memory_limit(self, limit: usize) -> QueryError {
+        match self {
+            QueryError::Memory(_) => QueryError::Memory(limit),
+            other => other,
+        }
+    }
+}
+
+/// The engine's words without its prefixes, its advice about its own settings and the name of the catalog.
+fn readable(what: &str) -> String {
+    let mut text = what.trim();
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "Compute error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "External error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    // What a function of ours says of its arguments says it all.
+    if let Some((_, own)) = text.split_once("user-defined coercion failed with: Error during planning: ") {
+        text = own.split(" No function matches").next().unwrap_or(own).trim_end_matches('.');
+    }
+    text.replace(" or disable the datafusion.sql_parser.enable_ident_normalization configuration", "")
+        .replace("candor.main.", "")
+        .replace("\n\tCandidate functions:\n\t", " Candidates: ")
+        .replace("\n\t", ", ")
 }

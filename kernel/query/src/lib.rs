@@ -5,20 +5,30 @@
 //! never spills: nothing a query holds reaches a disk in the clear.
 
 pub mod answer;
+mod dialect;
 pub mod encode;
 pub mod engine;
 pub mod error;
+mod functions;
 pub mod language;
 pub mod limits;
+mod memory;
+mod meter;
 pub mod search;
+mod session;
 pub mod source;
+mod statement;
+mod tables;
 pub mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Answer, Column, Stats};
-pub use encode::Format;
+pub use candor_model::{IssueMap, NoIssues};
+pub use encode::{Format, JsonRows};
 pub use engine::{ColumnInfo, FunctionInfo, Options, Query, TableInfo};
 pub use error::QueryError;
 pub use limits::Limits;
 pub use search::{Bucket, Facet, Histogram, SearchPage, SearchRequest};
-pub use source::{IssueMap, NoIssues, Tables};
+pub use source::{Content, Tables};
 pub use tail::TailFilter;

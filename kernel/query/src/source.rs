@@ -1,13 +1,30 @@
 //! Where tables come from: the lake, seen through a trait, so that tests hand in tables of their own.
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use candor_lake::{DataFile, Lake, LakeError, Pinned};
 use candor_meta::ReadScope;
 use candor_model::{ProjectId, Signal};
-use candor_store::StoredFile;
+use candor_store::{StoreError, StoredFile};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+
+/// The content of an open file.
+#[async_trait]
+pub trait Content: Send + Sync {
+    /// A range of it.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError>;
+}
+
+#[async_trait]
+impl Content for StoredFile {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        StoredFile::read(self, range).await
+    }
+}
 
 /// The tables of the projects. The scope says which project; nothing else does.
 #[async_trait]
@@ -22,7 +39,7 @@ pub trait Tables: Send + Sync {
         snapshot: i64,
     ) -> Result<Pinned, LakeError>;
     /// Opens a published file of a pinned table.
-    async fn open(&self, file: &DataFile) -> Result<StoredFile, LakeError>;
+    async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError>;
 }
 
 #[async_trait]
@@ -38,22 +55,69 @@ impl Tables for Lake {
     ) -> Result<Pinned, LakeError> {
         Lake::pin_snapshot(self, scope, signal, snapshot).await
     }
-    async fn open(&self, file: &DataFile) -> Result<StoredFile, LakeError> {
-        Lake::open(self, file).await
+    async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
+        Ok(Arc::new(Lake::open(self, file).await?))
     }
 }
 
-/// Which issue a group hash belongs to. Files hold hashes, not issues, so that merging two issues rewrites nothing.
-pub trait IssueMap: Send + Sync {
-    /// The issues of a project by group hash, as of now.
-    fn issues(&self, project: ProjectId) -> Arc<HashMap<String, i64>>;
+/// One consistent view of a table, as [`Pinned`] gives it and as tests make it.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) project: ProjectId,
+    pub(crate) signal: Signal,
+    pub(crate) schema: SchemaRef,
+    pub(crate) files: Arc<Vec<DataFile>>,
+    pub(crate) tail: Arc<Vec<RecordBatch>>,
+    /// What keeps it readable.
+    pub(crate) _hold: Option<Pinned>,
 }
 
-/// No issues: `errors.issue` is null.
-pub struct NoIssues;
+impl From<Pinned> for View {
+    fn from(pinned: Pinned) -> View {
+        View {
+            project: pinned.project,
+            signal: pinned.signal,
+            schema: Arc::clone(&pinned.schema),
+            files: Arc::clone(&pinned.files),
+            tail: Arc::clone(&pinned.tail),
+            _hold: Some(pinned),
+        }
+    }
+}
 
-impl IssueMap for NoIssues {
-    fn issues(&self, _project: ProjectId) -> Arc<HashMap<String, i64>> {
-        Arc::new(HashMap::new())
+/// The tables of one project: what a query gets to see of [`Tables`]. It holds the scope, so that nothing beyond
+/// this point can name another.
+#[async_trait]
+pub(crate) trait Scoped: Send + Sync {
+    /// Pins a table, at a snapshot where one is given.
+    async fn pin(&self, signal: Signal, snapshot: Option<i64>) -> Result<View, LakeError>;
+    /// Opens a file of a pinned table.
+    async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError>;
+}
+
+/// [`Tables`] bound to a scope.
+pub(crate) struct OfScope {
+    tables: Arc<dyn Tables>,
+    scope: ReadScope,
+}
+
+impl OfScope {
+    /// Binds tables to a scope.
+    pub(crate) fn new(tables: Arc<dyn Tables>, scope: ReadScope) -> OfScope {
+        OfScope { tables, scope }
+    }
+}
+
+#[async_trait]
+impl Scoped for OfScope {
+    async fn pin(&self, signal: Signal, snapshot: Option<i64>) -> Result<View, LakeError> {
+        let pinned = match snapshot {
+            Some(snapshot) => self.tables.pin_snapshot(&self.scope, signal, snapshot).await,
+            None => self.tables.pin(&self.scope, signal).await,
+        };
+        pinned.map(View::from)
+    }
+    async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
+        self.tables.open(file).await
     }
 }

@@ -1,0 +1,90 @@
+//! Memory of queries: a bound for each and one for all together. Nothing spills.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+
+/// The bound of all queries together.
+#[derive(Debug)]
+pub(crate) struct SharedMemory {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl SharedMemory {
+    /// A bound of `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Arc<SharedMemory> {
+        Arc::new(SharedMemory { limit, used: AtomicUsize::new(0) })
+    }
+
+    /// Bytes that all queries hold now.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+/// One query's memory.
+#[derive(Debug)]
+pub(crate) struct QueryMemory {
+    shared: Arc<SharedMemory>,
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl QueryMemory {
+    /// A pool of at most `limit` bytes out of what all share.
+    pub(crate) fn new(shared: Arc<SharedMemory>, limit: usize) -> Arc<QueryMemory> {
+        Arc::new(QueryMemory { shared, limit, used: AtomicUsize::new(0) })
+    }
+}
+
+fn take(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
+    let taken = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+        used.checked_add(amount).filter(|sum| *sum <= limit)
+    });
+    taken.is_ok()
+}
+
+impl MemoryPool for QueryMemory {
+    fn name(&self) -> &str {
+        "query"
+    }
+
+    fn grow(&self, _reservation: &MemoryReservation, additional: usize) {
+        self.used.fetch_add(additional, Ordering::Relaxed);
+        self.shared.used.fetch_add(additional, Ordering::Relaxed);
+    }
+
+    fn shrink(&self, _reservation: &MemoryReservation, shrink: usize) {
+        self.used.fetch_sub(shrink, Ordering::Relaxed);
+        self.shared.used.fetch_sub(shrink, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, _reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        if !take(&self.used, additional, self.limit) {
+            return Err(DataFusionError::ResourcesExhausted("the query's bound of memory".to_owned()));
+        }
+        if !take(&self.shared.used, additional, self.shared.limit) {
+            self.used.fetch_sub(additional, Ordering::Relaxed);
+            return Err(DataFusionError::ResourcesExhausted("the bound of all queries' memory".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.limit)
+    }
+}
+
+impl fmt::Display for QueryMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "query memory: {} of {} bytes", self.reserved(), self.limit)
+    }
+}

@@ -1,0 +1,282 @@
+//! The catalog of one query: the tables of one project, pinned when they are first named, and a description of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use candor_model::{IssueMap, Signal};
+use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemTable, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, col};
+use datafusion::prelude::lit;
+use tokio::sync::OnceCell;
+
+use super::cache::FileCache;
+use super::scan::{PinnedTable, ScanCounts};
+use crate::QueryError;
+use crate::functions::issue;
+use crate::source::{Scoped, View};
+
+/// The catalog's name. A query never needs it.
+pub(crate) const CATALOG: &str = "candor";
+
+/// The schema of the project's tables, as in the catalog that `candor lake catalog` writes.
+pub(crate) const SCHEMA: &str = "main";
+
+/// The schema that describes the tables.
+pub(crate) const INFORMATION: &str = "information_schema";
+
+/// The column of `errors` that is resolved at read, and the one it stands behind.
+const ISSUE: &str = "issue";
+const ISSUE_AFTER: &str = "event_id";
+const GROUP_HASHES: &str = "group_hashes";
+
+/// The tables of one project as one query sees them. A table is pinned once: a query that names it twice reads the
+/// same rows twice.
+pub(crate) struct Project {
+    tables: Arc<dyn Scoped>,
+    issues: Arc<dyn IssueMap>,
+    cache: Arc<FileCache>,
+    counts: Arc<ScanCounts>,
+    snapshot: Option<i64>,
+    pinned: [OnceCell<View>; Signal::ALL.len()],
+}
+
+impl Project {
+    /// Over the tables of a scope.
+    pub(crate) fn new(
+        tables: Arc<dyn Scoped>,
+        issues: Arc<dyn IssueMap>,
+        cache: Arc<FileCache>,
+        counts: Arc<ScanCounts>,
+        snapshot: Option<i64>,
+    ) -> Arc<Project> {
+        Arc::new(Project { tables, issues, cache, counts, snapshot, pinned: Default::default() })
+    }
+
+    /// A table, pinned.
+    pub(crate) async fn pin(&self, signal: Signal) -> Result<&View, QueryError> {
+        let at = Signal::ALL.iter().position(|of| *of == signal).unwrap_or_default();
+        self.pinned[at]
+            .get_or_try_init(|| self.tables.pin(signal, self.snapshot))
+            .await
+            .map_err(QueryError::from_lake)
+    }
+
+    /// A table as SQL sees it.
+    pub(crate) async fn table(&self, signal: Signal) -> Result<Arc<dyn TableProvider>> {
+        let pinned = self.pin(signal).await.map_err(QueryError::into_datafusion)?;
+        let stored = Arc::new(PinnedTable::new(
+            pinned.clone(),
+            Arc::clone(&self.tables),
+            Arc::clone(&self.cache),
+            Arc::clone(&self.counts),
+        ));
+        if signal != Signal::Errors || pinned.schema.field_with_name(GROUP_HASHES).is_err() {
+            return Ok(stored);
+        }
+        let issues = self.issues.issues(pinned.project);
+        let mut columns: Vec<Expr> = Vec::with_capacity(pinned.schema.fields().len() + 1);
+        for field in pinned.schema.fields() {
+            columns.push(col(datafusion::common::Column::from_name(field.name())));
+            if field.name() == ISSUE_AFTER {
+                columns.push(issue_column(&issues));
+            }
+        }
+        if pinned.schema.field_with_name(ISSUE_AFTER).is_err() {
+            columns.push(issue_column(&issues));
+        }
+        let plan = LogicalPlanBuilder::scan(signal.name(), provider_as_source(stored), None)?
+            .project(columns)?
+            .build()?;
+        Ok(Arc::new(ViewTable::new(plan, None)))
+    }
+
+    /// The columns of a table as SQL sees it.
+    pub(crate) async fn schema(&self, signal: Signal) -> Result<SchemaRef, QueryError> {
+        Ok(self.table(signal).await.map_err(QueryError::from_datafusion)?.schema())
+    }
+
+    async fn information(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let mut columns = Columns::default();
+        for signal in Signal::ALL {
+            let schema = self.schema(signal).await.map_err(QueryError::into_datafusion)?;
+            columns.push(signal.name(), &schema);
+        }
+        let batch = match name {
+            "tables" => tables_batch()?,
+            "columns" => columns.batch()?,
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
+    }
+}
+
+/// `issue`: null where no issue owns a hash of the event yet.
+fn issue_column(issues: &Arc<std::collections::HashMap<String, i64>>) -> Expr {
+    if issues.is_empty() {
+        return cast(lit(datafusion::common::ScalarValue::Null), DataType::Int64).alias(ISSUE);
+    }
+    issue::call(col(GROUP_HASHES), Arc::clone(issues)).alias(ISSUE)
+}
+
+fn text_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, false)
+}
+
+fn tables_batch() -> Result<RecordBatch> {
+    let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+    let repeated = |text: &str| Arc::new(StringArray::from(vec![text; names.len()])) as ArrayRef;
+    let schema = Schema::new(vec![
+        text_field("table_catalog"),
+        text_field("table_schema"),
+        text_field("table_name"),
+        text_field("table_type"),
+    ]);
+    let columns = vec![
+        repeated(CATALOG),
+        repeated(SCHEMA),
+        Arc::new(StringArray::from(names.clone())) as ArrayRef,
+        repeated("BASE TABLE"),
+    ];
+    Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+}
+
+#[derive(Default)]
+struct Columns {
+    tables: Vec<String>,
+    names: Vec<String>,
+    positions: Vec<i64>,
+    nullable: Vec<&'static str>,
+    types: Vec<String>,
+}
+
+impl Columns {
+    fn push(&mut self, table: &str, schema: &Schema) {
+        for (at, field) in schema.fields().iter().enumerate() {
+            self.tables.push(table.to_owned());
+            self.names.push(field.name().clone());
+            self.positions.push(at as i64 + 1);
+            self.nullable.push(if field.is_nullable() { "YES" } else { "NO" });
+            self.types.push(crate::encode::types::name(field.data_type()));
+        }
+    }
+
+    fn batch(self) -> Result<RecordBatch> {
+        let repeated = |text: &str| Arc::new(StringArray::from(vec![text; self.names.len()])) as ArrayRef;
+        let schema = Schema::new(vec![
+            text_field("table_catalog"),
+            text_field("table_schema"),
+            text_field("table_name"),
+            text_field("column_name"),
+            Field::new("ordinal_position", DataType::Int64, false),
+            text_field("is_nullable"),
+            text_field("data_type"),
+        ]);
+        let columns = vec![
+            repeated(CATALOG),
+            repeated(SCHEMA),
+            Arc::new(StringArray::from(self.tables)) as ArrayRef,
+            Arc::new(StringArray::from(self.names)) as ArrayRef,
+            Arc::new(Int64Array::from(self.positions)) as ArrayRef,
+            Arc::new(StringArray::from(self.nullable)) as ArrayRef,
+            Arc::new(StringArray::from(self.types)) as ArrayRef,
+        ];
+        Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+    }
+}
+
+/// [`Project`] in the shapes that the engine asks for.
+pub(crate) struct Catalog(pub(crate) Arc<Project>);
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Catalog")
+    }
+}
+
+impl CatalogProviderList for Catalog {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_owned()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == CATALOG).then(|| Arc::new(Catalog(Arc::clone(&self.0))) as Arc<dyn CatalogProvider>)
+    }
+}
+
+impl CatalogProvider for Catalog {
+    fn schema_names(&self) -> Vec<String> {
+        vec![SCHEMA.to_owned(), INFORMATION.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        match name {
+            SCHEMA => Some(Arc::new(Main(Arc::clone(&self.0)))),
+            INFORMATION => Some(Arc::new(Information(Arc::clone(&self.0)))),
+            _ => None,
+        }
+    }
+}
+
+struct Main(Arc<Project>);
+
+impl fmt::Debug for Main {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Main")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Main {
+    fn table_names(&self) -> Vec<String> {
+        Signal::ALL.iter().map(|signal| signal.name().to_owned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        match Signal::from_name(name) {
+            Some(signal) => Ok(Some(self.0.table(signal).await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        Signal::from_name(name).is_some()
+    }
+}
+
+struct Information(Arc<Project>);
+
+impl fmt::Debug for Information {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Information")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Information {
+    fn table_names(&self) -> Vec<String> {
+        vec!["tables".to_owned(), "columns".to_owned()]
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        self.0.information(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        matches!(name, "tables" | "columns")
+    }
+}

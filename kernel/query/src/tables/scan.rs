@@ -1,0 +1,280 @@
+//! A pinned table as the engine scans it: the tail in memory and the files beyond it, one after another.
+//!
+//! Filters are evaluated here, once over the tail and once over the files, so that each side gets the best plan:
+//! the engine's own rule pushes the files' filter into the Parquet decoder where the query asked for that.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use candor_lake::DataFile;
+use candor_model::Signal;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, Result, Statistics, ToDFSchema};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::union::UnionExec;
+use parking_lot::Mutex;
+
+use super::cache::FileCache;
+use super::prune;
+use super::reader::{ReadCounts, StoredFiles};
+use crate::source::{Scoped, View};
+
+/// Batches of the tail smaller than this are put together before they are worked on: one append may be one row.
+const TAIL_BATCH_ROWS_MIN: usize = 1024;
+
+/// What a query took from tables, beside what its plan's own metrics say.
+#[derive(Debug, Default)]
+pub(crate) struct ScanCounts {
+    /// What was read from files.
+    pub(crate) read: Arc<ReadCounts>,
+    /// Rows of the tail that were looked at.
+    pub(crate) tail_rows: AtomicU64,
+    /// Bytes of the tail that were looked at.
+    pub(crate) tail_bytes: AtomicU64,
+    /// Files of the tables that were scanned, pruned or not.
+    known: Mutex<HashMap<Signal, u64>>,
+}
+
+impl ScanCounts {
+    /// Files of the tables that were scanned, pruned or not.
+    pub(crate) fn files_known(&self) -> u64 {
+        self.known.lock().values().sum()
+    }
+}
+
+/// A pinned table.
+pub(crate) struct PinnedTable {
+    pinned: View,
+    tables: Arc<dyn Scoped>,
+    cache: Arc<FileCache>,
+    counts: Arc<ScanCounts>,
+}
+
+impl PinnedTable {
+    /// For a table of `tables`.
+    pub(crate) fn new(
+        pinned: View,
+        tables: Arc<dyn Scoped>,
+        cache: Arc<FileCache>,
+        counts: Arc<ScanCounts>,
+    ) -> PinnedTable {
+        PinnedTable { pinned, tables, cache, counts }
+    }
+
+    /// The tail's scan; none where it is empty.
+    fn scan_tail(&self, columns: &[usize], partitions: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let rows: usize = self.pinned.tail.iter().map(RecordBatch::num_rows).sum();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let schema = Arc::new(self.pinned.schema.project(columns)?);
+        let batches = put_together(&self.pinned.tail, columns, &schema)?;
+        let bytes: usize = batches.iter().map(slice_bytes).sum();
+        self.counts.tail_rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.counts.tail_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let partitions = partitions.clamp(1, batches.len().max(1));
+        let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); partitions];
+        // Newest first, dealt out, so that every partition begins with what a limit wants.
+        for (at, batch) in batches.into_iter().rev().enumerate() {
+            parts[at % partitions].push(batch);
+        }
+        Ok(Some(MemorySourceConfig::try_new_exec(&parts, schema, None)?))
+    }
+
+    /// The files' scan; none where there is nothing to read.
+    fn scan_files(
+        &self,
+        files: &[DataFile],
+        columns: &[usize],
+        limit: Option<usize>,
+        partitions: usize,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let schema = &self.pinned.schema;
+        let mut newest_first: Vec<&DataFile> = files.iter().collect();
+        newest_first.sort_by_key(|file| std::cmp::Reverse((file.timestamps.1, file.id)));
+        let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); partitions.clamp(1, files.len())];
+        let dealt = groups.len();
+        let mut all = Vec::with_capacity(files.len());
+        for (at, file) in newest_first.into_iter().enumerate() {
+            let statistics = Arc::new(prune::statistics(file, schema));
+            all.push(Arc::clone(&statistics));
+            let partitioned = PartitionedFile::new(file.key.clone(), file.length).with_statistics(statistics);
+            groups[at % dealt].push(partitioned);
+        }
+        let statistics = Statistics::try_merge_iter(all.iter().map(Arc::as_ref), schema)?;
+        let reader = StoredFiles::new(
+            Arc::clone(&self.tables),
+            files.iter(),
+            Arc::clone(&self.cache),
+            Arc::clone(&self.counts.read),
+        );
+        let source = ParquetSource::new(TableSchema::from(Arc::clone(schema)))
+            .with_parquet_file_reader_factory(Arc::new(reader));
+        let config = FileScanConfigBuilder::new(lake_url()?, Arc::new(source))
+            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+            .with_statistics(statistics)
+            .with_projection_indices(Some(columns.to_vec()))?
+            .with_limit(limit)
+            .build();
+        Ok(Some(DataSourceExec::from_data_source(config)))
+    }
+}
+
+/// The name under which the engine looks a store up; nothing is read through that store.
+pub(crate) fn lake_url() -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse("lake://files")
+}
+
+/// Projects batches and puts neighbours together until each is worth a call.
+fn put_together(tail: &[RecordBatch], columns: &[usize], schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let mut together = Vec::new();
+    let mut waiting: Vec<RecordBatch> = Vec::new();
+    let mut waiting_rows = 0;
+    let mut flush = |waiting: &mut Vec<RecordBatch>| -> Result<()> {
+        match waiting.len() {
+            0 => {}
+            1 => together.append(waiting),
+            _ => {
+                together.push(datafusion::arrow::compute::concat_batches(schema, waiting.iter())?);
+                waiting.clear();
+            }
+        }
+        Ok(())
+    };
+    for batch in tail.iter().filter(|batch| batch.num_rows() > 0) {
+        let batch = batch.project(columns)?;
+        let rows = batch.num_rows();
+        if rows >= TAIL_BATCH_ROWS_MIN {
+            flush(&mut waiting)?;
+            waiting_rows = 0;
+        }
+        waiting_rows += rows;
+        waiting.push(batch);
+        if waiting_rows >= TAIL_BATCH_ROWS_MIN {
+            flush(&mut waiting)?;
+            waiting_rows = 0;
+        }
+    }
+    flush(&mut waiting)?;
+    Ok(together)
+}
+
+/// Bytes of a batch's own rows, where it is a slice of something larger too.
+pub(crate) fn slice_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
+}
+
+impl fmt::Debug for PinnedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PinnedTable").field("signal", &self.pinned.signal).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for PinnedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.pinned.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = &self.pinned.schema;
+        self.counts.known.lock().insert(self.pinned.signal, self.pinned.files.len() as u64);
+        let asked: Vec<usize> = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..schema.fields().len()).collect(),
+        };
+        let predicate = match conjunction(filters.to_vec()) {
+            Some(filter) => {
+                let df_schema: DFSchema = Arc::clone(schema).to_dfschema()?;
+                Some(state.create_physical_expr(filter, &df_schema)?)
+            }
+            None => None,
+        };
+        let files = match &predicate {
+            Some(predicate) => prune::candidates(&self.pinned.files, schema, predicate)?,
+            None => self.pinned.files.to_vec(),
+        };
+        let mut read = asked.clone();
+        if let Some(predicate) = &predicate {
+            let mut needed: Vec<usize> =
+                collect_columns(predicate).iter().map(|column| column.index()).collect();
+            needed.sort_unstable();
+            needed.retain(|column| !asked.contains(column));
+            read.extend(needed);
+        }
+        let partitions = state.config().target_partitions();
+        let pushed_limit = limit.filter(|_| predicate.is_none());
+        let sides =
+            [self.scan_tail(&read, partitions)?, self.scan_files(&files, &read, pushed_limit, partitions)?];
+        let mut plans = Vec::with_capacity(sides.len());
+        for side in sides.into_iter().flatten() {
+            plans.push(match &predicate {
+                Some(predicate) => filtered(side, predicate, asked.len())?,
+                None => side,
+            });
+        }
+        match plans.pop() {
+            None => Ok(Arc::new(EmptyExec::new(Arc::new(schema.project(&asked)?)))),
+            Some(only) if plans.is_empty() => Ok(only),
+            Some(last) => {
+                plans.push(last);
+                UnionExec::try_new(plans)
+            }
+        }
+    }
+}
+
+/// The rows of `side` in which `predicate` is true, of its first `keep` columns.
+fn filtered(
+    side: Arc<dyn ExecutionPlan>,
+    predicate: &Arc<dyn PhysicalExpr>,
+    keep: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let schema = side.schema();
+    let predicate = datafusion::physical_expr::utils::reassign_expr_columns(Arc::clone(predicate), &schema)?;
+    let filter: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(predicate, side)?);
+    if keep == schema.fields().len() {
+        return Ok(filter);
+    }
+    let kept = (0..keep).map(|at| {
+        let name = schema.field(at).name();
+        let column = datafusion::physical_expr::expressions::Column::new(name, at);
+        ProjectionExpr { expr: Arc::new(column) as Arc<dyn PhysicalExpr>, alias: name.clone() }
+    });
+    Ok(Arc::new(ProjectionExec::try_new(kept, filter)?))
+}
