@@ -1,0 +1,355 @@
+//! From a request to its answer: key, body, items, one acceptance for all of it.
+
+use bytes::Bytes;
+use candor_gate::admission::{Accept, Permit, Presented, Refusal};
+use candor_log::{AppendError, Receipt};
+use candor_model::limits::BODY_DECODED_BYTES_MAX;
+use candor_model::{ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, Value};
+use data_encoding::HEXLOWER;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ring::digest;
+
+use crate::event::normalize;
+use crate::items::{Broken, Context, Gathered, normal_id};
+use crate::outcomes::Outcome;
+use crate::peek;
+use crate::protocol::answer::{Accepted, Refused};
+use crate::protocol::auth::{self, AuthError};
+use crate::protocol::envelope::{Envelope, Item};
+use crate::protocol::store::{self, StoreBodyError};
+use crate::routes::{Call, ErrorsState};
+
+/// When to come again where the log cannot take it, seconds.
+const RETRY_FULL: u64 = 30;
+const RETRY_SOON: u64 = 5;
+const RETRY_OVERLOADED: u64 = 1;
+
+/// `POST /api/{number}/envelope/`.
+pub(crate) async fn envelope(
+    state: &ErrorsState,
+    number: Option<&str>,
+    call: &Call,
+    body: axum::body::Body,
+) -> Result<Accepted, Refused> {
+    let headers = headers_for_body(&call.headers);
+    let (mut permit, client, body) = match auth::from_request(&call.headers, &call.uri) {
+        Ok(presented) => (admit(state, &presented, number).await?, presented.client, body),
+        Err(AuthError::Missing) => {
+            // A tunnel: the key is in the envelope's first line, which is read before the rest is let in.
+            let (first, body) =
+                peek::first_line(&headers, body).await.map_err(|error| refused(error.into()))?;
+            let presented = peek::dsn(&first)
+                .ok_or(AuthError::Missing)
+                .and_then(|dsn| auth::from_dsn(&dsn))
+                .map_err(unauthorized)?;
+            (admit(state, &presented, number).await?, None, body)
+        }
+        Err(error) => return Err(unauthorized(error)),
+    };
+    let body = permit.read(&headers, body, Accept::STANDARD).await.map_err(refused)?;
+    let envelope = Envelope::parse(&body).map_err(|error| {
+        state.outcomes.count(permit.scope().project(), "other", Outcome::Invalid, "invalid_envelope", 1);
+        Refused::new(StatusCode::BAD_REQUEST, "invalid event envelope").because(error.to_string())
+    })?;
+    drop(body);
+    receive(state, permit, call, client, &envelope).await
+}
+
+/// `POST /api/{number}/store/`: one event, in one of the older forms.
+pub(crate) async fn store(
+    state: &ErrorsState,
+    number: Option<&str>,
+    call: &Call,
+    body: axum::body::Body,
+) -> Result<Accepted, Refused> {
+    let headers = headers_for_body(&call.headers);
+    let presented = auth::from_request(&call.headers, &call.uri).map_err(unauthorized)?;
+    let mut permit = admit(state, &presented, number).await?;
+    let body = permit.read(&headers, body, Accept::STANDARD).await.map_err(refused)?;
+    let envelope = enclose(&mut permit, body)?;
+    receive(state, permit, call, presented.client, &envelope).await
+}
+
+/// `GET /api/{number}/store/?sentry_data=…`: an image request of a client without any other way.
+pub(crate) async fn store_pixel(
+    state: &ErrorsState,
+    number: Option<&str>,
+    call: &Call,
+) -> Result<Accepted, Refused> {
+    let presented = auth::from_request(&call.headers, &call.uri).map_err(unauthorized)?;
+    let mut permit = admit(state, &presented, number).await?;
+    let data = auth::query(&call.uri).into_iter().find(|(name, _)| name == "sentry_data");
+    let Some((_, data)) = data else {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "missing sentry_data"));
+    };
+    // A `+` of base64 that was not escaped has become a space.
+    let data = Bytes::from(data.trim().replace(' ', "+"));
+    let envelope = enclose(&mut permit, data)?;
+    let accepted = receive(state, permit, call, presented.client, &envelope).await?;
+    Ok(Accepted { pixel: true, ..accepted })
+}
+
+/// An older body as the envelope that a newer client would have sent.
+fn enclose(permit: &mut Permit, body: Bytes) -> Result<Envelope, Refused> {
+    let received = body.len();
+    let payload = store::decode(body, BODY_DECODED_BYTES_MAX).map_err(|error| {
+        let status = match error {
+            StoreBodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Refused::new(status, "failed to decode the event payload").because(error.to_string())
+    })?;
+    permit.reserve(payload.len().saturating_sub(received)).map_err(refused)?;
+    if payload.iter().all(u8::is_ascii_whitespace) {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "empty request body"));
+    }
+    let mut headers = Object::new();
+    headers.insert("type", "event");
+    Ok(Envelope { headers: Object::new(), items: vec![Item { headers, payload }] })
+}
+
+async fn admit(
+    state: &ErrorsState,
+    presented: &auth::Presented,
+    number: Option<&str>,
+) -> Result<Permit, Refused> {
+    let wrong_project = || refused(Refusal::WrongProject);
+    let number = match number {
+        Some(number) => Some(
+            number.parse::<i64>().map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "invalid project id"))?,
+        ),
+        None => None,
+    };
+    if let (Some(number), Some(named)) = (number, &presented.project)
+        && named.parse() != Ok(number)
+    {
+        return Err(wrong_project());
+    }
+    let credential = Presented::dsn(&presented.key, number.map(ProjectId));
+    state.admission.admit(&[credential]).await.map_err(refused)
+}
+
+/// Reads the items, accepts what can be stored, and says what became of it.
+async fn receive(
+    state: &ErrorsState,
+    permit: Permit,
+    call: &Call,
+    client: Option<String>,
+    envelope: &Envelope,
+) -> Result<Accepted, Refused> {
+    let scope = permit.scope().clone();
+    let project = scope.project();
+    let event_id = envelope.headers.get("event_id").and_then(crate::event::text).map(|id| normal_id(&id));
+    let mut gathered = gather(state, project, call, event_id.clone(), envelope);
+    if gathered.understood == 0 && !gathered.broken.is_empty() {
+        return Err(broken(&gathered.broken));
+    }
+    let id = event_id
+        .or_else(|| gathered.events.first().map(|event| event.id.clone()))
+        .or_else(|| gathered.transactions.first().map(|transaction| transaction.id.clone()));
+    let hold_back = std::mem::take(&mut gathered.hold_back);
+    let batches = batches(gathered, project, origin(call, client, envelope));
+    if !batches.is_empty() {
+        let (kinds, incoming): (Vec<&'static str>, Vec<Incoming>) = batches.into_iter().unzip();
+        let receipt = state.ingest.accept(&scope, incoming).await.map_err(unavailable)?;
+        settle(state, project, &kinds, &receipt)?;
+    }
+    Ok(Accepted { id, hold_back, pixel: false })
+}
+
+/// Reads the items.
+fn gather(
+    state: &ErrorsState,
+    project: ProjectId,
+    call: &Call,
+    event_id: Option<String>,
+    envelope: &Envelope,
+) -> Gathered {
+    let received = state.clock.now();
+    let new_id = || {
+        let mut bytes = [0; 16];
+        state.random.fill(&mut bytes);
+        HEXLOWER.encode(&bytes)
+    };
+    let context = Context {
+        project,
+        event_id,
+        drift: normalize::drift(envelope.headers.get("sent_at"), received),
+        received,
+        peer: call.peer,
+        new_id: &new_id,
+        outcomes: &state.outcomes,
+    };
+    let mut gathered = Gathered::default();
+    for item in &envelope.items {
+        gathered.add(item, &context);
+    }
+    gathered.drop_lone_attachments(&context);
+    gathered
+}
+
+/// What is to be stored, by category: every event and every transaction by itself, because each carries an id of its
+/// own under which a retry is recognised.
+fn batches(gathered: Gathered, project: ProjectId, origin: Origin) -> Vec<(&'static str, Incoming)> {
+    let mut batches = Vec::new();
+    let mut add = |category: &'static str, records: Records, request: Option<RequestId>| {
+        if !records.is_empty() {
+            batches.push((category, Incoming { records, origin: origin.clone(), request }));
+        }
+    };
+    for event in gathered.events {
+        let request = event.has_id.then(|| request_id(project, "event", &event.id));
+        let record = ErrorRecord { event: Value::Object(event.event), columns: crate::event::columns };
+        add("error", Records::Errors(vec![record]), request);
+    }
+    for transaction in gathered.transactions {
+        let request = transaction.has_id.then(|| request_id(project, "transaction", &transaction.id));
+        add("transaction", Records::Spans(transaction.spans), request);
+    }
+    add("span", Records::Spans(gathered.spans), None);
+    add("log_item", Records::Logs(gathered.logs), None);
+    batches
+}
+
+/// The id under which a retry is recognised.
+fn request_id(project: ProjectId, kind: &str, id: &str) -> RequestId {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in ["sentry", &project.to_string(), kind, id] {
+        context.update(part.as_bytes());
+        context.update(&[0]);
+    }
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    RequestId(bytes)
+}
+
+fn origin(call: &Call, client: Option<String>, envelope: &Envelope) -> Origin {
+    let sdk = envelope.headers.get("sdk").and_then(|sdk| crate::event::member(sdk, "name"));
+    let says_one = |name: &str| call.header(name).is_some_and(|value| value.trim() == "1");
+    Origin {
+        ip: call.peer,
+        site: call.header("origin").filter(|site| *site != "null").map(str::to_owned),
+        // `sentry.python/2.75.0` names the SDK before the slash.
+        sdk: sdk
+            .map(std::borrow::Cow::into_owned)
+            .or_else(|| client.map(|client| client.split('/').next().unwrap_or_default().to_owned())),
+        global_privacy_control: says_one("sec-gpc"),
+        do_not_track: says_one("dnt"),
+    }
+}
+
+/// Counts what became of each batch. An error where the gate left nothing at all for a reason that is the sender's.
+fn settle(
+    state: &ErrorsState,
+    project: ProjectId,
+    kinds: &[&'static str],
+    receipt: &Receipt,
+) -> Result<(), Refused> {
+    let mut dropped = None;
+    for ((category, appended), report) in kinds.iter().zip(&receipt.appended).zip(&receipt.reports) {
+        if let Some(appended) = appended {
+            let outcome = if appended.duplicate { Outcome::Duplicate } else { Outcome::Accepted };
+            // A transaction is one in its category, whatever number of spans it has.
+            let quantity = if *category == "transaction" { 1 } else { u64::from(appended.count) };
+            state.outcomes.count(project, category, outcome, "", quantity);
+        }
+        for (reason, count) in &report.dropped {
+            state.outcomes.count(project, category, Outcome::Filtered, reason, *count);
+            if appended.is_none() {
+                dropped.get_or_insert(*reason);
+            }
+        }
+    }
+    let stored = receipt.appended.iter().any(Option::is_some);
+    match dropped {
+        // What a policy drops is accepted, as Sentry's filters do; what is over a limit is refused.
+        Some(reason) if !stored && !reason.starts_with("policy") => {
+            let status =
+                if reason == "size" { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+            Err(Refused::new(status, "event submission rejected")
+                .because(format!("over the limit of {reason}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn broken(items: &[Broken]) -> Refused {
+    let too_large = items.iter().any(|broken| matches!(broken, Broken::TooLarge(_)));
+    let (status, detail) = match too_large {
+        true => (StatusCode::PAYLOAD_TOO_LARGE, "envelope exceeded size limits"),
+        false => (StatusCode::BAD_REQUEST, "failed to read the event payload"),
+    };
+    items
+        .iter()
+        .take(3)
+        .fold(Refused::new(status, detail), |refused, broken| refused.because(broken.to_string()))
+}
+
+fn unauthorized(error: AuthError) -> Refused {
+    match error {
+        AuthError::Missing => Refused::new(StatusCode::UNAUTHORIZED, "missing authorization information"),
+        AuthError::Key | AuthError::Dsn => {
+            Refused::new(StatusCode::BAD_REQUEST, "bad authorization information").because(error.to_string())
+        }
+    }
+}
+
+/// A refusal of the admission point in Sentry's words.
+fn refused(refusal: Refusal) -> Refused {
+    let refused = match refusal {
+        Refusal::NoKey => Refused::new(StatusCode::UNAUTHORIZED, "missing authorization information"),
+        Refusal::WrongKey | Refusal::WrongProject => {
+            Refused::new(StatusCode::FORBIDDEN, "event submission rejected with_reason: ProjectId")
+        }
+        Refusal::RateLimited { .. } | Refusal::QuotaExceeded { .. } => {
+            Refused::new(StatusCode::TOO_MANY_REQUESTS, "event submission rejected due to rate limits")
+        }
+        Refusal::BodyTooLarge { .. } | Refusal::DecodedTooLarge => {
+            Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "envelope exceeded size limits")
+                .because(refusal.to_string())
+        }
+        Refusal::BadEncoding { .. } | Refusal::BodyCut => {
+            Refused::new(StatusCode::BAD_REQUEST, "failed to read request body").because(refusal.to_string())
+        }
+        other => Refused::new(other.status(), other.to_string()),
+    };
+    match refusal.retry_after() {
+        Some(seconds) => refused.after(u64::from(seconds)),
+        None => refused,
+    }
+}
+
+/// The log did not take it.
+fn unavailable(error: AppendError) -> Refused {
+    let seconds = match error {
+        AppendError::Full => RETRY_FULL,
+        AppendError::Overloaded => RETRY_OVERLOADED,
+        _ => RETRY_SOON,
+    };
+    Refused::new(StatusCode::SERVICE_UNAVAILABLE, "event submission failed")
+        .because(error.to_string())
+        .after(seconds)
+}
+
+/// The headers by which a body is read, without the charset that Android's SDK of 2019 wrote as its encoding.
+fn headers_for_body(headers: &HeaderMap) -> HeaderMap {
+    let mut own = HeaderMap::new();
+    if let Some(length) = headers.get(header::CONTENT_LENGTH) {
+        own.insert(header::CONTENT_LENGTH, length.clone());
+    }
+    for line in headers.get_all(header::CONTENT_ENCODING) {
+        let names = line.to_str().map(|line| {
+            line.split(',')
+                .map(str::trim)
+                .filter(|name| !name.eq_ignore_ascii_case("utf-8"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        });
+        let line =
+            names.ok().and_then(|names| HeaderValue::from_str(&names).ok()).unwrap_or_else(|| line.clone());
+        own.append(header::CONTENT_ENCODING, line);
+    }
+    own
+}
