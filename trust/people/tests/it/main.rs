@@ -1,0 +1,141 @@
+//! Accounts over a real SQLite file with a clock that the test moves.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use candor_meta::{Database, Tenancy};
+use candor_model::random::Seeded;
+use candor_model::time::ManualClock;
+use candor_model::{Clock, Random, Timestamp};
+use candor_people::{FirstAccount, People, PeopleError, SESSION_IDLE_SECONDS, SESSION_SECONDS_MAX};
+
+struct House {
+    _folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    tenancy: Tenancy,
+    people: People,
+}
+
+async fn house() -> House {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::open_sqlite(&folder.path().join("meta.db"), &[]).await.expect("opens");
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000)));
+    let (as_clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (clock.clone(), Arc::new(Seeded::new(3)));
+    let tenancy =
+        Tenancy::open(database.clone(), Arc::clone(&as_clock), Arc::clone(&random)).await.expect("opens");
+    let people = People::open(database, as_clock, random).await.expect("opens");
+    House { _folder: folder, clock, tenancy, people }
+}
+
+const ADA: FirstAccount<'static> =
+    FirstAccount { email: "Ada@example.com", password: "correct horse", org: Some("acme") };
+const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+
+#[tokio::test]
+async fn the_setup_link_works_once_and_a_newer_one_replaces_it() {
+    let House { people, tenancy, _folder, .. } = house().await;
+    let first = people.issue_setup_token().await.expect("asks").expect("none yet");
+    let second = people.issue_setup_token().await.expect("asks").expect("none yet");
+    let refused = people.set_up(&tenancy, &first, &ADA).await;
+    assert!(matches!(refused, Err(PeopleError::SetupToken)), "{refused:?}");
+    let user = people.set_up(&tenancy, &second, &ADA).await.expect("sets up");
+    assert_eq!(user.email, "ada@example.com");
+    let again = people.set_up(&tenancy, &second, &ADA).await;
+    assert!(matches!(again, Err(PeopleError::SetupDone)), "{again:?}");
+    assert_eq!(people.issue_setup_token().await.expect("asks"), None);
+    let orgs = tenancy.orgs_of(user.id).await.expect("lists");
+    assert_eq!(
+        orgs.iter().map(|(org, role)| (org.name.as_str(), role.name())).collect::<Vec<_>>(),
+        [("acme", "owner")]
+    );
+}
+
+#[tokio::test]
+async fn a_refused_setup_leaves_nothing_behind() {
+    let House { people, tenancy, _folder, .. } = house().await;
+    let token = people.issue_setup_token().await.expect("asks").expect("none yet");
+    for bad in [
+        FirstAccount { email: "nobody", ..ADA },
+        FirstAccount { password: "short", ..ADA },
+        FirstAccount { org: Some("no spaces here"), ..ADA },
+    ] {
+        assert!(people.set_up(&tenancy, &token, &bad).await.is_err());
+    }
+    assert!(people.setup_needed().await.expect("asks"));
+    people.set_up(&tenancy, &token, &ADA).await.expect("the link still works");
+}
+
+#[tokio::test]
+async fn sessions_slide_and_end() {
+    let House { people, tenancy, clock, _folder } = house().await;
+    people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
+    let wrong = people.sign_in("ada@example.com", "wrong horse", PEER).await;
+    assert!(matches!(wrong, Err(PeopleError::Credentials)), "{wrong:?}");
+    let nobody = people.sign_in("eve@example.com", "correct horse", PEER).await;
+    assert!(matches!(nobody, Err(PeopleError::Credentials)), "{nobody:?}");
+    let session = people.sign_in(" ADA@example.com", "correct horse", PEER).await.expect("signs in");
+    let known = |secret: String| {
+        let people = people.clone();
+        async move { people.session(&secret).await.expect("asks").map(|user| user.email) }
+    };
+    assert_eq!(known(session.secret.clone()).await.as_deref(), Some("ada@example.com"));
+    assert_eq!(known("made up".to_owned()).await, None);
+
+    // Used daily it lives on past its first end, but not past the longest life.
+    let day = 86_400 * Timestamp::SECOND;
+    let mut days = 0;
+    while known(session.secret.clone()).await.is_some() {
+        clock.advance(day);
+        days += 1;
+        assert!(days < 200, "the session never ends");
+    }
+    assert!(days * 86_400 > SESSION_IDLE_SECONDS, "{days}");
+    assert!((days - 1) * 86_400 <= SESSION_SECONDS_MAX, "{days}");
+
+    let unused = people.sign_in("ada@example.com", "correct horse", PEER).await.expect("signs in");
+    clock.advance((SESSION_IDLE_SECONDS + 1) * Timestamp::SECOND);
+    assert_eq!(known(unused.secret).await, None);
+
+    let left = people.sign_in("ada@example.com", "correct horse", PEER).await.expect("signs in");
+    people.sign_out(&left.secret).await.expect("signs out");
+    assert_eq!(known(left.secret).await, None);
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down() {
+    let House { people, tenancy, clock, _folder } = house().await;
+    people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
+    for _ in 0..5 {
+        let _ = people.sign_in("ada@example.com", "wrong horse", PEER).await;
+    }
+    let throttled = people.sign_in("ada@example.com", "correct horse", PEER).await;
+    assert!(matches!(throttled, Err(PeopleError::Throttled { .. })), "{throttled:?}");
+    let elsewhere = people.sign_in("ada@example.com", "correct horse", None).await;
+    assert!(elsewhere.is_ok(), "the owner is not locked out: {elsewhere:?}");
+    clock.advance(2 * Timestamp::SECOND);
+    people.sign_in("ada@example.com", "correct horse", PEER).await.expect("after the wait");
+}
+
+#[tokio::test]
+async fn tokens_act_until_they_end_or_are_revoked() {
+    let House { people, tenancy, clock, _folder } = house().await;
+    let ada = people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
+    let (token, secret) = people.create_token(&ada, "ci", Some(60)).await.expect("makes one");
+    let (_, forever) = people.create_token(&ada, "laptop", None).await.expect("makes one");
+    assert!(people.create_token(&ada, "  ", None).await.is_err());
+    assert_eq!(
+        people.bearer(&secret).await.expect("asks").map(|(user, id)| (user.id, id)),
+        Some((ada.id, token.id))
+    );
+    assert_eq!(people.bearer("candor_pat_made_up").await.expect("asks"), None);
+    clock.advance(61 * Timestamp::SECOND);
+    assert_eq!(people.bearer(&secret).await.expect("asks"), None);
+    let (_, id) = people.bearer(&forever).await.expect("asks").expect("still works");
+    assert_eq!(people.tokens(&ada).await.expect("lists").len(), 2);
+    assert!(people.revoke_token(&ada, id).await.expect("revokes"));
+    assert!(!people.revoke_token(&ada, id).await.expect("is gone"));
+    assert_eq!(people.bearer(&forever).await.expect("asks"), None);
+    let actions: Vec<String> =
+        people.audited(10).await.expect("lists").into_iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, ["token.revoke", "token.create", "token.create", "user.create"]);
+}
