@@ -1,0 +1,182 @@
+//! What handlers share: the open kernel, who the admin is, and what the server calls itself.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use bytes::Bytes;
+use candor_errors::Issues;
+use candor_gate::admission::Admission;
+use candor_lake::Lake;
+use candor_log::Log;
+use candor_meta::{Database, ReadScope, Tenancy};
+use candor_model::{Clock, IssueMap, ProjectId, Random};
+use candor_people::People;
+use candor_query::{Format, Limits, Query, QueryError};
+use http::{HeaderMap, header};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::tail::TailCounts;
+use crate::data_dir::DataDir;
+use crate::http::Problem;
+use crate::http::caller::digest_of;
+use crate::http::listen::ConnectionCounts;
+use crate::http::problem::Answer;
+use crate::pressure::FreeSpace;
+use crate::vault::VaultKeeper;
+
+/// Where the server is reached, known once it listens.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// What DSNs and links name, without a trailing slash.
+    pub base: String,
+    /// True where `--public-url` said so.
+    pub given: bool,
+}
+
+/// The shared state.
+pub struct App {
+    /// The locked data dir.
+    pub data_dir: DataDir,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// `meta.db`.
+    pub meta: Database,
+    /// `lake.db`.
+    pub catalog: Database,
+    /// Organisations, projects, keys, scopes.
+    pub tenancy: Tenancy,
+    /// Accounts.
+    pub people: People,
+    /// The log.
+    pub log: Log,
+    /// The tables.
+    pub lake: Lake,
+    /// Queries over them.
+    pub query: Query,
+    /// Issues, and which of them a group hash belongs to.
+    pub issues: Issues,
+    /// What left the rows.
+    pub vault: VaultKeeper,
+    /// Where requests are let in.
+    pub admission: Admission,
+    /// Space on the data dir's device.
+    pub free: Arc<FreeSpace>,
+    /// Cancelled when the server stops.
+    pub stop: CancellationToken,
+    /// Counts of connections.
+    pub connections: Arc<ConnectionCounts>,
+    /// Counts of live tails.
+    pub tail_counts: TailCounts,
+    /// When the process began.
+    pub started: Instant,
+    /// True in a data dir whose clock tests may shift.
+    pub test_clock: bool,
+    /// SHA-256 of the local admin key.
+    pub admin_digest: [u8; 32],
+    /// Where we are reached.
+    pub addresses: OnceLock<Addresses>,
+    /// True where objects lie in S3 or metadata in PostgreSQL.
+    pub objects_elsewhere: bool,
+    /// Only one catalog is exported at a time: each is a file while it is made.
+    pub exporting: tokio::sync::Mutex<()>,
+}
+
+impl App {
+    /// True for the local admin key.
+    pub fn is_admin_key(&self, presented: &str) -> bool {
+        digest_of(presented) == self.admin_digest
+    }
+
+    /// The client behind a peer, as far as trusted proxies tell.
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.admission.client_ip(peer, headers)
+    }
+
+    fn base(&self) -> &str {
+        self.addresses.get().map_or("http://localhost", |addresses| addresses.base.as_str())
+    }
+
+    /// What links in an answer name: the public URL, else the host that the caller itself used.
+    pub fn base_for(&self, headers: &HeaderMap) -> String {
+        let given = self.addresses.get().is_some_and(|addresses| addresses.given);
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        match host.filter(|_| !given) {
+            Some(host) => {
+                let scheme = self.base().split("://").next().unwrap_or("http");
+                format!("{scheme}://{host}")
+            }
+            None => self.base().to_owned(),
+        }
+    }
+
+    /// True where the caller came over TLS, to us or to what stands before us.
+    pub fn is_secure(&self, _headers: &HeaderMap) -> bool {
+        self.base().starts_with("https://")
+    }
+
+    /// The DSN of a project.
+    pub fn dsn(&self, key: &str, project: ProjectId) -> String {
+        match self.base().split_once("://") {
+            Some((scheme, host)) => format!("{scheme}://{key}@{host}/{project}"),
+            None => String::new(),
+        }
+    }
+
+    /// The first row of a query as an object.
+    pub async fn first_row(
+        &self,
+        scope: &ReadScope,
+        sql: &str,
+        limits: Limits,
+    ) -> Result<Map<String, Value>, QueryError> {
+        let answer = self.query.sql(scope, sql, limits).await?;
+        let text = candor_query::encode::collect(answer, Format::Ndjson).await?;
+        let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        Ok(serde_json::from_slice(line).unwrap_or_default())
+    }
+
+    /// The current catalog of a project: its snapshot, and the SQLite file.
+    pub async fn export_catalog(&self, project: ProjectId) -> Answer<(i64, Bytes)> {
+        let absent = || Problem::not_found("there is no such project");
+        let scope = self.tenancy.admin_read(project).await?.ok_or_else(absent)?;
+        let issues: Vec<(String, i64)> =
+            self.issues.issues(project).iter().map(|(hash, issue)| (hash.clone(), *issue)).collect();
+        let data_path = format!("{}/lake/{project}/", self.base());
+        let _one_at_a_time = self.exporting.lock().await;
+        let name = format!("export-{}.tmp", self.random.next_u64());
+        let file = self.data_dir.root().join(name);
+        let exported = self.lake.export(&scope, &issues, &data_path, &file).await;
+        let bytes = crate::files::read_all(&file);
+        let _ = crate::files::remove(&file);
+        let snapshot = exported.map_err(|error| Problem::internal(&error))?;
+        Ok((snapshot, bytes.map_err(|error| Problem::internal(&error))?.into()))
+    }
+
+    /// Collects what a deleted project stored, behind the answer.
+    pub fn collect_deleted(&self, project: ProjectId) {
+        let lake = self.lake.clone();
+        tokio::spawn(async move {
+            if let Err(error) = lake.drop_project(project).await {
+                tracing::warn!(error = crate::logging::chain(&error), %project, "a deleted project's tables stay for now");
+            }
+        });
+    }
+}
+
+impl From<candor_meta::tenancy::TenancyError> for Problem {
+    fn from(error: candor_meta::tenancy::TenancyError) -> Problem {
+        use candor_meta::tenancy::TenancyError as E;
+        let detail = error.to_string();
+        match error {
+            E::Sql(error) => error.into(),
+            E::Taken => Problem::conflict(detail),
+            E::BadName => Problem::new(http::StatusCode::UNPROCESSABLE_ENTITY, "Not valid", detail),
+            E::NoSuchOrg | E::NoSuchProject => Problem::not_found(detail),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What each command does: ask the server, print the result on standard output.
+
+mod lake;
+mod project;
+mod rows;
+mod setup;
+mod tail;
+
+use anyhow::{Context, Result};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::cli::{BackupCommand, Command, FlushArgs, Global, LakeCommand, VerifyCommand};
+use crate::client::Client;
+use crate::{backup, demo, output, verify};
+
+/// Runs a command other than `serve`.
+pub fn run(command: Command, global: &Global) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(_) => Ok(()),
+            Command::Setup(arguments) => setup::run(&Client::find(global)?, &arguments, global.json).await,
+            Command::Project(command) => project::run(&Client::find(global)?, &command, global.json).await,
+            Command::Query(arguments) => rows::run(&Client::find(global)?, &arguments, global.json).await,
+            Command::Flush(arguments) => flush(&Client::find(global)?, &arguments, global.json).await,
+            Command::Tail(arguments) => tail::run(&Client::find(global)?, &arguments, global.json).await,
+            Command::Lake(LakeCommand::Catalog { project, out, ttl }) => {
+                lake::catalog(&Client::find(global)?, &project, &out, ttl.0, global.json).await
+            }
+            Command::Verify(VerifyCommand::Storage { decrypt_to, root_key, objects, metadata }) => {
+                let request = verify::Request {
+                    data_dir: global.data_dir.clone(),
+                    decrypt_to,
+                    root_key,
+                    objects,
+                    metadata,
+                };
+                verify::run(request, global.json).await
+            }
+            Command::Backup(BackupCommand::Create { dir }) => backup::command::create(global, &dir).await,
+            Command::Backup(BackupCommand::Restore { dir, root_key }) => {
+                backup::command::restore(global, &dir, root_key.as_deref()).await
+            }
+            Command::Demo(arguments) => demo::run(&Client::find(global)?, &arguments, global.json).await,
+        }
+    })
+}
+
+async fn flush(client: &Client, arguments: &FlushArgs, as_json: bool) -> Result<()> {
+    let body = json!({ "project": arguments.project });
+    let answer = client.call(Method::POST, "/api/v1/flush", Some(&body)).await?;
+    if as_json {
+        return output::json(&answer);
+    }
+    output::line(&answer.get("snapshot").map(ToString::to_string).unwrap_or_default())
+}

@@ -1,0 +1,42 @@
+//! `candor query`: every row, as it comes.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::cli::{Format, QueryArgs};
+use crate::client::Client;
+use crate::output;
+
+/// Runs the query.
+pub async fn run(client: &Client, arguments: &QueryArgs, as_json: bool) -> Result<()> {
+    let format = arguments.format.unwrap_or(if as_json { Format::Json } else { Format::Table });
+    let name = match format {
+        Format::Table => "table",
+        Format::Json => "json",
+        Format::Ndjson => "ndjson",
+        Format::Csv => "csv",
+    };
+    let body = json!({
+        "project": arguments.project,
+        "sql": arguments.sql,
+        "format": name,
+        "max_rows": arguments.max_rows,
+        "snapshot": arguments.snapshot,
+    });
+    let mut response = client.send(client.request(Method::POST, "/api/v1/export").json(&body)).await?;
+    let mut out = output::stdout();
+    let mut last = b'\n';
+    while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url).context(
+        "the answer broke off before its end: the query ran out of time or memory, or the server stopped",
+    )? {
+        out.write_all(&piece).context("cannot write to standard output")?;
+        last = piece.last().copied().unwrap_or(last);
+    }
+    if last != b'\n' {
+        out.write_all(b"\n").context("cannot write to standard output")?;
+    }
+    out.flush().context("cannot write to standard output")
+}

@@ -1,0 +1,288 @@
+//! The data dir: one process at a time, the keys at its root, and how commands find the server that runs in it.
+
+use std::path::{Path, PathBuf};
+
+use candor_keyring::{KeyringError, RootKey};
+use candor_model::Random;
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+
+/// Which layout of the folder this program makes and opens.
+const FORMAT: u32 = 1;
+
+/// Says that a folder is a data dir, and of which form.
+pub const INSTANCE_FILE: &str = "instance.json";
+const LOCK_FILE: &str = "lock";
+const ADDRESS_FILE: &str = "server.json";
+const ADMIN_KEY_FILE: &str = "admin.key";
+const ROOT_KEY_FILE: &str = "root.key";
+/// What the local admin key begins with.
+pub const ADMIN_KEY_PREFIX: &str = "candor_admin_";
+
+/// Why the data dir could not be used: what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// A file could not be made or read.
+    #[error("cannot {what} {path}: {source}", path = .path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("{path} is in use by another candor\nstop that one, or give this one another --data-dir", path = .0.display())]
+    InUse(PathBuf),
+    /// A folder with other people's files.
+    #[error("{path} holds files but is no data dir of candor\nname an empty or new folder with --data-dir", path = .0.display())]
+    Foreign(PathBuf),
+    /// Made by a newer release.
+    #[error("{path} is of format {found}, this program knows up to {FORMAT}\nrun the newer release that made it", path = .path.display())]
+    Newer {
+        /// Which folder.
+        path: PathBuf,
+        /// What it says.
+        found: u32,
+    },
+    /// `--test-clock` on a folder that was not made with it.
+    #[error("{path} was made without --test-clock\nleave the flag out, or name a new folder with --data-dir", path = .0.display())]
+    RealClock(PathBuf),
+    /// The key file is not one.
+    #[error("{path}: {reason}\nname the right file with --root-key, or put the key back from where you keep it", path = .path.display())]
+    RootKey {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: KeyringError,
+    },
+    /// The data is there, the key is not.
+    #[error("{path} is missing, and the data in the folder cannot be read without it\nput the key back, or name it with --root-key", path = .0.display())]
+    RootKeyMissing(PathBuf),
+    /// The key lies open.
+    #[error("{path} can be read by others\nchmod 600 it", path = .0.display())]
+    Exposed(PathBuf),
+}
+
+fn file_error(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DataDirError {
+    let path = path.to_owned();
+    move |source| DataDirError::File { what, path, source }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Instance {
+    format: u32,
+    test_clock: bool,
+}
+
+/// Where a running server is, as commands read it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Address {
+    /// The server's process.
+    pub pid: u32,
+    /// Its release.
+    pub version: String,
+    /// Where its API is, as a URL that works on this machine.
+    pub url: String,
+}
+
+/// A locked data dir.
+pub struct DataDir {
+    root: PathBuf,
+    test_clock: bool,
+    made_now: bool,
+    _lock: files::File,
+}
+
+impl DataDir {
+    /// Opens or makes the folder and locks it.
+    pub fn open(root: &Path, test_clock: bool) -> Result<DataDir, DataDirError> {
+        files::create_folders(root).map_err(file_error("make", root))?;
+        let instance_file = root.join(INSTANCE_FILE);
+        if !files::exists(&instance_file) {
+            let names = files::names(root).map_err(file_error("list", root))?;
+            // A crash between the lock and the instance file leaves these two at most.
+            let ours = |name: &String| name == LOCK_FILE || name.starts_with(INSTANCE_FILE);
+            if !names.iter().all(ours) {
+                return Err(DataDirError::Foreign(root.to_owned()));
+            }
+        }
+        let lock_file = root.join(LOCK_FILE);
+        let lock = files::lock(&lock_file)
+            .map_err(file_error("lock", &lock_file))?
+            .ok_or_else(|| DataDirError::InUse(root.to_owned()))?;
+        let made_now = !files::exists(&instance_file);
+        if made_now {
+            let instance = Instance { format: FORMAT, test_clock };
+            let text = serde_json::to_vec(&instance).unwrap_or_default();
+            files::write_private(&instance_file, &text).map_err(file_error("write", &instance_file))?;
+        }
+        let instance = read_instance(root)?;
+        if test_clock && !instance.test_clock {
+            return Err(DataDirError::RealClock(root.to_owned()));
+        }
+        Ok(DataDir { root: root.to_owned(), test_clock: instance.test_clock, made_now, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// True where tests may shift the clock.
+    pub fn test_clock(&self) -> bool {
+        self.test_clock
+    }
+
+    /// The root key: made at the first start, read afterwards. `elsewhere` is what `--root-key` names.
+    pub fn root_key(&self, elsewhere: Option<&Path>, random: &dyn Random) -> Result<RootKey, DataDirError> {
+        let path = elsewhere.map_or_else(|| self.root.join(ROOT_KEY_FILE), Path::to_owned);
+        if !files::exists(&path) {
+            if !self.made_now && files::exists(&self.root.join("meta.db")) {
+                return Err(DataDirError::RootKeyMissing(path));
+            }
+            let text = RootKey::generate(random).to_file();
+            files::write_private(&path, text.as_bytes()).map_err(file_error("write", &path))?;
+        }
+        read_root_key(&path)
+    }
+
+    /// The local admin key: made at the first start, read afterwards.
+    pub fn admin_key(&self, random: &dyn Random) -> Result<String, DataDirError> {
+        let path = self.root.join(ADMIN_KEY_FILE);
+        if !files::exists(&path) {
+            let mut key = [0; 32];
+            random.fill(&mut key);
+            let text = format!("{ADMIN_KEY_PREFIX}{}\n", BASE64URL_NOPAD.encode(&key));
+            files::write_private(&path, text.as_bytes()).map_err(file_error("write", &path))?;
+        }
+        read_admin_key(&self.root)
+    }
+
+    /// Says where the server is.
+    pub fn publish_address(&self, address: &Address) -> Result<(), DataDirError> {
+        let path = self.root.join(ADDRESS_FILE);
+        let text = serde_json::to_vec(address).unwrap_or_default();
+        files::write_private(&path, &text).map_err(file_error("write", &path))
+    }
+
+    /// Says that no server runs any more.
+    pub fn withdraw_address(&self) {
+        let _ = files::remove(&self.root.join(ADDRESS_FILE));
+    }
+}
+
+fn read_instance(root: &Path) -> Result<Instance, DataDirError> {
+    let path = root.join(INSTANCE_FILE);
+    let text = files::read_text(&path).map_err(file_error("read", &path))?;
+    let instance: Instance = serde_json::from_str(&text)
+        .map_err(|error| file_error("read", &path)(std::io::Error::other(error)))?;
+    if instance.format > FORMAT {
+        return Err(DataDirError::Newer { path: root.to_owned(), found: instance.format });
+    }
+    Ok(instance)
+}
+
+/// True where the folder is a data dir.
+pub fn is_data_dir(root: &Path) -> bool {
+    files::exists(&root.join(INSTANCE_FILE))
+}
+
+/// True where the folder is a data dir whose clock tests may shift.
+pub fn has_test_clock(root: &Path) -> Result<bool, DataDirError> {
+    read_instance(root).map(|instance| instance.test_clock)
+}
+
+/// Where the root key of a data dir is, unless a flag names another place.
+pub fn root_key_path(root: &Path, elsewhere: Option<&Path>) -> PathBuf {
+    elsewhere.map_or_else(|| root.join(ROOT_KEY_FILE), Path::to_owned)
+}
+
+/// Reads a root key.
+pub fn read_root_key(path: &Path) -> Result<RootKey, DataDirError> {
+    let text = files::read_text(path).map_err(file_error("read", path))?;
+    if files::is_exposed(path).map_err(file_error("read", path))? {
+        return Err(DataDirError::Exposed(path.to_owned()));
+    }
+    RootKey::from_file(text.as_bytes())
+        .map_err(|reason| DataDirError::RootKey { path: path.to_owned(), reason })
+}
+
+/// Reads the local admin key.
+pub fn read_admin_key(root: &Path) -> Result<String, DataDirError> {
+    let path = root.join(ADMIN_KEY_FILE);
+    let text = files::read_text(&path).map_err(file_error("read", &path))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Where the server of a data dir is; `None` where none runs. A server that was killed leaves its address behind,
+/// so whoever finds nobody there should say that too.
+pub fn read_address(root: &Path) -> Result<Option<Address>, DataDirError> {
+    let path = root.join(ADDRESS_FILE);
+    if !files::exists(&path) {
+        return Ok(None);
+    }
+    let text = files::read_text(&path).map_err(file_error("read", &path))?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| file_error("read", &path)(std::io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::OsRandom;
+
+    #[test]
+    fn keys_are_made_once_and_for_the_owner_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("data");
+        let random = OsRandom::new();
+        let first = DataDir::open(&root, false).expect("opens");
+        let key = first.root_key(None, &random).expect("makes a key");
+        let admin = first.admin_key(&random).expect("makes a key");
+        assert!(matches!(DataDir::open(&root, false), Err(DataDirError::InUse(_))));
+        drop(first);
+        let second = DataDir::open(&root, false).expect("opens again");
+        assert_eq!(second.root_key(None, &random).expect("reads"), key);
+        assert_eq!(second.admin_key(&random).expect("reads"), admin);
+        for file in [ROOT_KEY_FILE, ADMIN_KEY_FILE] {
+            assert!(!files::is_exposed(&root.join(file)).expect("has a mode"), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_lost_root_key_is_not_replaced_by_a_new_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let random = OsRandom::new();
+        DataDir::open(root, false).expect("opens").root_key(None, &random).expect("makes a key");
+        files::write_private(&root.join("meta.db"), b"").expect("writes");
+        files::remove(&root.join(ROOT_KEY_FILE)).expect("removes");
+        let again = DataDir::open(root, false).expect("opens");
+        assert!(matches!(again.root_key(None, &random), Err(DataDirError::RootKeyMissing(_))));
+        files::write_private(&root.join(ROOT_KEY_FILE), b"nonsense").expect("writes");
+        assert!(matches!(again.root_key(None, &random), Err(DataDirError::RootKey { .. })));
+    }
+
+    #[test]
+    fn the_test_clock_is_a_choice_at_the_making() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (real, test) = (folder.path().join("real"), folder.path().join("test"));
+        drop(DataDir::open(&real, false).expect("opens"));
+        assert!(matches!(DataDir::open(&real, true), Err(DataDirError::RealClock(_))));
+        drop(DataDir::open(&test, true).expect("opens"));
+        assert!(DataDir::open(&test, false).expect("opens").test_clock());
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        files::write_private(&folder.path().join("thesis.doc"), b"x").expect("writes");
+        assert!(matches!(DataDir::open(folder.path(), false), Err(DataDirError::Foreign(_))));
+        assert_eq!(files::names(folder.path()).expect("lists"), ["thesis.doc"]);
+    }
+}

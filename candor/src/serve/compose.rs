@@ -1,0 +1,243 @@
+//! Putting the parts together, from the bottom up: keys, databases, files, log, tables, products.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use candor_errors::{ErrorsState, Issues};
+use candor_gate::Gate;
+use candor_gate::admission::{self, Admission, Network};
+use candor_keyring::{Keyring, Vault};
+use candor_lake::{Lake, LakeConfig, LakeParts};
+use candor_log::{Consumer, FailStop, Ingest, Limits, Log, LogOptions};
+use candor_logs::{LogsState, sources::Sources};
+use candor_meta::{Database, Tenancy};
+use candor_model::{Clock, Random};
+use candor_people::People;
+use candor_query::Query;
+use candor_store::{Disk, DiskObjects, Files, KeyWrap, Objects, RealDisk, S3Objects};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::options::{Metadata, ObjectsAt, Options};
+use crate::app::App;
+use crate::backup::{CATALOG, META, OBJECTS};
+use crate::data_dir::DataDir;
+use crate::files;
+use crate::http::caller::digest_of;
+use crate::pressure::{FreeSpace, Watcher, reserve_bytes};
+use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
+use crate::vault::{self, VaultKeeper};
+
+/// Schemas in PostgreSQL.
+const META_SCHEMA: &str = "candor";
+const CATALOG_SCHEMA: &str = "candor_lake";
+
+/// Everything that listens and what it shares.
+pub(super) struct House {
+    pub(super) app: Arc<App>,
+    pub(super) http: Vec<Router>,
+    pub(super) grpc: Option<Routes>,
+}
+
+/// After a failed sync nothing is known about what the disk holds: only a restart, which reads it back, may go on.
+struct EndProcess;
+
+impl FailStop for EndProcess {
+    fn stop(&self, why: &str) {
+        tracing::error!(why, "the process ends: what was acknowledged is on stable storage");
+        std::process::exit(1);
+    }
+}
+
+/// Opens the data dir and everything in it.
+pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<House> {
+    let started = Instant::now();
+    for flag in &options.without_effect {
+        tracing::warn!(flag, "accepted, and without effect in this release");
+    }
+    let random: Arc<dyn Random> = Arc::new(OsRandom::new());
+    let data_dir = DataDir::open(&options.data_dir, options.test_clock)?;
+    let root = data_dir.root().to_owned();
+    let clock = clock(&data_dir);
+    let root_key = data_dir.root_key(options.root_key.as_deref(), &*random)?;
+    let admin_key = data_dir.admin_key(&*random)?;
+    let keyring = Arc::new(Keyring::new(&root_key, Arc::clone(&random)));
+    let (meta, catalog) = databases(options, &root).await?;
+    Vault::open(meta.clone(), &keyring).await.context("cannot open the vault")?;
+    let tenancy = Tenancy::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
+        .await
+        .context("cannot open organisations and projects")?;
+    let people = People::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
+        .await
+        .context("cannot open accounts")?;
+
+    let reserve = reserve_bytes(files::device_bytes(&root).unwrap_or(u64::MAX));
+    let disk: Arc<dyn Disk> = Arc::new(
+        RealDisk::open(&root, reserve).with_context(|| format!("cannot write to {}", root.display()))?,
+    );
+    let (objects, data_path) = objects(options, &disk, &root)?;
+    let keys: Arc<dyn KeyWrap> = keyring.clone();
+    let store = Arc::new(Files::new(objects, Some(Arc::clone(&keys)), Arc::clone(&random)));
+    let log = Log::open(LogOptions {
+        disk,
+        files: Arc::clone(&store),
+        keys: Some(keys),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+        stop: Arc::new(EndProcess),
+        consumers: vec![lake_consumer(), candor_errors::issues::consumer(), vault::consumer()],
+        limits: Limits::default(),
+    })
+    .await
+    .context("cannot open the log")?;
+
+    let parts = LakeParts {
+        catalog: catalog.clone(),
+        meta: meta.clone(),
+        files: store,
+        source: Arc::new(log.clone()),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+    };
+    let lake = Lake::start(parts, LakeConfig { data_path, ..LakeConfig::default() })
+        .await
+        .context("cannot open the tables")?;
+    let keeper = VaultKeeper::open(meta.clone(), log.clone(), Arc::clone(&keyring), Arc::clone(&clock))
+        .await
+        .context("cannot bring the vault up to the log")?;
+    keeper.start();
+    let issues = Issues::open(meta.clone(), log.clone(), Arc::clone(&clock))
+        .await
+        .context("cannot bring the issues up to the log")?;
+    issues.start();
+    let query = Query::new(
+        Arc::new(lake.clone()),
+        Arc::new(issues.clone()),
+        Arc::clone(&clock),
+        candor_query::Options::default(),
+    );
+    let gate = Arc::new(Gate::new(keyring, Arc::clone(&clock), Arc::clone(&random)));
+    let ingest = Ingest::new(gate, log.clone());
+
+    let admission = Admission::new(
+        tenancy.clone(),
+        Arc::clone(&clock),
+        admission::Limits {
+            trusted_proxies: proxies(&options.trusted_proxies)?,
+            ..admission::Limits::default()
+        },
+    );
+    let sources = Sources::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
+        .await
+        .context("cannot open the sources of logs")?;
+    let logs = LogsState::new(admission.clone(), ingest.clone(), sources);
+    let errors = ErrorsState::new(admission.clone(), ingest, Arc::clone(&clock), Arc::clone(&random));
+    let free = Arc::new(FreeSpace::default());
+    let watcher = Watcher {
+        folder: root,
+        reserve,
+        meta: meta.clone(),
+        lake: lake.clone(),
+        admission: admission.clone(),
+        free: Arc::clone(&free),
+    };
+    tokio::spawn(watcher.run());
+    let app = Arc::new(App {
+        test_clock: data_dir.test_clock(),
+        data_dir,
+        clock,
+        random,
+        meta,
+        catalog,
+        tenancy,
+        people,
+        log,
+        lake,
+        query,
+        issues,
+        vault: keeper,
+        admission,
+        free,
+        stop,
+        connections: Arc::default(),
+        tail_counts: Default::default(),
+        started,
+        admin_digest: digest_of(&admin_key),
+        addresses: OnceLock::new(),
+        objects_elsewhere: options.metadata != Metadata::Sqlite || options.objects != ObjectsAt::DataDir,
+        exporting: tokio::sync::Mutex::new(()),
+    });
+    let http = vec![candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
+    Ok(House { app, http, grpc: Some(candor_logs::grpc(logs)) })
+}
+
+fn proxies(texts: &[String]) -> Result<Vec<Network>> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse().with_context(|| format!("--trusted-proxy {text}: give a CIDR, as in 10.0.0.0/8"))
+        })
+        .collect()
+}
+
+fn clock(data_dir: &DataDir) -> Arc<dyn Clock> {
+    let file = std::env::var_os(CLOCK_FILE_VARIABLE).map(PathBuf::from);
+    match file {
+        Some(file) if data_dir.test_clock() => Arc::new(WallClock::shifted_by(file)),
+        Some(_) => {
+            tracing::warn!("{CLOCK_FILE_VARIABLE} has no effect: the data dir was made without --test-clock");
+            Arc::new(WallClock::system())
+        }
+        None => Arc::new(WallClock::system()),
+    }
+}
+
+async fn databases(options: &Options, root: &std::path::Path) -> Result<(Database, Database)> {
+    match &options.metadata {
+        Metadata::Sqlite => {
+            let open = |name: &'static str| async move {
+                let path = root.join(name);
+                Database::open_sqlite(&path, &[])
+                    .await
+                    .with_context(|| format!("cannot open {}", path.display()))
+            };
+            Ok((open(META).await?, open(CATALOG).await?))
+        }
+        Metadata::Postgres(url) => {
+            let open = |schema: &'static str| async move {
+                Database::open_postgres(url, schema, &[]).await.with_context(|| {
+                    format!("--metadata: cannot open schema {schema}; check host, user and database")
+                })
+            };
+            Ok((open(META_SCHEMA).await?, open(CATALOG_SCHEMA).await?))
+        }
+    }
+}
+
+/// The objects, and what the operator's own catalog names as their place.
+fn objects(
+    options: &Options,
+    disk: &Arc<dyn Disk>,
+    root: &std::path::Path,
+) -> Result<(Arc<dyn Objects>, String)> {
+    match &options.objects {
+        ObjectsAt::DataDir => {
+            let place = files::absolute(root).with_context(|| format!("cannot find {}", root.display()))?;
+            let data_path = format!("{}/{OBJECTS}/lake/", place.display());
+            Ok((Arc::new(DiskObjects::new(Arc::clone(disk), OBJECTS)), data_path))
+        }
+        ObjectsAt::S3(url) => {
+            let objects = S3Objects::from_url(url)
+                .with_context(|| format!("--objects {url}: check the bucket and the AWS_… variables"))?;
+            Ok((Arc::new(objects), format!("{}/lake/", url.trim_end_matches('/'))))
+        }
+    }
+}
+
+/// What the lake has not published is not trimmed. Its name is the one that the lake gives to the log.
+fn lake_consumer() -> Consumer {
+    Consumer { name: "lake", topics: |topic| topic.signal().is_some() }
+}

@@ -1,0 +1,247 @@
+//! `candor serve`: opens the data dir, puts the parts together, listens, and stops in order.
+//!
+//! Three pools of threads, so that a heavy query never delays an acknowledgement: this runtime takes connections and
+//! ingest, the engine runs queries on threads of its own, and the journal has its thread.
+
+mod compose;
+mod grpc;
+mod options;
+mod signals;
+
+pub use options::UsageError;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use candor_gate::admission::Cause;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{Addresses, App};
+use crate::cli::{Global, ServeArgs};
+use crate::data_dir::Address;
+use crate::http::listen::{HttpListener, bind};
+use crate::http::{router, tls};
+use crate::{VERSION, files, logging, output};
+use options::Options;
+
+/// Time that requests under way get to end once the server stops.
+const DRAIN_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Time that publishing the tail gets; what is not published is read back from the log at the next start.
+const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Stack of a worker thread: parsers recurse as deep as limits allow.
+const STACK_BYTES: usize = 4 << 20;
+
+/// Runs the server until it is told to stop.
+pub fn run(arguments: ServeArgs, global: &Global) -> Result<()> {
+    let options = Options::validate(arguments, global)?;
+    logging::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("candor")
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(serve(options, global.json));
+    // What still blocks has had its time: the process ends.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn serve(options: Options, as_json: bool) -> Result<()> {
+    let stop = CancellationToken::new();
+    signals::watch(stop.clone())?;
+    let http_sockets = bind("listen", &options.listen).await?;
+    let grpc_sockets = match &options.otlp_grpc_listen {
+        Some(address) => bind("otlp-grpc-listen", address).await?,
+        None => Vec::new(),
+    };
+    let acceptor = match &options.tls {
+        Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
+        None => None,
+    };
+    let http = first_address(&http_sockets)?;
+    let grpc = grpc_sockets.first().map(TcpListener::local_addr).transpose()?;
+    let house = compose::open(&options, stop.clone()).await?;
+    let app = Arc::clone(&house.app);
+    let base = match &options.public_url {
+        Some(url) => Addresses { base: url.clone(), given: true },
+        None => Addresses { base: bound_base(http, acceptor.is_some()), given: false },
+    };
+    // Set once, here.
+    let _ = app.addresses.set(base.clone());
+
+    let local = local_listener(http, acceptor.is_some()).await?;
+    let router = router::router(Arc::clone(&app), house.http);
+    let mut listeners = Vec::new();
+    let http_listener = HttpListener {
+        sockets: http_sockets,
+        tls: acceptor.clone(),
+        router: router.clone(),
+        counts: Arc::clone(&app.connections),
+    };
+    listeners.push(tokio::spawn(http_listener.run(stop.clone())));
+    let local_url = match local {
+        Some(socket) => {
+            let address = socket.local_addr()?;
+            let listener = HttpListener {
+                sockets: vec![socket],
+                tls: None,
+                router,
+                counts: Arc::clone(&app.connections),
+            };
+            listeners.push(tokio::spawn(listener.run(stop.clone())));
+            format!("http://{address}")
+        }
+        None => format!("http://{}", reachable(http)),
+    };
+    if !grpc_sockets.is_empty() {
+        let listener = HttpListener {
+            sockets: grpc_sockets,
+            tls: acceptor,
+            router: grpc::router(house.grpc),
+            counts: Arc::clone(&app.connections),
+        };
+        listeners.push(tokio::spawn(listener.run(stop.clone())));
+    }
+
+    let address = Address { pid: std::process::id(), version: VERSION.to_owned(), url: local_url };
+    app.data_dir.publish_address(&address)?;
+    let ready = ready_document(&app, &options, http, grpc).await?;
+    announce(&ready, &base, as_json, app.test_clock);
+    if let Some(path) = &options.ready_file {
+        files::write_private(path, ready.to_string().as_bytes())
+            .with_context(|| format!("--ready-file {}: cannot write it", path.display()))?;
+    }
+    tracing::info!(%http, version = VERSION, ready_ms = app.started.elapsed().as_millis() as u64, "ready");
+
+    stop.cancelled().await;
+    drain(&app, listeners).await;
+    Ok(())
+}
+
+async fn drain(app: &App, listeners: Vec<tokio::task::JoinHandle<()>>) {
+    tracing::info!("stopping: draining requests");
+    app.admission.pressure().set(Cause::Stopping, true);
+    app.data_dir.withdraw_address();
+    if tokio::time::timeout(DRAIN_WAIT_MAX, futures::future::join_all(listeners)).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+    if let Err(error) = app.admission.save_usage().await {
+        tracing::warn!(
+            error = logging::chain(&error),
+            "the use of keys since the last seconds is not stored"
+        );
+    }
+    if let Err(error) = app.vault.settle().await {
+        tracing::warn!(error = logging::chain(&error), "the vault is not up to date; the log has it");
+    }
+    match tokio::time::timeout(PUBLISH_WAIT_MAX, app.lake.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = logging::chain(&error), "the tail is not published; the log has it")
+        }
+        Err(_) => tracing::warn!("the tail is not published in time; the log has it"),
+    }
+    app.log.close().await;
+    tracing::info!("stopped");
+}
+
+fn first_address(sockets: &[TcpListener]) -> Result<SocketAddr> {
+    let socket = sockets.first().context("no socket is bound")?;
+    socket.local_addr().context("the socket has no address")
+}
+
+/// An address as someone on this machine reaches it.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+fn bound_base(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(address))
+}
+
+/// With TLS on, commands beside the data dir talk to a second socket on loopback: the certificate is made out to
+/// another name than the one they would use.
+async fn local_listener(http: SocketAddr, tls: bool) -> Result<Option<TcpListener>> {
+    if !tls {
+        return Ok(None);
+    }
+    let address: SocketAddr = match http {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::LOCALHOST, 0).into(),
+    };
+    TcpListener::bind(address).await.map(Some).context("cannot bind the local socket of commands")
+}
+
+async fn ready_document(
+    app: &App,
+    options: &Options,
+    http: SocketAddr,
+    grpc: Option<SocketAddr>,
+) -> Result<Value> {
+    let setup_url = app.people.issue_setup_token().await?.map(|token| match &options.public_url {
+        Some(url) => format!("{url}/app/setup?token={token}"),
+        None => {
+            let scheme = if options.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://localhost:{}/app/setup?token={token}", http.port())
+        }
+    });
+    Ok(json!({
+        "pid": std::process::id(),
+        "version": VERSION,
+        "http": http.to_string(),
+        "kafka": null,
+        "otlp_grpc": grpc.map(|address| address.to_string()),
+        "syslog": null,
+        "setup_url": setup_url,
+    }))
+}
+
+/// What a person who starts the server reads. It goes to standard output, not to the log: the link is a secret.
+fn announce(ready: &Value, base: &Addresses, as_json: bool, test_clock: bool) {
+    if as_json {
+        let _ = output::json(ready);
+        return;
+    }
+    let mut out = output::stdout();
+    let port = ready
+        .get("http")
+        .and_then(Value::as_str)
+        .and_then(|http| http.rsplit(':').next())
+        .unwrap_or_default();
+    let screen =
+        if base.given { format!("{}/app/", base.base) } else { format!("http://localhost:{port}/app/") };
+    let _ = writeln!(out, "Candor {VERSION} listens at {}; the screen is at {screen}", base.base);
+    if let Some(link) = ready.get("setup_url").and_then(Value::as_str) {
+        let _ = writeln!(out, "Make the first account here (the link works once):\n  {link}");
+    }
+    if test_clock {
+        let _ = writeln!(
+            out,
+            "This data dir was made for tests: its clock may be shifted. Keep nothing real in it."
+        );
+    }
+    let _ = out.flush();
+}
+
+/// The files that TLS needs.
+type TlsFiles = (std::path::PathBuf, std::path::PathBuf);
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

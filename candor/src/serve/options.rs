@@ -1,0 +1,176 @@
+//! What `serve` was told, checked once: from here on every value is known to make sense.
+
+use std::path::PathBuf;
+
+use crate::cli::{Global, ServeArgs};
+use crate::files;
+
+use super::{TlsFiles, folder_of};
+
+/// Wrong usage of a flag: which, what is wrong, what to do. The program ends with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("--{flag} {value}: {what}")]
+pub struct UsageError {
+    flag: &'static str,
+    value: String,
+    what: &'static str,
+}
+
+/// Where metadata lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metadata {
+    /// SQLite files in the data dir.
+    Sqlite,
+    /// PostgreSQL at this URL.
+    Postgres(String),
+}
+
+/// Where objects live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectsAt {
+    /// In the data dir.
+    DataDir,
+    /// In S3, at this URL.
+    S3(String),
+}
+
+/// The checked options.
+#[derive(Debug)]
+pub struct Options {
+    pub(super) data_dir: PathBuf,
+    pub(super) listen: String,
+    pub(super) otlp_grpc_listen: Option<String>,
+    pub(super) metadata: Metadata,
+    pub(super) objects: ObjectsAt,
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) public_url: Option<String>,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) root_key: Option<PathBuf>,
+    pub(super) ready_file: Option<PathBuf>,
+    pub(super) test_clock: bool,
+    /// Named, accepted and without effect in this release: said aloud at the start.
+    pub(super) without_effect: Vec<&'static str>,
+}
+
+impl Options {
+    /// Checks what was said.
+    pub(super) fn validate(arguments: ServeArgs, global: &Global) -> Result<Options, UsageError> {
+        let metadata = metadata(arguments.metadata)?;
+        if metadata != Metadata::Sqlite && arguments.root_key.is_none() {
+            return Err(UsageError {
+                flag: "metadata",
+                value: "postgres".to_owned(),
+                what: "the root key must be given with it\nname its file with --root-key: every node needs the same one",
+            });
+        }
+        if let Some(path) = &arguments.ready_file
+            && !files::is_folder(folder_of(path))
+        {
+            return Err(UsageError {
+                flag: "ready-file",
+                value: path.display().to_string(),
+                what: "its folder does not exist\nmake the folder or name another file",
+            });
+        }
+        let without_effect = [
+            ("policy", arguments.policy.is_some()),
+            ("smtp", arguments.smtp.is_some()),
+            ("kafka-anonymous", arguments.kafka_anonymous.is_some()),
+            ("kafka-advertise", arguments.kafka_advertise.is_some()),
+        ];
+        Ok(Options {
+            data_dir: global.data_dir.clone(),
+            listen: arguments.listen,
+            otlp_grpc_listen: Some(arguments.otlp_grpc_listen).filter(|address| address != "off"),
+            metadata,
+            objects: objects(arguments.objects)?,
+            trusted_proxies: arguments.trusted_proxy,
+            public_url: arguments.public_url.map(public_url).transpose()?,
+            tls: arguments.tls_cert.zip(arguments.tls_key),
+            root_key: arguments.root_key,
+            ready_file: arguments.ready_file,
+            test_clock: arguments.test_clock,
+            without_effect: without_effect
+                .into_iter()
+                .filter(|(_, set)| *set)
+                .map(|(flag, _)| flag)
+                .collect(),
+        })
+    }
+}
+
+fn metadata(url: Option<String>) -> Result<Metadata, UsageError> {
+    match url {
+        None => Ok(Metadata::Sqlite),
+        Some(url) if url == "sqlite" => Ok(Metadata::Sqlite),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Metadata::Postgres(url))
+        }
+        Some(url) => Err(UsageError {
+            flag: "metadata",
+            // A URL may hold a password: its scheme says enough.
+            value: url.split("://").next().unwrap_or_default().to_owned(),
+            what: "not a place for metadata\ngive postgres://user@host/database, or leave the flag out for SQLite",
+        }),
+    }
+}
+
+fn objects(url: Option<String>) -> Result<ObjectsAt, UsageError> {
+    match url {
+        None => Ok(ObjectsAt::DataDir),
+        Some(url) if url.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty()) => Ok(ObjectsAt::S3(url)),
+        Some(url) => Err(UsageError {
+            flag: "objects",
+            value: url,
+            what: "not a place for data\ngive s3://bucket/prefix, or leave the flag out for files in the data dir",
+        }),
+    }
+}
+
+fn public_url(url: String) -> Result<String, UsageError> {
+    let trimmed = url.trim_end_matches('/').to_owned();
+    let parsed: Option<http::Uri> = trimmed.parse().ok();
+    let fits = parsed.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && uri.path().len() <= 1
+    });
+    if fits {
+        Ok(trimmed)
+    } else {
+        Err(UsageError {
+            flag: "public-url",
+            value: url,
+            what: "not the URL of a host\ngive scheme and host, as in https://candor.example.org",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_checked_before_anything_starts() {
+        assert_eq!(
+            public_url("https://c.example.org/".to_owned()).ok().as_deref(),
+            Some("https://c.example.org")
+        );
+        for bad in [
+            "c.example.org",
+            "ftp://c.example.org",
+            "https://c.example.org/path",
+            "https://c.example.org?x=1",
+        ] {
+            assert!(public_url(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert_eq!(metadata(None).ok(), Some(Metadata::Sqlite));
+        assert!(
+            metadata(Some("mysql://root:secret@host".to_owned()))
+                .is_err_and(|e| !e.to_string().contains("secret"))
+        );
+        assert!(objects(Some("s3://".to_owned())).is_err());
+        assert_eq!(objects(Some("s3://b/p".to_owned())).ok(), Some(ObjectsAt::S3("s3://b/p".to_owned())));
+    }
+}
