@@ -1,0 +1,67 @@
+// The page of sentry_browser.mjs: an application with the unmodified @sentry/browser in it.
+import * as Sentry from "@sentry/browser";
+
+// The SDK's own transport; it only tells what it did.
+function recording(options) {
+  const inner = Sentry.makeFetchTransport(options);
+  return {
+    ...inner,
+    async send(envelope) {
+      const answer = await inner.send(envelope);
+      const [headers, items] = envelope;
+      for (const [item, payload] of items) {
+        const line = { acked: Date.now() / 1000, status: answer.statusCode, headers, type: item.type, item };
+        if (payload instanceof Uint8Array) line.bytes = payload.length;
+        else line.payload = typeof payload === "string" ? JSON.parse(payload) : payload;
+        window.tell(JSON.stringify(line));
+      }
+      return answer;
+    },
+  };
+}
+
+window.start = async (dsn, options) => {
+  Sentry.init({
+    dsn,
+    tunnel: options.tunnel,
+    transport: recording,
+    integrations: [Sentry.browserTracingIntegration(), Sentry.replayIntegration()],
+    tracesSampleRate: 1,
+    replaysSessionSampleRate: 1,
+    enableLogs: true,
+    sendDefaultPii: true,
+    release: "shop@1.2.3",
+    environment: "staging",
+  });
+  Sentry.setUser({ id: "4711", email: "ada@example.org", username: "ada" });
+  Sentry.setTag("shop", "eu");
+  Sentry.setExtra("half a surrogate", "broken \ud83d here");
+  document.querySelector("#buy").click();
+
+  function innermost(cart) {
+    return cart.items[0].price;
+  }
+  try {
+    innermost({ items: [] });
+  } catch (error) {
+    Sentry.captureException(error);
+  }
+  Sentry.captureMessage("the cart is empty", "warning");
+  setTimeout(function unhandled() {
+    throw new RangeError("nobody caught this");
+  });
+  Promise.reject(new Error("nobody awaited this"));
+  Promise.reject("a string, not an error");
+  Sentry.startSpan({ name: "checkout", op: "ui.action" }, () => {
+    Sentry.startSpan({ name: "pay", op: "function", attributes: { amount: 12.5 } }, () => {});
+    Sentry.captureMessage("inside a trace");
+  });
+  Sentry.logger.warn("cart has things", { cart: "c-17", count: 3 });
+  if (options.large) {
+    for (let number = 0; number < 90; number++) Sentry.setExtra(`part ${number}`, "x".repeat(9_000) + number);
+    Sentry.captureMessage("large");
+  }
+  await new Promise((done) => setTimeout(done, 500));
+  await Sentry.flush(20_000);
+  await new Promise((done) => setTimeout(done, 500));
+};

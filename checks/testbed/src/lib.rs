@@ -1,0 +1,5 @@
+//! What tests need of the machine they run on: real servers, started for one test binary and gone with it.
+//!
+//! Nothing of this ships. A test that needs what is not installed says `SKIPPED` and why; it never passes silently.
+
+pub mod postgres;
