@@ -59,7 +59,7 @@ export function Frame({ me, project, view, bar, children }: { me: Me; project: s
         <ProjectSwitch me={me} project={project} view={view} />
         <span className="grow" />
         {bar}
-        <button type="button" className="button wide" data-kind="quiet" onClick={() => setPalette(true)} aria-label="Go to anything">Go to <kbd>⌘K</kbd></button>
+        <button type="button" className="button wide" data-kind="quiet" onClick={() => setPalette(true)}>Go to <kbd>⌘K</kbd></button>
         <button type="button" className="button wide" data-kind="quiet" onClick={() => copy(location.href)} title="Copies the address of exactly this view">Share</button>
         <button type="button" className="button" data-kind="quiet" title={me.user.email} onClick={() => api.signOut().finally(() => location.assign("/app/"))}>Sign out</button>
       </header>

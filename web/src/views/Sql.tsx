@@ -47,7 +47,7 @@ export function Sql({ project }: { project: string }) {
           </>
         )}
       </div>
-      <div className="sql-result" data-stale={result.loading || undefined}>
+      <div className="sql-result" role="region" aria-label="Result" tabIndex={0} data-stale={result.loading || undefined}>
         {result.problem ? <div className="page"><Trouble problem={result.problem} /></div>
           : result.data ? (chart ? <Suspense fallback={<Skeleton />}><Chart result={result.data} /></Suspense> : <Table result={result.data} />)
           : result.loading && result.slow ? <Skeleton />
