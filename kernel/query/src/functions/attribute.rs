@@ -10,7 +10,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, MapArray, StringArray, 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExpressionPlacement, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::prelude::lit;
 
@@ -77,6 +77,16 @@ impl ScalarUDFImpl for Attribute {
             [Expr::Column(column), Expr::Literal(key, _)] => Ok(format!("{}['{key}']", column.name)),
             [map, key] => Ok(format!("{NAME}({},{})", map.schema_name(), key.schema_name())),
             _ => plan_err!("attribute(map, key) takes two arguments"),
+        }
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        // Close to the files, where a promoted column may stand in for the map.
+        match args {
+            [ExpressionPlacement::Column, ExpressionPlacement::Literal] => {
+                ExpressionPlacement::MoveTowardsLeafNodes
+            }
+            _ => ExpressionPlacement::KeepInPlace,
         }
     }
 

@@ -2,7 +2,9 @@
 
 pub(crate) mod cache;
 pub(crate) mod catalog;
+pub(crate) mod chain;
 pub(crate) mod newest;
+pub(crate) mod promoted;
 pub(crate) mod prune;
 pub(crate) mod reader;
 pub(crate) mod scan;

@@ -2,7 +2,7 @@
 //!
 //! The engine's TopK tightens a filter as it fills, and files and row groups that cannot beat it any more are never
 //! read; but which are read first decides whether it fills early. The engine's own rule tells a scan the wanted order
-//! only where the scan lies right below the sort. Here it lies below the union of tail and files, under a filter and
+//! only where the scan lies right below the sort. Here it lies below the chain of tail and files, under a filter and
 //! a projection, so this rule walks down through those. The order of reading changes, never the result: the sort
 //! stays.
 
@@ -28,6 +28,8 @@ const RECOMPUTE: ReplaceChildrenOptions = ReplaceChildrenOptions::new(ChildrenPr
 
 /// Fewest rows that a filter gathers before it passes them on.
 const GATHERED_ROWS_MIN: usize = 128;
+
+use super::chain::ChainExec;
 
 /// The rule.
 #[derive(Debug)]
@@ -96,7 +98,11 @@ fn hinted(plan: &Arc<dyn ExecutionPlan>, wanted: &Wanted) -> Result<Option<Arc<d
                 .map(|at| Column::new(filter.input().schema().field(*at).name(), *at)),
             None => Some(wanted.column.clone()),
         }
-    } else if plan.is::<UnionExec>() || plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>() {
+    } else if plan.is::<ChainExec>()
+        || plan.is::<UnionExec>()
+        || plan.is::<RepartitionExec>()
+        || plan.is::<CoalescePartitionsExec>()
+    {
         Some(wanted.column.clone())
     } else {
         None

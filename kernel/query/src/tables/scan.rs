@@ -17,7 +17,9 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, Result, Statistics, ToDFSchema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileGroupPartitioner, FileScanConfigBuilder, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -29,16 +31,26 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use datafusion::physical_plan::union::UnionExec;
 use parking_lot::Mutex;
 
 use super::cache::FileCache;
+use super::chain::ChainExec;
+use super::promoted::{self, PromotedFactory};
 use super::prune;
 use super::reader::{ReadCounts, StoredFiles};
 use crate::source::{Scoped, View};
 
 /// Batches of the tail smaller than this are put together before they are worked on: one append may be one row.
 const TAIL_BATCH_ROWS_MIN: usize = 1024;
+
+/// Most rows of a piece of the tail: the engine's own batch.
+const TAIL_PIECE_ROWS_MAX: usize = 8192;
+
+/// With so many files a partition there is work for all without cutting files.
+const FILES_A_PARTITION: usize = 4;
+
+/// Files of less than this in all are not cut: about two row groups.
+const CUT_BYTES_MIN: usize = 2 << 20;
 
 /// What a query took from tables, beside what its plan's own metrics say.
 #[derive(Debug, Default)]
@@ -81,7 +93,7 @@ impl PinnedTable {
 
     /// The tail's scan; none where it is empty.
     fn scan_tail(&self, columns: &[usize], partitions: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let rows: usize = self.pinned.tail.iter().map(RecordBatch::num_rows).sum();
+        let rows = self.tail_rows();
         if rows == 0 {
             return Ok(None);
         }
@@ -90,13 +102,11 @@ impl PinnedTable {
         let bytes: usize = batches.iter().map(slice_bytes).sum();
         self.counts.tail_rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.counts.tail_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        let partitions = partitions.clamp(1, batches.len().max(1));
-        let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); partitions];
-        // Newest first, dealt out, so that every partition begins with what a limit wants.
-        for (at, batch) in batches.into_iter().rev().enumerate() {
-            parts[at % partitions].push(batch);
-        }
-        Ok(Some(MemorySourceConfig::try_new_exec(&parts, schema, None)?))
+        Ok(Some(MemorySourceConfig::try_new_exec(&dealt(batches, rows, partitions), schema, None)?))
+    }
+
+    fn tail_rows(&self) -> usize {
+        self.pinned.tail.iter().map(RecordBatch::num_rows).sum()
     }
 
     /// The files' scan; none where there is nothing to read.
@@ -105,6 +115,7 @@ impl PinnedTable {
         files: &[DataFile],
         columns: &[usize],
         limit: Option<usize>,
+        implied: Option<Arc<dyn PhysicalExpr>>,
         partitions: usize,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         if files.is_empty() {
@@ -115,6 +126,7 @@ impl PinnedTable {
         newest_first.sort_by_key(|file| std::cmp::Reverse((file.timestamps.1, file.id)));
         let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new(); partitions.clamp(1, files.len())];
         let dealt = groups.len();
+        let bytes: u64 = files.iter().map(|file| file.length).sum();
         let mut all = Vec::with_capacity(files.len());
         for (at, file) in newest_first.into_iter().enumerate() {
             let statistics = Arc::new(prune::statistics(file, schema));
@@ -129,16 +141,47 @@ impl PinnedTable {
             Arc::clone(&self.cache),
             Arc::clone(&self.counts.read),
         );
-        let source = ParquetSource::new(TableSchema::from(Arc::clone(schema)))
+        let mut source = ParquetSource::new(TableSchema::from(Arc::clone(schema)))
             .with_parquet_file_reader_factory(Arc::new(reader));
+        if let Some(implied) = implied {
+            source = source.with_predicate(implied);
+        }
+        let groups: Vec<FileGroup> = groups.into_iter().map(FileGroup::new).collect();
+        // A few large files are cut at row groups, so that all threads have work; many are taken one by one.
+        let few = files.len() < partitions * FILES_A_PARTITION;
+        let cut = FileGroupPartitioner::new()
+            .with_target_partitions(partitions)
+            .with_repartition_file_min_size(CUT_BYTES_MIN)
+            .repartition_file_groups(&groups)
+            .filter(|_| few && bytes >= CUT_BYTES_MIN as u64);
         let config = FileScanConfigBuilder::new(lake_url()?, Arc::new(source))
-            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+            .with_file_groups(cut.unwrap_or(groups))
             .with_statistics(statistics)
+            .with_expr_adapter(Some(Arc::new(PromotedFactory)))
             .with_projection_indices(Some(columns.to_vec()))?
             .with_limit(limit)
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
     }
+}
+
+/// Deals rows out evenly, newest first, so that every partition begins with what a limit wants and all end the tail
+/// at about the same time.
+fn dealt(batches: Vec<RecordBatch>, rows: usize, partitions: usize) -> Vec<Vec<RecordBatch>> {
+    let partitions = partitions.clamp(1, rows.max(1));
+    let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); partitions];
+    let piece_rows = rows.div_ceil(partitions).min(TAIL_PIECE_ROWS_MAX);
+    let mut next = 0;
+    for batch in batches.iter().rev() {
+        let mut end = batch.num_rows();
+        while end > 0 {
+            let start = end.saturating_sub(piece_rows);
+            parts[next % partitions].push(batch.slice(start, end - start));
+            next += 1;
+            end = start;
+        }
+    }
+    parts
 }
 
 /// The name under which the engine looks a store up; nothing is read through that store.
@@ -253,7 +296,7 @@ impl TableProvider for PinnedTable {
             Some(only) if plans.is_empty() => Ok(only),
             Some(last) => {
                 plans.push(last);
-                UnionExec::try_new(plans)
+                Ok(Arc::new(ChainExec::new(plans)?))
             }
         }
     }
