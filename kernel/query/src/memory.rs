@@ -21,6 +21,7 @@ impl SharedMemory {
     }
 
     /// Bytes that all queries hold now.
+    #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }

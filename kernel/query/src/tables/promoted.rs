@@ -70,7 +70,10 @@ pub(crate) fn implied(filters: &[Expr], schema: &Schema) -> Vec<Expr> {
         return Vec::new();
     }
     let conjuncts = filters.iter().flat_map(split_conjunction);
-    conjuncts.filter_map(|filter| wider(filter, schema)).map(|filter| IMPLIED_UDF.call(vec![filter])).collect()
+    conjuncts
+        .filter_map(|filter| wider(filter, schema))
+        .map(|filter| IMPLIED_UDF.call(vec![filter]))
+        .collect()
 }
 
 /// A filter over promoted columns that is true wherever `filter` is.
@@ -131,17 +134,14 @@ fn numeric(left: &Expr, op: Operator, right: &Expr, schema: &Schema) -> Option<E
         _ => return None,
     };
     let Expr::Literal(scalar, _) = bound else { return None };
-    let compare = |column: Expr, bound: Expr| {
-        Expr::BinaryExpr(BinaryExpr::new(Box::new(column), op, Box::new(bound)))
-    };
+    let compare =
+        |column: Expr, bound: Expr| Expr::BinaryExpr(BinaryExpr::new(Box::new(column), op, Box::new(bound)));
     if let Expr::ScalarFunction(function) = value
         && function.func.name() == number::NAME
     {
         let (column, data_type) = promoted(function.args.first()?, schema)?;
-        let ordered = matches!(
-            op,
-            Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
-        );
+        let ordered =
+            matches!(op, Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
         let number = match scalar {
             ScalarValue::Float64(Some(number)) => *number,
             _ => return None,

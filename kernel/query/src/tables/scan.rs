@@ -170,7 +170,7 @@ impl PinnedTable {
 fn dealt(batches: Vec<RecordBatch>, rows: usize, partitions: usize) -> Vec<Vec<RecordBatch>> {
     let partitions = partitions.clamp(1, rows.max(1));
     let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); partitions];
-    let piece_rows = rows.div_ceil(partitions).min(TAIL_PIECE_ROWS_MAX);
+    let piece_rows = rows.div_ceil(partitions).clamp(TAIL_BATCH_ROWS_MIN, TAIL_PIECE_ROWS_MAX);
     let mut next = 0;
     for batch in batches.iter().rev() {
         let mut end = batch.num_rows();
@@ -261,13 +261,12 @@ impl TableProvider for PinnedTable {
             Some(columns) => columns.clone(),
             None => (0..schema.fields().len()).collect(),
         };
-        let predicate = match conjunction(filters.to_vec()) {
-            Some(filter) => {
-                let df_schema: DFSchema = Arc::clone(schema).to_dfschema()?;
-                Some(state.create_physical_expr(filter, &df_schema)?)
-            }
-            None => None,
+        let df_schema: DFSchema = Arc::clone(schema).to_dfschema()?;
+        let physical = |filters: Vec<Expr>| {
+            conjunction(filters).map(|filter| state.create_physical_expr(filter, &df_schema)).transpose()
         };
+        let predicate = physical(filters.to_vec())?;
+        let implied = physical(promoted::implied(filters, schema))?;
         let files = match &predicate {
             Some(predicate) => prune::candidates(&self.pinned.files, schema, predicate)?,
             None => self.pinned.files.to_vec(),
@@ -282,8 +281,10 @@ impl TableProvider for PinnedTable {
         }
         let partitions = state.config().target_partitions();
         let pushed_limit = limit.filter(|_| predicate.is_none());
-        let sides =
-            [self.scan_tail(&read, partitions)?, self.scan_files(&files, &read, pushed_limit, partitions)?];
+        let sides = [
+            self.scan_tail(&read, partitions)?,
+            self.scan_files(&files, &read, pushed_limit, implied, partitions)?,
+        ];
         let mut plans = Vec::with_capacity(sides.len());
         for side in sides.into_iter().flatten() {
             plans.push(match &predicate {

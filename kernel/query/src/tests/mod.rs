@@ -199,8 +199,8 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
             }
             Arc::new(builder.finish())
         }
-        DataType::List(_) => {
-            let mut builder = ListBuilder::new(StringBuilder::new());
+        DataType::List(item) => {
+            let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(item));
             for row in rows {
                 if let Some(Cell::List(items)) = row.get(field.name().as_str()) {
                     items.iter().for_each(|item| builder.values().append_value(item));
@@ -213,7 +213,7 @@ fn column(field: &Field, rows: &[Row]) -> ArrayRef {
             let names = MapFieldNames {
                 entry: "key_value".to_owned(),
                 key: "key".to_owned(),
-                value: "values".to_owned(),
+                value: "value".to_owned(),
             };
             let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
             for row in rows {

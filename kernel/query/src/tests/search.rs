@@ -466,7 +466,8 @@ async fn a_narrow_search_reads_few_files() {
     let (engine, lake) = (engine(), Arc::new(standard_lake()));
     let recent = SearchRequest { limit: 20, ..request(Signal::Logs, "took service:web") };
     let page = search(&engine, &lake, recent.clone()).await;
-    assert!(page.stats.files <= 1, "{:?}", page.stats);
+    // Each of the two partitions may begin a file before the tail's rows have filled the page.
+    assert!(page.stats.files <= 2, "{:?}", page.stats);
     let bounded = SearchRequest { to: Some(Timestamp(START + 150_000_000)), summary: true, ..recent };
     let page = search(&engine, &lake, bounded).await;
     assert_eq!((page.stats.files, page.stats.files_pruned), (1, 4), "{:?}", page.stats);
