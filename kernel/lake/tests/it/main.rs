@@ -8,5 +8,6 @@ mod merge;
 mod promote;
 mod retention;
 mod serve;
+mod simulate;
 mod small;
 mod visible;
