@@ -4,6 +4,9 @@
 //! server over HTTP, [`serve`] opens the data dir, puts kernel and products together and listens. The binary's
 //! `main` is three lines, because it is what relinks.
 
+// Optimised builds lay out futures of the catalog's database calls, which nest deeper than the default.
+#![recursion_limit = "256"]
+
 pub mod api;
 pub mod app;
 pub mod backup;

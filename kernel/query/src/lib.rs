@@ -4,6 +4,9 @@
 //! to forget. It runs on threads of its own, apart from ingest, within limits of time, memory, rows and bytes, and
 //! never spills: nothing a query holds reaches a disk in the clear.
 
+// Optimised builds lay out futures of the catalog's database calls, which nest deeper than the default.
+#![recursion_limit = "256"]
+
 pub mod answer;
 mod dialect;
 pub mod encode;

@@ -137,21 +137,23 @@ impl World {
                 self.disk.set_capacity(used + room);
                 Ok(())
             }
-            85..91 => {
+            90..92 => self.die_in_a_checkpoint(),
+            85..87 => {
                 let calls = 1 + self.below(40);
                 self.say(|| format!("the power goes in {calls} calls"));
                 self.disk.cut_power_after(calls);
                 Ok(())
             }
-            91 => {
-                let mut left = self.below(3);
+            87..90 => {
+                // Nearly always the group itself; else what a new file begins with.
+                let mut left = self.below(4) / 3;
                 self.say(|| "writes in place find no room".to_owned());
                 self.disk.full_when(move |_, path| {
                     left = left.wrapping_sub(u64::from(path.ends_with(".journal")));
                     left == u64::MAX
                 });
                 self.append()?;
-                if self.below(2) == 0 { self.crash(self.ending()) } else { Ok(()) }
+                if self.below(6) > 0 { self.crash(SimCrash::PowerCut) } else { Ok(()) }
             }
             92..94 => {
                 let which = self.below(3);
@@ -172,6 +174,27 @@ impl World {
             94..97 => self.crash(if self.below(2) == 0 { SimCrash::Killed } else { SimCrash::PowerCut }),
             _ => self.close(),
         }
+    }
+
+    /// The process is killed within a checkpoint, the next one begins on what is in the page cache, and then the power
+    /// goes.
+    fn die_in_a_checkpoint(&mut self) -> Outcome {
+        self.say(|| "killed in a checkpoint, then a power cut".to_owned());
+        let Some(log) = &mut self.log else { return Ok(()) };
+        // What is compacted lets the checkpoint do without old files of the journal.
+        if block_on(log.maintenance.compact()).is_err() {
+            return self.restart();
+        }
+        let snapshot = Maintenance::snapshot(&mut log.committer);
+        let calls = 3 + self.dice.next_u64() % 3;
+        self.disk.cut_power_after(calls);
+        let _ = log.maintenance.checkpoints.write(&snapshot);
+        self.followed()?;
+        self.log = None;
+        self.disk.restart(SimCrash::Killed);
+        self.open()?;
+        self.append()?;
+        self.crash(SimCrash::PowerCut)
     }
 
     fn open(&mut self) -> Outcome {
