@@ -44,4 +44,4 @@ soak: web/dist/index.html
 
 bench: build
 	$(CARGO) build --release --locked -p candor-bench
-	python3 bench/run.py
+	python3 bench/run.py $(BENCH)
