@@ -2,6 +2,7 @@
 //!
 //! Payloads are made beforehand and sent as they lie, so that the client costs little beside the server on the same
 //! two cores. `bench/run.py` drives this and the peers, interleaved.
+#![allow(clippy::disallowed_methods, reason = "a tool beside the product")]
 
 mod data;
 mod disk;

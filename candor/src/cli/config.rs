@@ -119,7 +119,7 @@ fn with_environment(command: Command) -> Command {
         }
         _ => arg,
     });
-    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| with_environment(sub)))
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_environment))
 }
 
 /// The variable of a flag: `CANDOR_DATA_DIR` of `data-dir`.

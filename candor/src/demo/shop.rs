@@ -53,8 +53,8 @@ impl Shop {
             at,
             trace: self.dice.hex(32),
             person: Person { id: format!("u-{number}"), email: format!("customer{number}@example.com") },
-            page: *self.dice.pick(PAGES),
-            product: *self.dice.pick(PRODUCTS),
+            page: self.dice.pick::<&str>(PAGES),
+            product: self.dice.pick::<&str>(PRODUCTS),
         };
         let host = *self.dice.pick(STOREFRONT.hosts);
         let root = self.dice.hex(16);

@@ -79,7 +79,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         RealDisk::open(&root, reserve).with_context(|| format!("cannot write to {}", root.display()))?,
     );
     let (objects, data_path) = objects(options, &disk, &root)?;
-    let keys: Arc<dyn KeyWrap> = keyring.clone();
+    let keys: Arc<dyn KeyWrap> = Arc::<Keyring>::clone(&keyring);
     let store = Arc::new(Files::new(objects, Some(Arc::clone(&keys)), Arc::clone(&random)));
     let log = Log::open(LogOptions {
         disk,

@@ -103,9 +103,9 @@ pub async fn check(request: &Request) -> Result<Checked> {
         Arc::new(RealDisk::open(root, 0).with_context(|| format!("cannot open {}", root.display()))?);
     let objects: Arc<dyn Objects> = match &request.objects {
         Some(url) => Arc::new(S3Objects::from_url(url).context("cannot reach the objects")?),
-        None => Arc::new(DiskObjects::new(disk.clone(), crate::backup::OBJECTS)),
+        None => Arc::new(DiskObjects::new(Arc::<RealDisk>::clone(&disk), crate::backup::OBJECTS)),
     };
-    let store = Files::new(Arc::clone(&objects), Some(keys.clone()), random);
+    let store = Files::new(Arc::clone(&objects), Some(Arc::<Keyring>::clone(&keys)), random);
     let mut writer = match &request.decrypt_to {
         Some(folder) => Some(Writer::new(folder)?),
         None => None,
@@ -126,7 +126,7 @@ pub async fn check(request: &Request) -> Result<Checked> {
             Err(error) => checked.faults.push(format!("{key}: {error:#}")),
         }
     }
-    journal::check(&*disk, &*keys, root, writer.as_mut(), &mut checked)?;
+    journal::check(&*disk, &keys, root, writer.as_mut(), &mut checked)?;
     if let Some(writer) = writer {
         writer.finish()?;
     }

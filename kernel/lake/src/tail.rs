@@ -242,18 +242,6 @@ impl PartitionTail {
         self.bytes
     }
 
-    /// Rows.
-    #[cfg(test)]
-    pub(crate) fn rows(&self) -> usize {
-        self.batches.iter().map(|batch| batch.rows.num_rows()).sum()
-    }
-
-    /// Batches.
-    #[cfg(test)]
-    pub(crate) fn batches(&self) -> usize {
-        self.batches.len()
-    }
-
     /// When the oldest row came.
     pub(crate) fn since(&self) -> Option<Timestamp> {
         self.batches.first().map(|batch| batch.since)

@@ -63,7 +63,7 @@ async fn what_is_appended_is_followed_read_and_there_after_a_restart() {
     let fixture = Fixture::new();
     let log = fixture.open().await;
     let recorder = Arc::new(Recorder::default());
-    assert_eq!(log.follow(recorder.clone()), []);
+    assert_eq!(log.follow(Arc::<Recorder>::clone(&recorder)), []);
     let mut expected = Vec::new();
     for n in 0..200_u32 {
         let content = vec![n as u8; 1000 + n as usize];
@@ -260,7 +260,7 @@ async fn a_full_disk_refuses_and_recovers() {
 async fn a_failed_sync_stops_the_process() {
     let disk = candor_store::sim::SimDisk::new(1);
     let stop = Arc::new(SeenStop::default());
-    let log = Log::open(options(Arc::new(disk.clone()), stop.clone(), Limits::default()));
+    let log = Log::open(options(Arc::new(disk.clone()), Arc::<SeenStop>::clone(&stop), Limits::default()));
     let log = log.await.expect("opens");
     log.append_batches(vec![batch(1, b"x", 1)]).await.expect("appends");
     disk.fail_when(|operation, _| operation == candor_store::sim::SimOperation::Sync);

@@ -46,6 +46,9 @@ struct Plan {
     writes: Vec<Write>,
 }
 
+/// Writes the body of one frame into a buffer.
+type WriteBody<'a> = Box<dyn Fn(&mut Vec<u8>) + 'a>;
+
 impl Committer {
     pub fn new(
         shared: Arc<Shared>,
@@ -141,7 +144,7 @@ impl Committer {
     ) -> Result<Option<Written>, AppendError> {
         let to_write = plans.iter().map(|plan| &plan.writes).filter(|writes| !writes.is_empty());
         let mut weight = 0;
-        let mut bodies: Vec<Box<dyn Fn(&mut Vec<u8>) + '_>> = Vec::new();
+        let mut bodies = Vec::<WriteBody<'_>>::new();
         for writes in to_write {
             weight += FRAME_BYTES_MAX;
             weight += writes.iter().map(|write| encoded_length(&write.batch)).sum::<usize>();

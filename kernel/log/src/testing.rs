@@ -81,7 +81,7 @@ pub fn options(disk: Arc<dyn Disk>, stop: Arc<SeenStop>, limits: Limits) -> LogO
     let random = Arc::new(Seeded::new(11));
     let objects = Arc::new(DiskObjects::inline(Arc::clone(&disk), "objects"));
     LogOptions {
-        files: Arc::new(Files::new(objects, keys.clone(), random.clone())),
+        files: Arc::new(Files::new(objects, keys.clone(), Arc::<Seeded>::clone(&random))),
         disk,
         keys,
         clock: Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000))),

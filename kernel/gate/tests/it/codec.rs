@@ -178,7 +178,7 @@ fn no_bytes_make_it_panic() {
             }
         }
         let rows_max = if round % 500 == 0 { 600_000 } else { 200 };
-        if random.next_u64() % 8 == 0 {
+        if random.next_u64().is_multiple_of(8) {
             bytes[3..7].copy_from_slice(&((random.next_u64() % rows_max) as u32).to_le_bytes());
         }
         seal(&mut bytes);

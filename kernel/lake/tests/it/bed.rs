@@ -72,7 +72,7 @@ impl MemoryLog {
         };
         batches.push(batch.clone());
         for follower in &state.followers {
-            follower.committed(&[batch.clone()]);
+            follower.committed(std::slice::from_ref(&batch));
         }
     }
 

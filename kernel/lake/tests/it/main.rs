@@ -1,4 +1,5 @@
 //! The lake over a stand-in for the log, real files and real databases.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod bed;
 mod catch_up;

@@ -64,11 +64,11 @@ impl World {
         let objects = Arc::new(DiskObjects::inline(Arc::clone(&data), "objects"));
         let options = LogOptions {
             disk: data,
-            files: Arc::new(Files::new(objects, keys.clone(), random.clone())),
+            files: Arc::new(Files::new(objects, keys.clone(), Arc::<Seeded>::clone(&random))),
             keys,
-            clock: clock.clone(),
+            clock: Arc::<ManualClock>::clone(&clock),
             random,
-            stop: stop.clone(),
+            stop: Arc::<SeenStop>::clone(&stop),
             consumers: vec![Consumer { name: "lake", topics: |_: &TopicName| true }],
             limits,
         };
@@ -205,7 +205,7 @@ impl World {
                     let ends: Vec<_> = state.partitions.iter().map(|p| (p.topic.clone(), p.end)).collect();
                     drop(state);
                     self.recorder = Recorder::new(ends);
-                    opened.committer.shared.followers.lock().push(self.recorder.clone());
+                    opened.committer.shared.followers.lock().push(Arc::<Recorder>::clone(&self.recorder));
                     self.log = Some(opened);
                     self.announce();
                     self.check_all()?;

@@ -80,7 +80,7 @@ fn compile_field(field: &Field, signal: Signal, schema: &Schema) -> Result<Expr,
         Target::Text(name) => of_text(column(&name), &field.test),
         Target::Attribute { map, key } => of_text(attribute::call(column(&map), &key), &field.test),
         Target::Int(name) => {
-            of_number(column(&name), &field.test, |text| number::parse(text), "a number").map_err(error)?
+            of_number(column(&name), &field.test, number::parse, "a number").map_err(error)?
         }
         Target::Duration(name) => {
             of_number(column(&name), &field.test, duration, "a duration, like 250ms").map_err(error)?

@@ -170,7 +170,8 @@ impl Reader {
         let tail = self.file.footer.saturating_add(8).min(length);
         let mut decoder = ParquetMetaDataPushDecoder::try_new(length)?.with_page_index_policy(page_index);
         let bytes = self.read(length - tail..length).await?;
-        decoder.push_ranges(vec![length - tail..length], vec![bytes])?;
+        let footer = length - tail..length;
+        decoder.push_ranges(std::iter::once(footer).collect(), vec![bytes])?;
         loop {
             match decoder.try_decode()? {
                 DecodeResult::Data(metadata) => return Ok(metadata),

@@ -336,7 +336,8 @@ async fn garbage_neither_panics_nor_hangs() {
     let lake = Arc::new(standard_lake());
     for _ in 0..1500 {
         let length = random.next_u64() % 14;
-        let mut query = if random.next_u64() % 2 == 0 { "SELECT ".to_owned() } else { String::new() };
+        let mut query =
+            if random.next_u64().is_multiple_of(2) { "SELECT ".to_owned() } else { String::new() };
         for _ in 0..length {
             query.push_str(pieces[(random.next_u64() % pieces.len() as u64) as usize]);
             query.push(' ');

@@ -29,7 +29,7 @@ fn request(signal: Signal, text: &str) -> SearchRequest {
 }
 
 fn offsets(batches: &[RecordBatch]) -> Vec<i64> {
-    let column = |batch: &RecordBatch| batch.column_by_name("_offset").expect("offset").clone();
+    let column = |batch: &RecordBatch| Arc::clone(batch.column_by_name("_offset").expect("offset"));
     batches.iter().flat_map(|batch| column(batch).as_primitive::<Int64Type>().values().to_vec()).collect()
 }
 
@@ -341,25 +341,25 @@ async fn all_ways_agree_on_any_search() {
         let mut query = String::new();
         let mut open = 0;
         for _ in 0..=random.next_u64() % 4 {
-            if random.next_u64() % 5 == 0 {
+            if random.next_u64().is_multiple_of(5) {
                 query.push('-');
             }
-            if random.next_u64() % 6 == 0 {
+            if random.next_u64().is_multiple_of(6) {
                 query.push('(');
                 open += 1;
             }
-            if random.next_u64() % 3 == 0 {
+            if random.next_u64().is_multiple_of(3) {
                 query.push_str(pick(&words));
             } else {
                 query.push_str(pick(&keys));
                 query.push_str(pick(&compare));
                 query.push_str(pick(&values));
             }
-            if open > 0 && random.next_u64() % 2 == 0 {
+            if open > 0 && random.next_u64().is_multiple_of(2) {
                 query.push(')');
                 open -= 1;
             }
-            query.push_str(if random.next_u64() % 3 == 0 { " OR " } else { " " });
+            query.push_str(if random.next_u64().is_multiple_of(3) { " OR " } else { " " });
         }
         query = query.trim_end().trim_end_matches(" OR").to_owned();
         query.push_str(&")".repeat(open));

@@ -101,6 +101,7 @@ fn cipher(key: &[u8; 32]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("a key of 32 bytes"))
 }
 
+#[allow(clippy::large_enum_variant, reason = "one for each file that is open")]
 enum Protection {
     Sealed {
         key: LessSafeKey,

@@ -20,7 +20,8 @@ async fn house() -> House {
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::open_sqlite(&folder.path().join("meta.db"), &[]).await.expect("opens");
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000)));
-    let (as_clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (clock.clone(), Arc::new(Seeded::new(3)));
+    let (as_clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+        (Arc::<ManualClock>::clone(&clock), Arc::new(Seeded::new(3)));
     let tenancy =
         Tenancy::open(database.clone(), Arc::clone(&as_clock), Arc::clone(&random)).await.expect("opens");
     let people = People::open(database, as_clock, random).await.expect("opens");
