@@ -5,6 +5,8 @@
 //! by a later word that says what is told *about* the secret (`password_length`, `token_expires_at`); an unknown
 //! later word does not take it back, so that `password_confirmation` and `secret_blob` stay safe.
 
+use crate::rules::Kind;
+
 /// What a name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -102,10 +104,21 @@ pub(crate) fn may_mean(letters: u32) -> bool {
 
 /// What a name means.
 pub(crate) fn meaning(name: &[u8]) -> Meaning {
-    match may_mean(letters(name)) {
+    match may_mean(letters(name)) && !is_placeholder(name) {
         true => Words::of(name).map_or(Meaning::Ordinary, |words| words.meaning()),
         false => Meaning::Ordinary,
     }
+}
+
+/// True for a placeholder, with the number that keeps names distinct or without: it says what a name held, nothing
+/// about what stands under it.
+fn is_placeholder(name: &[u8]) -> bool {
+    name.first() == Some(&b'[')
+        && Kind::ALL.iter().any(|kind| match name.strip_prefix(kind.placeholder().as_bytes()) {
+            Some([]) => true,
+            Some([b'#', number @ ..]) => number.iter().all(u8::is_ascii_digit),
+            _ => false,
+        })
 }
 
 /// True where a name says that its value tells things apart or counts them (`trace_id`, `offset`): a long number

@@ -91,14 +91,27 @@ impl Scrubber {
     /// Scrubs text that stands under a name (an attribute, a tag, a header, a form field): a name like `password`
     /// takes all of it.
     pub fn scrub_field(&self, key: &str, text: &str, counts: &mut Counts) -> Option<String> {
-        match names::meaning(key.as_bytes()) {
-            Meaning::Secret(secrecy) if self.detectors.has(Detector::SecretName) => {
-                match self.is_secret(text, secrecy) {
-                    true => self.replaced(text, Detector::SecretName, counts),
-                    false => self.scrub_text(text, Some(key), Meaning::Ordinary, counts),
-                }
-            }
-            meaning => self.scrub_text(text, Some(key), meaning, counts),
+        self.scrub_named(text, Some(key), names::meaning(key.as_bytes()), counts)
+    }
+
+    /// Scrubs text under a name of that meaning; `key` is the nearest name there is.
+    pub(crate) fn scrub_named(
+        &self,
+        text: &str,
+        key: Option<&str>,
+        meaning: Meaning,
+        counts: &mut Counts,
+    ) -> Option<String> {
+        let Meaning::Secret(secrecy) = meaning else { return self.scrub_text(text, key, meaning, counts) };
+        let takes = |text: &str| self.detects(Detector::SecretName) && self.is_secret(text, secrecy);
+        if takes(text) {
+            return self.replaced(text, Detector::SecretName, counts);
+        }
+        let scrubbed = self.scrub_text(text, key, Meaning::Ordinary, counts)?;
+        // What is left of a word about a secret may be none.
+        match takes(&scrubbed) {
+            true => self.replaced(&scrubbed, Detector::SecretName, counts).or(Some(scrubbed)),
+            false => Some(scrubbed),
         }
     }
 

@@ -41,16 +41,7 @@ fn walk(scrubber: &Scrubber, value: &mut Value, above: Above<'_>, counts: &mut C
     match value {
         Value::Null | Value::Bool(_) => {}
         Value::Str(text) => {
-            let replacement = match above.meaning {
-                Meaning::Secret(secrecy)
-                    if scrubber.detects(Detector::SecretName) && scrubber.is_secret(text, secrecy) =>
-                {
-                    scrubber.replaced(text, Detector::SecretName, counts)
-                }
-                Meaning::Secret(_) => scrubber.scrub_text(text, above.key, Meaning::Ordinary, counts),
-                meaning => scrubber.scrub_text(text, above.key, meaning, counts),
-            };
-            if let Some(replacement) = replacement {
+            if let Some(replacement) = scrubber.scrub_named(text, above.key, above.meaning, counts) {
                 *text = replacement;
             }
         }
@@ -127,72 +118,144 @@ fn decimal(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
     buffer.get(first..).unwrap_or_default()
 }
 
+/// What a name means as it came and as it stands once it is scrubbed itself: cutting a secret out of a name can make
+/// another name of what is left, and the next one to scrub sees only that. What stands under the name is scrubbed by
+/// the one and then by the other, so that scrubbing again finds nothing to do.
+#[derive(Clone, Copy)]
+struct Named {
+    came: Meaning,
+    stays: Meaning,
+}
+
+impl Named {
+    const ORDINARY: Named = Named { came: Meaning::Ordinary, stays: Meaning::Ordinary };
+}
+
+/// How often an item of a list that names the next one is scrubbed until its own meaning stays.
+const RENAMES_MAX: usize = 4;
+
 fn items(scrubber: &Scrubber, list: &mut [Value], above: Above<'_>, counts: &mut Counts) {
     // `rawHeaders` of Node: names and values by turns.
     let by_turns =
         above.key.is_some_and(|key| key.eq_ignore_ascii_case("rawheaders")) && list.len().is_multiple_of(2);
     // `["Cookie", "…"]`: a pair, as lists of headers, tags and parameters have them.
     let pair = list.len() == 2;
-    let mut meaning = above.meaning;
+    let mut before = Named::ORDINARY;
     for (index, item) in list.iter_mut().enumerate() {
-        let names_next = match item {
-            Value::Str(text) if pair && index == 0 || by_turns && index % 2 == 0 => {
-                names::meaning(text.as_bytes())
-            }
-            // `["--password", "…"]`: arguments of a command.
-            Value::Str(text) if text.starts_with('-') && !text.contains('=') => {
-                names::meaning(text.as_bytes())
-            }
-            _ => Meaning::Ordinary,
-        };
-        let own = if names_next == Meaning::Ordinary { meaning } else { above.meaning };
-        walk(scrubber, item, Above { meaning: own, depth: above.depth + 1, ..above }, counts);
-        meaning = if names_next == Meaning::Ordinary { above.meaning } else { names_next };
+        let is_name = pair && index == 0 || by_turns && index % 2 == 0;
+        before = self::item(scrubber, item, is_name, before, above, counts);
     }
+}
+
+/// Scrubs an item of a list and says what it calls the next one. `before` is what the one before it calls this one.
+fn item(
+    scrubber: &Scrubber,
+    item: &mut Value,
+    is_name: bool,
+    before: Named,
+    above: Above<'_>,
+    counts: &mut Counts,
+) -> Named {
+    let above = Above { depth: above.depth + 1, ..above };
+    let came = meaning_as_item(item, is_name);
+    let mut now = came;
+    for _ in 0..RENAMES_MAX {
+        // A name is not the value of the one before it.
+        let named = if now == Meaning::Ordinary { before } else { Named::ORDINARY };
+        under(scrubber, item, named, above, counts);
+        let stays = meaning_as_item(item, is_name);
+        if stays == now {
+            return Named { came, stays };
+        }
+        now = stays;
+    }
+    // It keeps changing: nothing of it can be trusted.
+    *item = Value::from(Kind::Secret.placeholder());
+    Named { came, stays: Meaning::Ordinary }
+}
+
+/// What an item of a list calls the next one.
+fn meaning_as_item(item: &Value, is_name: bool) -> Meaning {
+    match item {
+        Value::Str(text) if is_name => names::meaning(text.as_bytes()),
+        // `["--password", "…"]`: arguments of a command.
+        Value::Str(text) if text.starts_with('-') && !text.contains('=') => names::meaning(text.as_bytes()),
+        _ => Meaning::Ordinary,
+    }
+}
+
+/// Scrubs what stands under a name, or under what is above it where the name says nothing.
+fn under(scrubber: &Scrubber, value: &mut Value, named: Named, above: Above<'_>, counts: &mut Counts) {
+    let meaning = |own: Meaning| if own == Meaning::Ordinary { above.meaning } else { own };
+    if named.came != named.stays {
+        walk(scrubber, value, Above { meaning: meaning(named.came), ..above }, counts);
+    }
+    walk(scrubber, value, Above { meaning: meaning(named.stays), ..above }, counts);
 }
 
 fn members(scrubber: &Scrubber, object: &mut Object, above: Above<'_>, counts: &mut Counts) {
-    let mut renamed = false;
-    let named_value = pair_meaning(object);
-    for (key, member) in &mut object.0 {
-        let own = names::meaning(key.as_bytes());
-        let own = match scrubber.scrub_key(key, counts) {
-            Some(replacement) => {
-                *key = replacement;
-                renamed = true;
-                if own == Meaning::Ordinary { names::meaning(key.as_bytes()) } else { own }
-            }
-            None => own,
-        };
-        let inherited = match above.meaning {
-            Meaning::Secret(secrecy) if secrecy.takes_containers() => above.meaning,
-            _ => Meaning::Ordinary,
-        };
-        let meaning = match (own, named_value) {
-            (Meaning::Ordinary, Some(named)) if assignment::is_value_label(key.as_bytes()) => named,
-            (Meaning::Ordinary, _) => inherited,
-            // A weaker word does not take back what stands above it.
-            (Meaning::Secret(Secrecy::Weak) | Meaning::Card | Meaning::Ssn, _)
-                if inherited != Meaning::Ordinary =>
-            {
-                inherited
-            }
-            (own, _) => own,
-        };
-        walk(scrubber, member, Above { key: Some(key), meaning, depth: above.depth + 1 }, counts);
+    let mut named_value = Named { came: pair_meaning(object), ..Named::ORDINARY };
+    let came = scrub_keys(scrubber, object, counts);
+    let inherited = match above.meaning {
+        Meaning::Secret(secrecy) if secrecy.takes_containers() => above.meaning,
+        _ => Meaning::Ordinary,
+    };
+    let meaning = |own: Meaning, named_value: Meaning, key: &str| match own {
+        Meaning::Ordinary
+            if named_value != Meaning::Ordinary && assignment::is_value_label(key.as_bytes()) =>
+        {
+            named_value
+        }
+        Meaning::Ordinary => inherited,
+        // A weaker word does not take back what stands above it.
+        Meaning::Secret(Secrecy::Weak) | Meaning::Card | Meaning::Ssn if inherited != Meaning::Ordinary => {
+            inherited
+        }
+        own => own,
+    };
+    let depth = above.depth + 1;
+    let mut came = came.into_iter().peekable();
+    for (index, (key, member)) in object.0.iter_mut().enumerate() {
+        let stays = names::meaning(key.as_bytes());
+        let came = came.next_if(|(renamed, _)| *renamed == index).map_or(stays, |(_, came)| came);
+        if came != stays {
+            let meaning = meaning(came, named_value.came, key);
+            walk(scrubber, member, Above { key: Some(key), meaning, depth }, counts);
+        }
+        let meaning = meaning(stays, named_value.came, key);
+        walk(scrubber, member, Above { key: Some(key), meaning, depth }, counts);
     }
-    if renamed {
-        keep_distinct(object);
+    named_value.stays = pair_meaning(object);
+    if named_value.came == named_value.stays {
+        return;
+    }
+    for (key, member) in &mut object.0 {
+        if assignment::is_value_label(key.as_bytes()) {
+            let meaning = meaning(names::meaning(key.as_bytes()), named_value.stays, key);
+            walk(scrubber, member, Above { key: Some(key), meaning, depth }, counts);
+        }
     }
 }
 
-/// What the name in `{"name": "Cookie", "value": "…"}` says about the value.
-fn pair_meaning(object: &Object) -> Option<Meaning> {
-    let name = object.0.iter().find(|(key, _)| assignment::is_name_label(key.as_bytes()))?.1.as_str()?;
-    match names::meaning(name.as_bytes()) {
-        Meaning::Ordinary => None,
-        meaning => Some(meaning),
+/// Scrubs the names of members and keeps them distinct; gives what those that were replaced meant before.
+fn scrub_keys(scrubber: &Scrubber, object: &mut Object, counts: &mut Counts) -> Vec<(usize, Meaning)> {
+    let mut came = Vec::new();
+    for (index, (key, _)) in object.0.iter_mut().enumerate() {
+        if let Some(replacement) = scrubber.scrub_key(key, counts) {
+            came.push((index, names::meaning(key.as_bytes())));
+            *key = replacement;
+        }
     }
+    if !came.is_empty() {
+        keep_distinct(object);
+    }
+    came
+}
+
+/// What the name in `{"name": "Cookie", "value": "…"}` says about the value.
+fn pair_meaning(object: &Object) -> Meaning {
+    let name = object.0.iter().find(|(key, _)| assignment::is_name_label(key.as_bytes()));
+    name.and_then(|(_, name)| name.as_str()).map_or(Meaning::Ordinary, |name| names::meaning(name.as_bytes()))
 }
 
 /// Numbers names that became equal when they were replaced, so that no member hides another.

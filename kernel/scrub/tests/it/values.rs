@@ -62,6 +62,38 @@ fn by_name() {
 }
 
 #[test]
+fn names_that_mean_something_else_once_they_are_scrubbed() {
+    check(
+        r#"
+        ["Cooroot:x@tcp(h)kie","x=y"]
+        ["root:Cookie@tcp(h)","x=y"]
+        {"rawHeaders":["Cooroot:x@tcp(h)kie","x=y","Host","h"]}
+        ["--root:x@tcp(h)password","a","b"]
+        {"name":"Cooroot:x@tcp(h)kie","value":"x=y"}
+        {"value":"x=y","name":"Cooroot:x@tcp(h)kie","data":["a"]}
+        {"root:Cookie@tcp(h)":"x=y","root:x@tcp(h)password":{"a":[1]},"session root:password@tcp(h)":"plain"}
+        {"4111111111111111":17,"4111111111111111 id":12345678901234567,"4111 1111 1111 1111 id":4111111111111111110}
+        {"AKIAIOSFODNN7EXAMPLE":"plain","[secret]":"plain","[secret]#2":1}
+        ["AKIAIOSFODNN7EXAMPLE","plain"]
+        {"token":"{root:x@tcp(h)}"}
+        "#,
+        expect![[r#"
+            ["[url_credentials]@tcp(h)kie","[secret]"]
+            ["[url_credentials]@tcp(h)","[secret]"]
+            {"rawHeaders":["[url_credentials]@tcp(h)kie","[secret]","Host","h"]}
+            ["[url_credentials]@tcp(h)password","[secret]","b"]
+            {"name":"[url_credentials]@tcp(h)kie","value":"[secret]"}
+            {"value":"[secret]","name":"[url_credentials]@tcp(h)kie","data":["[secret]"]}
+            {"[url_credentials]@tcp(h)":"[secret]","[url_credentials]@tcp(h)password":{"a":["[secret]"]},"session [url_credentials]@tcp(h)":"[secret]"}
+            {"[card]":17,"[card] id":12345678901234567,"[card] id#2":"[card]"}
+            {"[secret]":"plain","[secret]#3":"plain","[secret]#2":1}
+            ["[secret]","plain"]
+            {"token":"[secret]"}
+        "#]],
+    );
+}
+
+#[test]
 fn numbers_and_keys() {
     check(
         r#"
