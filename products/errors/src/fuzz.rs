@@ -1,7 +1,4 @@
-//! Every parser against mutated input. `CANDOR_FUZZ_SECONDS` says for how long each (1 by default); the seed is printed
-//! when a case fails, and `CANDOR_FUZZ_SEED` runs it again.
-
-use std::time::{Duration, Instant};
+//! Every parser against mutated input; see [`candor_testbed::fuzz`] for how long and how to run a case again.
 
 use bytes::Bytes;
 use candor_model::json::{self, Leniency};
@@ -109,25 +106,8 @@ fn mutated_value(random: &Seeded, value: &Value, depth: usize) -> Value {
     }
 }
 
-fn fuzz<T: std::fmt::Debug>(make: impl Fn(&Seeded) -> T, check: impl Fn(&T) + std::panic::RefUnwindSafe)
-where
-    T: std::panic::RefUnwindSafe,
-{
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let time = Duration::from_secs(number("CANDOR_FUZZ_SECONDS").unwrap_or(1));
-    let (began, only) = (Instant::now(), number("CANDOR_FUZZ_SEED"));
-    let mut seed = only.unwrap_or(0);
-    while began.elapsed() < time {
-        let case = make(&Seeded::new(seed));
-        if std::panic::catch_unwind(|| check(&case)).is_err() {
-            panic!("CANDOR_FUZZ_SEED={seed} fails on {case:?}");
-        }
-        if only.is_some() {
-            return;
-        }
-        seed += 1;
-    }
-    println!("{seed} cases");
+fn fuzz<T: std::fmt::Debug>(make: impl Fn(&Seeded) -> T, check: impl Fn(&T)) {
+    candor_testbed::fuzz::fuzz(|case| make(&Seeded::new(case)), check);
 }
 
 fn gather(items: &Envelope) -> Gathered {

@@ -1,3 +1,4 @@
 //! What the public API of the crate promises.
 
+mod fuzz;
 mod json;

@@ -1,9 +1,13 @@
-//! Mutated and planted input: nothing panics, nothing planted survives, twice is once.
+//! Mutated and planted input: nothing panics, nothing planted survives, twice is once. See [`candor_testbed::fuzz`]
+//! for how long and how to run a case again.
+
+use std::cell::Cell;
 
 use candor_model::json::{self, Leniency};
 use candor_model::random::Seeded;
-use candor_model::{Random, Value};
+use candor_model::{Object, Random, Value};
 use candor_scrub::{Counts, Scrubber};
+use candor_testbed::fuzz::fuzz;
 
 /// Text that the mutations start from: every detector's food, and what surrounds it in real records.
 const CORPUS: &[&str] = &[
@@ -22,10 +26,6 @@ const CORPUS: &[&str] = &[
     "žluťoučký ４１１１１１１１１１１１１１１１ kůň 4111\u{a0}1111\u{a0}1111\u{a0}1111 😀",
     "2026-01-02 03:04:05,678 INFO [main] org.example.Foo: took 0.123 s at /usr/lib/x (id=4bf92f3577b34da6)",
 ];
-
-fn fuzz_seconds() -> f64 {
-    std::env::var("CANDOR_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(1.0)
-}
 
 fn pick(random: &Seeded, below: usize) -> usize {
     (random.next_u64() % below.max(1) as u64) as usize
@@ -62,38 +62,126 @@ fn mutated(random: &Seeded) -> String {
     text.into_iter().collect()
 }
 
-#[test]
-fn twice_is_once() {
-    let random = Seeded::new(11);
-    let scrubber = Scrubber::default();
-    let started = std::time::Instant::now();
-    let (mut rounds, mut struck, mut gave_up) = (0u64, 0u64, 0u64);
-    while started.elapsed().as_secs_f64() < fuzz_seconds() {
-        for _ in 0..200 {
-            rounds += 1;
-            let text = mutated(&random);
-            if let Some(once) = scrubber.scrub_str(&text, &mut Counts::new()) {
-                struck += 1;
-                gave_up += u64::from(once == "[secret]" && text.len() > 20);
-                let mut counts = Counts::new();
-                let twice = scrubber.scrub_str(&once, &mut counts);
-                assert_eq!(twice, None, "from {text:?} to {once:?}");
-                assert!(counts.is_empty());
-            }
-            let key = CORPUS[pick(&random, CORPUS.len())].split(['=', ':', ' ']).next().unwrap_or_default();
-            if let Some(once) = scrubber.scrub_field(key, &text, &mut Counts::new()) {
-                assert_eq!(scrubber.scrub_field(key, &once, &mut Counts::new()), None, "{key} of {text:?}");
-            }
-            if let Ok(mut value) = json::parse(text.as_bytes(), Leniency::LENIENT) {
-                scrubber.scrub_value(&mut value, None, &mut Counts::new());
-                let once = json::to_string(&value);
-                scrubber.scrub_value(&mut value, None, &mut Counts::new());
-                assert_eq!(json::to_string(&value), once, "from {text:?}");
-            }
+/// Names that mean something, and some that do not: what trees are made of beside mutated text.
+const NAMES: &[&str] = &[
+    "password",
+    "token",
+    "tokens",
+    "authorization",
+    "Cookie",
+    "session",
+    "card",
+    "ssn",
+    "rawHeaders",
+    "name",
+    "value",
+    "key",
+    "header",
+    "data",
+    "[secret]",
+    "[card]",
+    "[card]#2",
+    "trace_id",
+    "message",
+    "--password",
+    "-token",
+    "id",
+    "api_key",
+    "tags",
+    "PWD",
+    "auth",
+    "",
+];
+
+/// A value of any kind whose names and texts strike often.
+fn tree(random: &Seeded, depth: usize) -> Value {
+    let name = || match pick(random, 8) {
+        0 => mutated(random).chars().take(24).collect(),
+        1 => {
+            // A secret within a name, which makes another name when it goes.
+            let (first, second) = (NAMES[pick(random, NAMES.len())], NAMES[pick(random, NAMES.len())]);
+            let cut = pick(random, first.len() + 1);
+            let infix = [
+                "root:x@tcp(h)",
+                "https://a:b@h",
+                "4111111111111111",
+                "AKIAIOSFODNN7EXAMPLE",
+                "?p=password&",
+            ];
+            format!("{}{}{}{second}", &first[..cut], infix[pick(random, infix.len())], &first[cut..])
         }
+        _ => NAMES[pick(random, NAMES.len())].to_owned(),
+    };
+    match pick(random, if depth < 4 { 14 } else { 10 }) {
+        0 => Value::Null,
+        1 => Value::Bool(true),
+        2 => {
+            Value::Int([7, 512, 536_904_399, 4_111_111_111_111_111, -4_111_111_111_111_111][pick(random, 5)])
+        }
+        3 => Value::UInt(6_205_500_000_000_000_004),
+        4 => Value::Float([4.1, 4_111_111_111_111_111.0, 512.0, f64::NAN][pick(random, 4)]),
+        5 => Value::BigInt("41111111111111110000000".into()),
+        6 => name().into(),
+        7 => ["a=b", "1.2.3", "null", "Token{abc", "***", "${PASSWORD}", "required"][pick(random, 7)].into(),
+        8 | 9 => mutated(random).into(),
+        10 | 11 => Value::Array((0..pick(random, 5)).map(|_| tree(random, depth + 1)).collect()),
+        _ => (0..pick(random, 5)).map(|_| (name(), tree(random, depth + 1))).collect::<Object>().into(),
     }
-    println!("{rounds} texts, {struck} struck, {gave_up} blanked whole");
-    assert!(struck * 4 > rounds, "the corpus still strikes");
+}
+
+#[test]
+fn text_twice_is_once() {
+    let scrubber = Scrubber::default();
+    let struck = Cell::new(0);
+    let cases = fuzz(
+        |case| mutated(&Seeded::new(case)),
+        |text| {
+            let Some(once) = scrubber.scrub_str(text, &mut Counts::new()) else { return };
+            struck.set(struck.get() + 1);
+            let mut counts = Counts::new();
+            assert_eq!(scrubber.scrub_str(&once, &mut counts), None, "from {once:?}");
+            assert!(counts.is_empty());
+        },
+    );
+    assert!(struck.get() * 4 > cases || cases < 100, "the corpus still strikes: {} of {cases}", struck.get());
+}
+
+#[test]
+fn fields_twice_are_once() {
+    let scrubber = Scrubber::default();
+    fuzz(
+        |case| {
+            let random = Seeded::new(case);
+            (NAMES[pick(&random, NAMES.len())], mutated(&random))
+        },
+        |(key, text)| {
+            let Some(once) = scrubber.scrub_field(key, text, &mut Counts::new()) else { return };
+            assert_eq!(scrubber.scrub_field(key, &once, &mut Counts::new()), None, "from {once:?}");
+        },
+    );
+}
+
+#[test]
+fn trees_twice_are_once() {
+    let scrubber = Scrubber::default();
+    fuzz(
+        |case| {
+            let random = Seeded::new(case);
+            match json::parse(mutated(&random).as_bytes(), Leniency::LENIENT) {
+                Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
+                _ => tree(&random, 0),
+            }
+        },
+        |value| {
+            let mut value = value.clone();
+            scrubber.scrub_value(&mut value, None, &mut Counts::new());
+            let once = json::to_string(&value);
+            let mut counts = Counts::new();
+            scrubber.scrub_value(&mut value, None, &mut counts);
+            assert_eq!(json::to_string(&value), once);
+            assert!(counts.is_empty(), "counted again from {once}");
+        },
+    );
 }
 
 /// What may stand right before and behind a planted secret.
@@ -104,7 +192,6 @@ const RIGHT: &[&str] =
 
 #[test]
 fn nothing_planted_survives() {
-    let random = Seeded::new(12);
     let scrubber = Scrubber::default();
     let planted: &[(&str, &str)] = &[
         ("4111111111111111", "4111111111111111"),
@@ -120,23 +207,12 @@ fn nothing_planted_survives() {
         ("Authorization: Bearer hunter2hunter2", "hunter2"),
         ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7"),
     ];
-    let started = std::time::Instant::now();
-    let mut rounds = 0u64;
-    while started.elapsed().as_secs_f64() < fuzz_seconds() {
-        for _ in 0..200 {
-            rounds += 1;
+    fuzz(
+        |case| {
+            let random = Seeded::new(case);
             let (secret, trace) = planted[pick(&random, planted.len())];
             let (left, right) = (LEFT[pick(&random, LEFT.len())], RIGHT[pick(&random, RIGHT.len())]);
-            let noise = CORPUS[CORPUS.len() - 1];
-            let text = format!("{noise} canary {left}{secret}{right}");
-            let out = scrubber.scrub_str(&text, &mut Counts::new()).unwrap_or_else(|| text.clone());
-            assert!(!out.contains(trace), "{text:?} became {out:?}");
-            assert!(out.contains("canary"), "the neighbours survive: {out:?}");
-
-            // The same in JSON within JSON, percent-encoded, and in base64.
-            let nested = json::to_string(&Value::from(json::to_string(&Value::from(text.as_str()))));
-            let out = scrubber.scrub_str(&nested, &mut Counts::new()).unwrap_or_else(|| nested.clone());
-            assert!(!out.contains(trace), "{nested:?} became {out:?}");
+            let text = format!("{} canary {left}{secret}{right}", CORPUS[CORPUS.len() - 1]);
             let encoded: String = text
                 .bytes()
                 .map(|byte| match byte.is_ascii_alphanumeric() && pick(&random, 4) > 0 {
@@ -144,12 +220,23 @@ fn nothing_planted_survives() {
                     false => format!("%{byte:02X}"),
                 })
                 .collect();
-            let out = scrubber.scrub_str(&encoded, &mut Counts::new()).unwrap_or_else(|| encoded.clone());
-            let decoded = percent_decoded(&out);
-            assert!(!decoded.contains(trace), "{encoded:?} became {out:?}");
-        }
-    }
-    println!("{rounds} texts");
+            (text, trace, encoded)
+        },
+        |(text, trace, encoded)| {
+            let scrubbed =
+                |text: &str| scrubber.scrub_str(text, &mut Counts::new()).unwrap_or_else(|| text.to_owned());
+            let out = scrubbed(text);
+            assert!(!out.contains(trace), "{out:?}");
+            assert!(out.contains("canary"), "the neighbours survive: {out:?}");
+
+            // The same in JSON within JSON, and percent-encoded.
+            let nested = json::to_string(&Value::from(json::to_string(&Value::from(text.as_str()))));
+            let out = scrubbed(&nested);
+            assert!(!out.contains(trace), "{nested:?} became {out:?}");
+            let out = scrubbed(encoded);
+            assert!(!percent_decoded(&out).contains(trace), "{encoded:?} became {out:?}");
+        },
+    );
 }
 
 fn percent_decoded(text: &str) -> String {

@@ -1,12 +1,10 @@
-//! Every parser against mutated bodies. `CANDOR_FUZZ_SECONDS` says for how long each (1 by default); the seed is
-//! printed when a case fails, and `CANDOR_FUZZ_SEED` runs it again.
-
-use std::time::{Duration, Instant};
+//! Every parser against mutated bodies; see [`candor_testbed::fuzz`] for how long and how to run a case again.
 
 use candor_logs::drops::Parsed;
 use candor_logs::{better_stack, level, logflare, otlp, times};
 use candor_model::random::{Random, Seeded};
 use candor_model::{LogRecord, SpanRecord, Value, json, limits};
+use candor_testbed::fuzz;
 
 /// Bodies of every shape that a parser takes, to mutate.
 const JSON: &[&[u8]] = &[
@@ -98,23 +96,10 @@ fn mutated(random: &Seeded, corpus: &[Vec<u8>]) -> Vec<u8> {
     body
 }
 
-/// Runs `parse` on mutated bodies until the time is up.
-fn fuzz(corpus: &[Vec<u8>], parse: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let time = Duration::from_secs(number("CANDOR_FUZZ_SECONDS").unwrap_or(1));
+/// Runs `parse` on the corpus and on bodies made of it.
+fn fuzz(corpus: &[Vec<u8>], parse: impl Fn(&[u8])) {
     corpus.iter().for_each(|body| parse(body));
-    let (began, only) = (Instant::now(), number("CANDOR_FUZZ_SEED"));
-    let mut seed = only.unwrap_or(0);
-    while began.elapsed() < time {
-        let body = mutated(&Seeded::new(seed), corpus);
-        if std::panic::catch_unwind(|| parse(&body)).is_err() {
-            panic!("CANDOR_FUZZ_SEED={seed} fails on {:?}", String::from_utf8_lossy(&body));
-        }
-        if only.is_some() {
-            break;
-        }
-        seed += 1;
-    }
+    fuzz::fuzz(|case| fuzz::Body(mutated(&Seeded::new(case), corpus)), |body| parse(&body.0));
 }
 
 fn owned(corpus: &[&[u8]]) -> Vec<Vec<u8>> {
