@@ -247,35 +247,44 @@ fn scrub_keys(scrubber: &Scrubber, object: &mut Object, counts: &mut Counts) -> 
         }
     }
     if !came.is_empty() {
-        keep_distinct(object);
+        let renamed: Vec<usize> = came.iter().map(|(index, _)| *index).collect();
+        keep_distinct(scrubber, object, &renamed);
     }
     came
+}
+
+/// Numbers names that became equal to others when they were replaced, so that no member hides another.
+fn keep_distinct(scrubber: &Scrubber, object: &mut Object, renamed: &[usize]) {
+    let mut all: HashSet<String> = object.0.iter().map(|(key, _)| key.clone()).collect();
+    let others = object.0.iter().enumerate().filter(|(index, _)| renamed.binary_search(index).is_err());
+    let mut held: HashSet<String> = others.map(|(_, (key, _))| key.clone()).collect();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    for index in renamed {
+        let Some((key, _)) = object.0.get_mut(*index) else { continue };
+        if held.insert(key.clone()) {
+            continue;
+        }
+        // Where the number would read as part of a secret, the name is given up whole.
+        for stem in [key.clone(), Kind::Secret.placeholder().to_owned()] {
+            let number = numbers.entry(stem.clone()).or_insert(1);
+            let name = loop {
+                *number += 1;
+                let name = format!("{stem}#{number}");
+                if !all.contains(&name) {
+                    break name;
+                }
+            };
+            if scrubber.scrub_key(&name, &mut Counts::new()).is_none() {
+                all.insert(name.clone());
+                *key = name;
+                break;
+            }
+        }
+    }
 }
 
 /// What the name in `{"name": "Cookie", "value": "…"}` says about the value.
 fn pair_meaning(object: &Object) -> Meaning {
     let name = object.0.iter().find(|(key, _)| assignment::is_name_label(key.as_bytes()));
     name.and_then(|(_, name)| name.as_str()).map_or(Meaning::Ordinary, |name| names::meaning(name.as_bytes()))
-}
-
-/// Numbers names that became equal when they were replaced, so that no member hides another.
-fn keep_distinct(object: &mut Object) {
-    let mut taken: HashSet<String> = object.0.iter().map(|(key, _)| key.clone()).collect();
-    let mut seen: HashSet<String> = HashSet::new();
-    let mut numbers: HashMap<String, usize> = HashMap::new();
-    for (key, _) in &mut object.0 {
-        let first = seen.insert(key.clone());
-        if first || !Kind::ALL.iter().any(|kind| key.contains(kind.placeholder())) {
-            continue;
-        }
-        let number = numbers.entry(key.clone()).or_insert(1);
-        loop {
-            *number += 1;
-            let name = format!("{key}#{number}");
-            if taken.insert(name.clone()) {
-                *key = name;
-                break;
-            }
-        }
-    }
 }

@@ -74,6 +74,8 @@ fn names_that_mean_something_else_once_they_are_scrubbed() {
         {"root:Cookie@tcp(h)":"x=y","root:x@tcp(h)password":{"a":[1]},"session root:password@tcp(h)":"plain"}
         {"4111111111111111":17,"4111111111111111 id":12345678901234567,"4111 1111 1111 1111 id":4111111111111111110}
         {"AKIAIOSFODNN7EXAMPLE":"plain","[secret]":"plain","[secret]#2":1}
+        {"{\\\"password\\\":\\\"hunter2\\":1,"{\\\"password\\\":\\\"hunter3\\":2,"[secret]#2":3}
+        {"card 4111111111111111":1,"card [card]":2,"card 4111-1111-1111-1111":3}
         ["AKIAIOSFODNN7EXAMPLE","plain"]
         {"token":"{root:x@tcp(h)}"}
         "#,
@@ -86,7 +88,9 @@ fn names_that_mean_something_else_once_they_are_scrubbed() {
             {"value":"[secret]","name":"[url_credentials]@tcp(h)kie","data":["[secret]"]}
             {"[url_credentials]@tcp(h)":"[secret]","[url_credentials]@tcp(h)password":{"a":["[secret]"]},"session [url_credentials]@tcp(h)":"[secret]"}
             {"[card]":17,"[card] id":12345678901234567,"[card] id#2":"[card]"}
-            {"[secret]":"plain","[secret]#3":"plain","[secret]#2":1}
+            {"[secret]#3":"plain","[secret]":"plain","[secret]#2":1}
+            {"{\\\"password\\\":\\\"[secret]":"[secret]","[secret]#3":"[secret]","[secret]#2":3}
+            {"card [card]#2":1,"card [card]":2,"card [card]#3":3}
             ["[secret]","plain"]
             {"token":"[secret]"}
         "#]],
