@@ -186,6 +186,8 @@ impl<'a> Reader<'a> {
                 for _ in 0..count {
                     let key = match self.value(depth + 1, budget)? {
                         Value::Str(text) => text,
+                        // As text, each level of keys within keys would double the escapes of the one below.
+                        Value::Array(_) | Value::Object(_) => return Err(DropReason::Malformed),
                         other => other.to_text(),
                     };
                     members.push((key, self.value(depth + 1, budget)?));
@@ -295,6 +297,16 @@ mod tests {
         assert!(count(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
         assert!(count(&[0xc1]).is_err());
         assert!(count(&vec![0x91; 1_000_000]).is_err());
+    }
+
+    #[test]
+    fn keys_within_keys_cannot_grow() {
+        let nested = |depth: usize| [vec![0x81; depth], vec![0xa1, b'"'], vec![0xc0; depth]].concat();
+        assert_eq!(text(&nested(1)), r#"{"\"":null}"#);
+        for depth in 2..60 {
+            assert_eq!(value(&nested(depth)), Err(DropReason::Malformed), "{depth}");
+        }
+        assert_eq!(value(&[0x81, 0x90, 0xc0]), Err(DropReason::Malformed));
     }
 
     #[test]
