@@ -1,4 +1,4 @@
-//! What tests share: cases for fuzz targets, and what tests need of the machine they run on, as real servers, started
+//! What tests share: cases for fuzz targets, figures, and what tests need of the machine they run on, as real servers, started
 //! for one test binary and gone with it.
 //!
 //! Nothing of this ships. A test that needs what is not installed says `SKIPPED` and why; it never passes silently.
@@ -6,3 +6,4 @@
 
 pub mod fuzz;
 pub mod postgres;
+pub mod speed;

@@ -2,9 +2,9 @@
 //! files, a generated event is used. The crate is optimised in the dev profile too, so the figure means something.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use candor_model::json::{self, Leniency};
+use candor_testbed::speed::megabytes_a_second;
 
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).collect();
@@ -31,18 +31,10 @@ fn measure(name: &str, input: &[u8]) {
         Ok(value) => value,
         Err(error) => return eprintln!("{name}: {error}"),
     };
-    let best = |work: &mut dyn FnMut() -> usize| {
-        let (started, mut best) = (Instant::now(), Duration::MAX);
-        while started.elapsed() < Duration::from_secs(1) {
-            let round = Instant::now();
-            black_box(work());
-            best = best.min(round.elapsed());
-        }
-        input.len() as f64 / best.as_secs_f64() / 1e6
-    };
-    let parse = best(&mut || json::parse_body(black_box(input), Leniency::LENIENT).is_ok().into());
-    let theirs = best(&mut || serde_json::from_slice::<serde_json::Value>(black_box(input)).is_ok().into());
-    let write = best(&mut || json::to_string(black_box(&value)).len());
+    let parse = megabytes_a_second(input.len(), || (), |()| json::parse_body(input, Leniency::LENIENT));
+    let theirs =
+        megabytes_a_second(input.len(), || (), |()| serde_json::from_slice::<serde_json::Value>(input));
+    let write = megabytes_a_second(input.len(), || (), |()| json::to_string(black_box(&value)));
     println!(
         "{name}: {} bytes, parse {parse:.0} MB/s (serde_json {theirs:.0}), write {write:.0} MB/s",
         input.len()

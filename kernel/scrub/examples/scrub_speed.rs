@@ -1,13 +1,13 @@
-//! Prints how fast scrubbing is: `cargo run -p candor-scrub --example scrub_speed [FILE…]`. A file that ends in
+//! Prints how fast scrubbing is: `cargo run --release -p candor-scrub --example scrub_speed [FILE…]`. A file that ends in
 //! `.json` is measured as an event, any other as lines of a log. Without files, both are generated. The crate is
 //! optimised in the dev profile too, so the figures mean something.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use candor_model::Value;
 use candor_model::json::{self, Leniency};
 use candor_scrub::{Counts, Scrubber};
+use candor_testbed::speed::megabytes_a_second;
 
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).collect();
@@ -70,25 +70,14 @@ fn generated_event() -> String {
     )
 }
 
-/// The best of a second of rounds, as megabytes a second.
-fn best(bytes: usize, work: &mut dyn FnMut() -> Duration) -> f64 {
-    let (started, mut best) = (Instant::now(), Duration::MAX);
-    while started.elapsed() < Duration::from_secs(2) {
-        best = best.min(work());
-    }
-    bytes as f64 / best.as_secs_f64() / 1e6
-}
-
 fn lines(name: &str, text: &str) {
     let scrubber = Scrubber::default();
     let struck = text.lines().filter(|line| scrubber.scrub_str(line, &mut Counts::new()).is_some()).count();
-    let speed = best(text.len(), &mut || {
-        let round = Instant::now();
-        for line in text.lines() {
-            black_box(scrubber.scrub_str(black_box(line), &mut Counts::new()));
-        }
-        round.elapsed()
-    });
+    let all: Vec<&str> = text.lines().collect();
+    let scrub_all = |lines: &Vec<&str>| {
+        lines.iter().for_each(|line| drop(black_box(scrubber.scrub_str(line, &mut Counts::new()))));
+    };
+    let speed = megabytes_a_second(text.len(), || &all, scrub_all);
     println!(
         "{name}: {} lines, {} bytes, {struck} struck: {speed:.0} MB/s",
         text.lines().count(),
@@ -104,13 +93,11 @@ fn event(name: &str, text: &str) {
     let scrubber = Scrubber::default();
     let bytes = json::to_string(&value).len();
     let measure = |value: &Value| {
-        best(bytes, &mut || {
-            let mut copy = value.clone();
-            let mut counts = Counts::new();
-            let round = Instant::now();
-            scrubber.scrub_value(black_box(&mut copy), None, &mut counts);
-            round.elapsed()
-        })
+        let scrub = |mut copy: Value| {
+            scrubber.scrub_value(&mut copy, None, &mut Counts::new());
+            copy
+        };
+        megabytes_a_second(bytes, || value.clone(), scrub)
     };
     let mut scrubbed = value.clone();
     let mut counts = Counts::new();
