@@ -93,9 +93,8 @@ impl Permit {
         if received.len() <= INLINE_BYTES_MAX {
             return undo(&stack, received, bytes_max, &mut self.reservation);
         }
-        // The thread holds a reservation of its own, so that a request that is given up frees what it took.
-        let mut reservation = self.admission.inner.in_flight.enter()?;
-        std::mem::swap(&mut reservation, &mut self.reservation);
+        // The thread holds the reservation meanwhile, so that a request that is given up frees what it took.
+        let mut reservation = self.reservation.hand_over();
         let worker = tokio::task::spawn_blocking(move || {
             let decoded = undo(&stack, received, bytes_max, &mut reservation);
             (decoded, reservation)

@@ -58,6 +58,11 @@ impl Reservation {
         }
     }
 
+    /// Gives all of it to another holder. It stays one reservation: two would never be alone in the house.
+    pub(super) fn hand_over(&mut self) -> Reservation {
+        Reservation { in_flight: Arc::clone(&self.in_flight), bytes: std::mem::take(&mut self.bytes) }
+    }
+
     /// Gives some back: a compressed body that is decompressed now.
     pub fn shrink(&mut self, less: usize) {
         let less = less.min(self.bytes);

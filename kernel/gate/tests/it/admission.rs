@@ -291,6 +291,13 @@ async fn all_requests_together_are_bounded() {
     assert!(house.read("gzip", gzip(&zeros)).await.is_ok());
     // One alone may be larger than the whole.
     assert!(house.read("", vec![0; 3 << 20]).await.is_ok());
+    // Also where it is decompressed on a thread of its own, and a bomb is a bomb there, not a crowd.
+    let random = Seeded::new(1);
+    let noise: Vec<u8> = (0..(3 << 20) / 8).flat_map(|_| random.next_u64().to_le_bytes()).collect();
+    assert_eq!(house.read("gzip", gzip(&noise)).await.map(|body| body.len()), Ok(noise.len()));
+    let bomb = gzip(&vec![0; 200 << 20]);
+    assert!(bomb.len() > 128 << 10);
+    assert_eq!(house.read("gzip", bomb).await, Err(Refusal::DecodedTooLarge));
     assert_eq!(house.admission.in_flight_bytes(), 0);
 }
 
