@@ -106,6 +106,14 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (reason, count) in app.admission.refusals().by_reason() {
         let _ = writeln!(text, "{name}{{reason=\"{reason}\"}} {count}");
     }
+    let name = "candor_sentry_outcomes_total";
+    let help = "What became of what Sentry's SDKs sent, or say that they did not send.";
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+    for (counted, quantity) in app.outcomes.totals() {
+        let (category, outcome, reason) = (counted.category, counted.outcome.name(), counted.reason);
+        let labels = format!("category=\"{category}\",outcome=\"{outcome}\",reason=\"{reason}\"");
+        let _ = writeln!(text, "{name}{{{labels}}} {quantity}");
+    }
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (headers, text).into_response()
 }

@@ -158,6 +158,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         lake,
         query,
         issues,
+        outcomes: errors.outcomes().clone(),
         vault: keeper,
         admission,
         free,

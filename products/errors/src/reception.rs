@@ -4,7 +4,9 @@ use bytes::Bytes;
 use candor_gate::admission::{Accept, Permit, Presented, Refusal};
 use candor_log::{AppendError, Receipt};
 use candor_model::limits::BODY_DECODED_BYTES_MAX;
-use candor_model::{ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, Value};
+use candor_model::{
+    ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, SpanRecord, Value,
+};
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ring::digest;
@@ -148,7 +150,8 @@ async fn receive(
         .or_else(|| gathered.events.first().map(|event| event.id.clone()))
         .or_else(|| gathered.transactions.first().map(|transaction| transaction.id.clone()));
     let hold_back = std::mem::take(&mut gathered.hold_back);
-    let batches = batches(gathered, project, origin(call, client, envelope));
+    let ids = ContainerIds::of(project, call, envelope, &gathered);
+    let batches = batches(gathered, project, origin(call, client, envelope), ids);
     if !batches.is_empty() {
         let (kinds, incoming): (Vec<&'static str>, Vec<Incoming>) = batches.into_iter().unzip();
         let receipt = state.ingest.accept(&scope, incoming).await.map_err(unavailable)?;
@@ -184,13 +187,46 @@ fn gather(
     for item in &envelope.items {
         gathered.add(item, &context);
     }
-    gathered.drop_lone_attachments(&context);
+    gathered.drop_attachments(&context);
     gathered
+}
+
+/// The ids under which a retry of what came in containers is recognised.
+#[derive(Default)]
+struct ContainerIds {
+    spans: Option<RequestId>,
+    logs: Option<RequestId>,
+}
+
+impl ContainerIds {
+    /// A container has no id of its own. Spans have: the same bytes with the same span ids are the same spans, sent
+    /// again. Log records have none, and two that are alike may both be meant: for those it takes the client's
+    /// `Idempotency-Key`.
+    fn of(project: ProjectId, call: &Call, envelope: &Envelope, gathered: &Gathered) -> ContainerIds {
+        let named = |span: &SpanRecord| !span.trace_id.is_empty() && !span.span_id.is_empty();
+        let payloads = || {
+            let mut context = digest::Context::new(&digest::SHA256);
+            for item in envelope.items.iter().filter(|item| item.kind() == "span") {
+                context.update(&(item.payload.len() as u64).to_be_bytes());
+                context.update(&item.payload);
+            }
+            request_id(project, "spans", &HEXLOWER.encode(context.finish().as_ref()))
+        };
+        let key = call.header("idempotency-key").filter(|key| !key.is_empty());
+        let keyed = |kind| key.map(|key| request_id(project, kind, key));
+        let spans = || gathered.spans.iter().all(named).then(payloads);
+        ContainerIds { spans: keyed("spans by key").or_else(spans), logs: keyed("logs by key") }
+    }
 }
 
 /// What is to be stored, by category: every event and every transaction by itself, because each carries an id of its
 /// own under which a retry is recognised.
-fn batches(gathered: Gathered, project: ProjectId, origin: Origin) -> Vec<(&'static str, Incoming)> {
+fn batches(
+    gathered: Gathered,
+    project: ProjectId,
+    origin: Origin,
+    ids: ContainerIds,
+) -> Vec<(&'static str, Incoming)> {
     let mut batches = Vec::new();
     let mut add = |category: &'static str, records: Records, request: Option<RequestId>| {
         if !records.is_empty() {
@@ -206,8 +242,8 @@ fn batches(gathered: Gathered, project: ProjectId, origin: Origin) -> Vec<(&'sta
         let request = transaction.has_id.then(|| request_id(project, "transaction", &transaction.id));
         add("transaction", Records::Spans(transaction.spans), request);
     }
-    add("span", Records::Spans(gathered.spans), None);
-    add("log_item", Records::Logs(gathered.logs), None);
+    add("span", Records::Spans(gathered.spans), ids.spans);
+    add("log_item", Records::Logs(gathered.logs), ids.logs);
     batches
 }
 

@@ -60,8 +60,9 @@ const ACCOUNTS: [&str; 12] = [
     "os",
 ];
 
-/// Where a bare `user` is a person's name.
-const BAGS: [&str; 8] = ["", "tags", "extra", "attributes", "labels", "mdc", "fields", "meta"];
+/// Where a bare `user` is a person's name, and a bare `ip` a person's address.
+const BAGS: [&str; 10] =
+    ["", "tags", "extra", "attributes", "labels", "mdc", "fields", "meta", "metadata", "context"];
 
 /// Judges a dotted name.
 pub(super) fn classify(path: &str) -> Class {
@@ -86,8 +87,8 @@ pub(super) fn classify(path: &str) -> Class {
             "client" | "source" | "src" | "peer" | "remote" | "socket",
             "address" | "addr" | "ip" | "ipaddress",
         ) => Class::Address,
-        ("", "ip") => Class::Address,
-        ("request" | "req" | "http" | "tags" | "extra", "ip") => Class::Address,
+        ("request" | "req" | "http", "ip") => Class::Address,
+        (bag, "ip") if BAGS.contains(&bag) => Class::Address,
         (owner, "ipaddress") if OWN_MACHINES.contains(&owner) => Class::Plain,
         (owner, "username" | "login") if ACCOUNTS.contains(&owner) => Class::Plain,
         (bag, "user" | "usr" | "enduser" | "currentuser") if BAGS.contains(&bag) => Class::Person,
@@ -210,6 +211,11 @@ mod tests {
         }
         assert_eq!(classify("user"), Class::Person);
         assert_eq!(classify("tags.user"), Class::Person);
+        // Where Logflare's and Better Stack's clients put what a logger was given.
+        for bag in ["metadata", "context", "metadata.context", "fields"] {
+            assert_eq!(classify(&format!("{bag}.user")), Class::Person, "{bag}");
+            assert_eq!(classify(&format!("{bag}.ip")), Class::Address, "{bag}");
+        }
         assert_eq!(classify("user.plan"), Class::Trait);
         assert_eq!(classify("enduser.role"), Class::Trait);
     }

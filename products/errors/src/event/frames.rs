@@ -19,8 +19,6 @@ pub(crate) struct Frame<'a> {
     pub package: Option<Cow<'a, str>>,
     pub context_line: Option<Cow<'a, str>>,
     pub platform: Option<Cow<'a, str>>,
-    pub line: Option<i64>,
-    pub column: Option<i64>,
     /// As the SDK says; none where it does not say.
     pub in_app: Option<bool>,
 }
@@ -39,8 +37,6 @@ impl<'a> Frame<'a> {
             package: member(value, "package"),
             context_line: member(value, "context_line"),
             platform: member(value, "platform"),
-            line: value.get("lineno").and_then(Value::as_i64),
-            column: value.get("colno").and_then(Value::as_i64),
             in_app: match value.get("in_app") {
                 Some(Value::Bool(flag)) => Some(*flag),
                 _ => None,

@@ -1,7 +1,8 @@
 //! The shape of a message: what changes from one occurrence to the next is masked, what names the fault is kept.
 //!
 //! One pass over the first line that says something, at each place the most specific reading first. Numbers that are
-//! part of a name (`utf-8`, `sha256`, `http2`) are kept; identifiers with long numbers (`order-48213`) are not.
+//! part of a name (`utf-8`, `sha256`, `http2`) are kept; identifiers with long numbers (`order-48213`) are not. The
+//! gate's codes of persons (`email:…`) are masked too: one fault is one issue, whomever it strikes.
 
 /// Longest line that is read, bytes; beyond it messages carry bodies.
 const SHAPE_BYTES_MAX: usize = 1_000;
@@ -54,6 +55,9 @@ fn read(before: Option<char>, rest: &str) -> (usize, Option<&'static str>) {
 
 /// Reads the word that `rest` starts with.
 fn word(before: Option<char>, rest: &str) -> (usize, Option<&'static str>) {
+    if let Some((length, mask)) = person(rest) {
+        return (length, Some(mask));
+    }
     let readers: [(Reader, &'static str); 8] = [
         (url, "<url>"),
         (email, "<email>"),
@@ -114,6 +118,26 @@ fn quoted(before: Option<char>, rest: &str) -> Option<usize> {
         }
         from = after;
     }
+}
+
+/// Characters of a code behind its kind: 128 bits in base32.
+const CODE_CHARACTERS: usize = 26;
+
+/// A code of the gate in place of an identifier: its length, and the mask of its kind. An address by e-mail is masked
+/// as one that no code stands for.
+fn person(text: &str) -> Option<(usize, &'static str)> {
+    const KINDS: [(&str, &str); 6] = [
+        ("user:", "<user>"),
+        ("email:", "<email>"),
+        ("name:", "<name>"),
+        ("device:", "<device>"),
+        ("session:", "<session>"),
+        ("replay:", "<replay>"),
+    ];
+    let (kind, mask) = KINDS.into_iter().find(|(kind, _)| text.starts_with(kind))?;
+    let code = &text[kind.len()..];
+    let length = run(code, |c| matches!(c, 'a'..='z' | '2'..='7'));
+    (length == CODE_CHARACTERS && !goes_on(&code[length..])).then_some((kind.len() + length, mask))
 }
 
 fn url(text: &str) -> Option<usize> {
@@ -309,6 +333,8 @@ mod tests {
             ("timeout after 12ms (1.5e-3, 99.5%)", "timeout after <duration> (<number>, <number>%)"),
             ("GET https://shop.example/a/1?x=2 gave 503.", "GET <url> gave <number>."),
             ("mail to jane.doe+x@example.co.uk bounced", "mail to <email> bounced"),
+            ("mail to email:cj3fyjqk5dulg33ignfks63b5q bounced", "mail to <email> bounced"),
+            ("no user:dbc5pb6w2iaqaudzc6neg6f22e, name:r7flvlhni73xk3h46ucauvtlmu.", "no <user>, <name>."),
             ("connect 10.0.0.7:5432: refused", "connect <ip>: refused"),
             ("peer 2001:db8::1 gone, fe80::1", "peer <ip> gone, <ip>"),
             ("at 0x7fffdeadbeef, sha 5a0c9e7bd1", "at <hex>, sha <hex>"),
@@ -336,6 +362,7 @@ mod tests {
             "a.b.c is undefined",
             "größe überschritten – bitte kürzen",
             "dead beef cafe face",
+            "user:ada is not email:yes",
             "std::vector<T>::at",
             "",
         ] {

@@ -34,8 +34,8 @@ pub(crate) fn span_v2(item: &Value) -> Option<SpanRecord> {
         // Links are a list, whole; what a later SDK adds is kept under its own name.
         add(&mut attributes, key, value.clone());
     }
-    if let Some(Value::Bool(true)) = item.get("is_segment") {
-        add(&mut attributes, "sentry.is_segment", true);
+    if let Some(Value::Bool(is_segment)) = item.get("is_segment") {
+        add(&mut attributes, "sentry.is_segment", *is_segment);
     }
     let start = item.get("start_timestamp").and_then(time);
     Some(SpanRecord {

@@ -46,10 +46,8 @@ pub(crate) fn spans(event: &Value) -> Option<Vec<SpanRecord>> {
             | "user" | "environment" | "server_name" => {}
             "event_id" | "platform" | "dist" => add(&mut attributes, &format!("sentry.{key}"), value.clone()),
             "sdk" => {
-                for part in ["name", "version"] {
-                    if let Some(value) = member(value, part) {
-                        add(&mut attributes, &format!("sentry.sdk.{part}"), value.into_owned());
-                    }
+                for (part, value) in value.as_object().iter().flat_map(|sdk| sdk.iter()) {
+                    flatten(&mut attributes, &format!("sentry.sdk.{part}"), value);
                 }
             }
             "measurements" => measurements(&mut attributes, value),

@@ -109,7 +109,7 @@ async fn what_is_not_stored_yet_is_held_back_and_counted() {
     assert_eq!(answer.line(), format!(r#"200 {{"id":"{ID}"}}"#));
     assert_eq!(
         answer.header("x-sentry-rate-limits"),
-        "3600:session;replay;monitor:project:not_supported, 1:attachment:project:not_supported"
+        "3600:session;replay;monitor;attachment:project:not_supported"
     );
     assert_eq!(
         house.counted(),
@@ -122,6 +122,59 @@ async fn what_is_not_stored_yet_is_held_back_and_counted() {
         ]
     );
     assert_eq!(house.post_items("{}", &[]).await.line(), "200 {}");
+}
+
+#[tokio::test]
+async fn attachments_are_said_not_to_be_stored_also_beside_their_event() {
+    let house = House::new().await;
+    let items: &[(&str, &[u8])] = &[("event", EVENT), ("attachment", b"a log"), ("attachment", b"a dump")];
+    let answer = house.post_items(&headers(), items).await;
+    assert_eq!(answer.line(), format!(r#"200 {{"id":"{ID}"}}"#));
+    assert_eq!(answer.header("x-sentry-rate-limits"), "3600:attachment:project:not_supported");
+    assert_eq!(house.counted(), ["attachment not_supported  2", "error accepted  1"]);
+}
+
+#[tokio::test]
+async fn containers_that_come_again_are_stored_once_where_an_id_tells() {
+    let house = House::new().await;
+    for _ in 0..3 {
+        assert_eq!(house.post_items("{}", &[("span", SPANS)]).await.status.as_u16(), 200);
+    }
+    assert_eq!(house.column(Signal::Spans, "name").await, ["GET /", "SELECT"]);
+    assert!(house.counted().contains(&"span duplicate  4".to_owned()), "{:?}", house.counted());
+    // The same ids in other words are other spans: nothing is dropped on suspicion.
+    let other = String::from_utf8_lossy(SPANS).replace("GET /", "GET /cart");
+    house.post_items("{}", &[("span", other.as_bytes())]).await;
+    assert_eq!(house.count(Signal::Spans).await, 4);
+    // Spans without ids, and log records, may be alike and both be meant …
+    for _ in 0..2 {
+        house.post_items("{}", &[("span", br#"{"items":[{"name":"nameless"}]}"#), ("log", LOGS)]).await;
+    }
+    assert_eq!((house.count(Signal::Spans).await, house.count(Signal::Logs).await), (6, 2));
+    // … unless the client says that it is the same request.
+    for _ in 0..2 {
+        let request = http::Request::post(house.envelope_path()).header("idempotency-key", "k");
+        let body = crate::house::envelope("{}", &[("log", LOGS)]);
+        assert_eq!(house.send(request.body(body.into()).unwrap()).await.status.as_u16(), 200);
+    }
+    assert_eq!(house.count(Signal::Logs).await, 3);
+}
+
+#[tokio::test]
+async fn a_fault_is_one_issue_whomever_it_strikes() {
+    let house = House::new().await;
+    for (nth, email) in ["ada@example.org", "grace@example.org"].into_iter().enumerate() {
+        let event = format!(
+            r#"{{"platform":"python","user":{{"email":"{email}"}},"exception":{{"values":[{{"type":"MailError","value":"cannot mail {email}"}}]}}}}"#
+        );
+        let headers = format!(r#"{{"event_id":"{:032x}"}}"#, nth + 1);
+        assert_eq!(house.post_items(&headers, &[("event", event.as_bytes())]).await.status.as_u16(), 200);
+    }
+    let values = house.column(Signal::Errors, "value").await;
+    assert!(values.iter().all(|value| value.starts_with("cannot mail email:")), "{values:?}");
+    assert_ne!(values[0], values[1]);
+    let issues = house.issues.list(&house.read, &Default::default()).await.unwrap();
+    assert_eq!(issues.iter().map(|issue| issue.count).collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test]
