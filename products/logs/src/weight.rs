@@ -1,7 +1,7 @@
 //! What records weigh in memory, and requests given out in portions of a bounded weight.
 //!
 //! A body may be a hundred times smaller than its records in memory. So a request is parsed and stored portion by
-//! portion; all but the largest requests are one portion, and are stored whole or not at all.
+//! portion; how many are stored together says [`crate::intake`].
 
 use candor_model::{LogRecord, Object, SpanRecord, Value};
 

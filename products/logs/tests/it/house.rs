@@ -25,6 +25,8 @@ use tower::ServiceExt;
 #[derive(Default)]
 pub struct Kept {
     pub batches: Mutex<Vec<Incoming>>,
+    /// Batches by the call that gave them: those of one call are stored together or not at all.
+    pub calls: Mutex<Vec<usize>>,
     pub failure: Mutex<Option<AppendError>>,
 }
 
@@ -40,6 +42,7 @@ impl Accept for Door {
             if let Some(failure) = self.0.failure.lock().clone() {
                 return Err(failure);
             }
+            self.0.calls.lock().push(incoming.len());
             let mut receipt = Receipt::default();
             for batch in incoming {
                 let count = batch.records.len() as u32;

@@ -106,6 +106,10 @@ async fn bad_events_cost_only_themselves() {
         .await;
     assert_eq!((answer.status, answer.json()["dropped"].as_u64()), (StatusCode::OK, Some(2)));
     assert_eq!(house.bodies(), ["a", "b"]);
+    // What follows a list is a bad line of its own.
+    let answer = house.post("/logs", &[JSON], r#"[{"message":"a"}] x"#).await;
+    assert_eq!((answer.status, answer.json()["dropped"].as_u64()), (StatusCode::OK, Some(1)));
+    assert_eq!(house.bodies(), ["a"]);
 
     for bad in ["", "nonsense", "[7]", "{\"message\":", "[{\"message\":\"a\"}"] {
         let answer = house.post("/logs", &[JSON], bad).await;

@@ -165,7 +165,7 @@ async fn too_much_is_refused_before_it_is_taken_in() {
 }
 
 #[tokio::test]
-async fn a_large_request_is_stored_in_portions() {
+async fn a_large_request_is_stored_in_portions_and_as_a_whole() {
     let house = House::new().await;
     let body = "x".repeat(1 << 20);
     let bodies = vec![body.as_str(); 15];
@@ -174,6 +174,14 @@ async fn a_large_request_is_stored_in_portions() {
     let requests = house.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests[0].is_some() && requests[0] != requests[1]);
+    assert_eq!(std::mem::take(&mut *house.kept.calls.lock()), [2], "all or none");
+    // Beyond that, memory is bounded and what was stored stays.
+    let noise: String = (0..200_000).map(|n| format!("{n} ")).collect();
+    let bodies = vec![&noise[..1 << 20]; 50];
+    let zipped = gzip(&request(&bodies));
+    let answer = house.post("/v1/logs", &[PROTOBUF, ("content-encoding", "gzip")], zipped).await;
+    assert_eq!((answer.status, house.logs().len()), (StatusCode::OK, 50));
+    assert_eq!(*house.kept.calls.lock(), [4, 3]);
 }
 
 #[tokio::test]
