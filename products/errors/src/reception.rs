@@ -4,9 +4,7 @@ use bytes::Bytes;
 use candor_gate::admission::{Accept, Permit, Presented, Refusal};
 use candor_log::{AppendError, Receipt};
 use candor_model::limits::BODY_DECODED_BYTES_MAX;
-use candor_model::{
-    ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, SpanRecord, Value,
-};
+use candor_model::{ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, SpanRecord, Value};
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ring::digest;

@@ -176,12 +176,12 @@ async fn a_large_request_is_stored_in_portions_and_as_a_whole() {
     assert!(requests[0].is_some() && requests[0] != requests[1]);
     assert_eq!(std::mem::take(&mut *house.kept.calls.lock()), [2], "all or none");
     // Beyond that, memory is bounded and what was stored stays.
-    let noise: String = (0..200_000).map(|n| format!("{n} ")).collect();
-    let bodies = vec![&noise[..1 << 20]; 50];
+    let noise: String = (0..60_000).map(|n| format!("GET /item/{} 200 ", n % 7919)).collect();
+    let bodies = vec![&noise[..1 << 20]; 36];
     let zipped = gzip(&request(&bodies));
     let answer = house.post("/v1/logs", &[PROTOBUF, ("content-encoding", "gzip")], zipped).await;
-    assert_eq!((answer.status, house.logs().len()), (StatusCode::OK, 50));
-    assert_eq!(*house.kept.calls.lock(), [4, 3]);
+    assert_eq!((answer.status, house.logs().len()), (StatusCode::OK, 36));
+    assert_eq!(*house.kept.calls.lock(), [4, 1]);
 }
 
 #[tokio::test]
