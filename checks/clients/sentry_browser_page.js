@@ -23,9 +23,9 @@ function recording(options) {
 window.start = async (dsn, options) => {
   Sentry.init({
     dsn,
-    tunnel: options.tunnel,
+    traceLifecycle: options.traceLifecycle,
     transport: recording,
-    integrations: [Sentry.browserTracingIntegration(), Sentry.replayIntegration()],
+    integrations: [Sentry.browserTracingIntegration({ idleTimeout: 300 }), Sentry.replayIntegration()],
     tracesSampleRate: 1,
     replaysSessionSampleRate: 1,
     enableLogs: true,
@@ -36,6 +36,8 @@ window.start = async (dsn, options) => {
   Sentry.setUser({ id: "4711", email: "ada@example.org", username: "ada" });
   Sentry.setTag("shop", "eu");
   Sentry.setExtra("half a surrogate", "broken \ud83d here");
+  Sentry.setExtra("settings", { password: "hunter2-hunter2", note: "paid with 4111111111111111" });
+  Sentry.setTag("who", "mail to ada@example.org");
   document.querySelector("#buy").click();
 
   function innermost(cart) {
@@ -47,11 +49,13 @@ window.start = async (dsn, options) => {
     Sentry.captureException(error);
   }
   Sentry.captureMessage("the cart is empty", "warning");
+  Sentry.addBreadcrumb({ category: "cart", message: "one thing added", level: "info", data: { quantity: 1 } });
+  // From a timer, as a page's own code runs: what a debugger evaluates has no unhandled rejections.
   setTimeout(function unhandled() {
+    Promise.reject(new Error("nobody awaited this"));
+    Promise.reject("a string, not an error");
     throw new RangeError("nobody caught this");
   });
-  Promise.reject(new Error("nobody awaited this"));
-  Promise.reject("a string, not an error");
   Sentry.startSpan({ name: "checkout", op: "ui.action" }, () => {
     Sentry.startSpan({ name: "pay", op: "function", attributes: { amount: 12.5 } }, () => {});
     Sentry.captureMessage("inside a trace");
@@ -61,7 +65,12 @@ window.start = async (dsn, options) => {
     for (let number = 0; number < 90; number++) Sentry.setExtra(`part ${number}`, "x".repeat(9_000) + number);
     Sentry.captureMessage("large");
   }
-  await new Promise((done) => setTimeout(done, 500));
+  await new Promise((done) => setTimeout(done, 700));
   await Sentry.flush(20_000);
-  await new Promise((done) => setTimeout(done, 500));
+  // The page is left, which sends what was measured up to then; seen from within, so before it is closed.
+  Object.defineProperty(document, "visibilityState", { value: "hidden" });
+  document.dispatchEvent(new Event("visibilitychange"));
+  window.dispatchEvent(new Event("pagehide"));
+  await Sentry.flush(20_000);
+  await new Promise((done) => setTimeout(done, 700));
 };

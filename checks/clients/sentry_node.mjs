@@ -2,7 +2,8 @@
 //
 //   node sentry_node.mjs DSN [--large]
 //
-// Prints one JSON line for each item that left, as soon as the server has answered.
+// Prints one JSON line for each item that left, as soon as the server has answered; without a status where the SDK held
+// it back, as the server had asked.
 import * as Sentry from "@sentry/node";
 
 const [dsn, flag] = process.argv.slice(2);
@@ -57,6 +58,8 @@ function ordinary() {
   scope.setContext("order", { number: 9007199254740991, weight: 1.5, nothing: null, flags: [true, false] });
   scope.setUser({ id: "4711", email: "ada@example.org", username: "ada", ip_address: "192.0.2.7" });
   scope.setExtra("half a surrogate", "broken \ud83d here");
+  scope.setExtra("settings", { password: "hunter2-hunter2", note: "paid with 4111111111111111" });
+  scope.setTag("who", "mail to ada@example.org");
   Sentry.addBreadcrumb({ category: "cart", message: "one thing added", level: "info", data: { quantity: 1 } });
   try {
     checkout({ items: [] });
@@ -79,6 +82,7 @@ function ordinary() {
   Sentry.logger.info("cart has things", { cart: "c-17", count: 3, whole: true, weight: 1.5 });
   Sentry.logger.error(Sentry.logger.fmt`payment of ${"c-17"} failed`);
   Sentry.metrics.count("carts", 1);
+  Sentry.withMonitor("nightly", () => {}, { schedule: { type: "crontab", value: "0 0 * * *" } });
 }
 
 function large() {

@@ -3,7 +3,7 @@
     python sentry_python.py DSN [--large]
 
 Prints one JSON line for each item that left, as soon as the server has answered: when, with what status, the item's
-type and its payload exactly as it went over the wire. `--large` sends the largest payloads that the SDK makes instead.
+type and its payload exactly as it went over the wire (or `bytes`, where it is no JSON). `--large` sends the largest payloads that the SDK makes instead.
 """
 
 import json
@@ -60,12 +60,15 @@ def card_holder_of(cart):
 
 def ordinary():
     scope = sentry_sdk.get_isolation_scope()
+    scope.start_session()
     scope.set_tag("shop", "eu")
     scope.set_tag("größe", "übergroß ☃")
     scope.set_context("order", {"number": 2**60, "weight": 1.5, "nothing": None, "flags": [True, False]})
     scope.set_user({"id": "4711", "email": "ada@example.org", "username": "ada", "ip_address": "192.0.2.7", "plan": "gold"})
     scope.set_extra("not a number", float("nan"))
     scope.set_extra("infinite", float("inf"))
+    scope.set_extra("settings", {"password": "hunter2-hunter2", "note": "paid with 4111111111111111"})
+    scope.set_tag("who", "mail to ada@example.org")
     sentry_sdk.add_breadcrumb(category="cart", message="one thing added", level="info", data={"quantity": 1})
     try:
         checkout({"items": [], "total": 1})
@@ -102,6 +105,7 @@ def ordinary():
         pass
 
     nightly()
+    scope.end_session()
 
 
 def large():
