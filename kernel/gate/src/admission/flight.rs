@@ -26,8 +26,12 @@ impl InFlight {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    pub(super) fn meter(self: &Arc<Self>) -> Reservation {
+        Reservation { in_flight: Arc::clone(self), bytes: 0 }
+    }
+
     pub(super) fn enter(self: &Arc<Self>) -> Result<Reservation, Refusal> {
-        let mut reservation = Reservation { in_flight: Arc::clone(self), bytes: 0 };
+        let mut reservation = self.meter();
         reservation.grow(REQUEST_BYTES)?;
         Ok(reservation)
     }

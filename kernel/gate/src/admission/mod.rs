@@ -216,6 +216,12 @@ impl Permit {
         Ok(())
     }
 
+    /// A reservation of nothing yet, for a protocol that reads its messages by itself: to be grown by what comes
+    /// before it is kept.
+    pub fn meter(&self) -> Reservation {
+        self.admission.inner.in_flight.meter()
+    }
+
     fn used(&self, bytes: usize) {
         let inner = &self.admission.inner;
         inner.rates.used(

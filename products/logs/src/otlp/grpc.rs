@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
+use candor_gate::admission::Reservation;
 use candor_model::limits::BODY_BYTES_MAX;
+use http::HeaderValue;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::service::Routes;
@@ -90,13 +92,55 @@ impl<S: Service> tower::Service<http::Request<tonic::body::Body>> for Export<S> 
                 Ok(entry) => entry,
                 Err(refusal) => return Ok(status(&Failure::Refused(refusal)).into_http()),
             };
+            let meter = entry.permit.meter();
+            let request = request.map(|body| tonic::body::Body::new(Metered { body, meter }));
             let mut grpc = Grpc::new(Raw)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(BODY_BYTES_MAX);
-            Ok(grpc.unary(Call(Some((logs, entry, S::KIND))), request).await)
+            let mut response = grpc.unary(Call(Some((logs, entry, S::KIND))), request).await;
+            if let Some(status) = response.headers_mut().get_mut(Status::GRPC_STATUS)
+                && *status == OUT_OF_RANGE
+            {
+                *status = RESOURCE_EXHAUSTED;
+            }
+            Ok(response)
         })
+    }
+}
+
+/// What tonic says of a message that is larger than allowed. OTLP's clients try such a request again, for ever the same;
+/// collectors give the other.
+const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
+const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+
+/// A body whose bytes count as in the house while its message is put together.
+struct Metered {
+    body: tonic::body::Body,
+    meter: Reservation,
+}
+
+impl http_body::Body for Metered {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(data) = frame.data_ref()
+            && let Err(refusal) = self.meter.grow(data.len())
+        {
+            return Poll::Ready(Some(Err(status(&Failure::Refused(refusal)))));
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 
@@ -142,18 +186,24 @@ fn status(failure: &Failure) -> Status {
 /// Messages as their bytes.
 struct Raw;
 
+/// Takes one message; tonic would read over further ones, and the call would be answered as if they were stored.
+#[derive(Default)]
+struct OneMessage {
+    taken: bool,
+}
+
 impl Codec for Raw {
     type Encode = Bytes;
     type Decode = Bytes;
     type Encoder = Raw;
-    type Decoder = Raw;
+    type Decoder = OneMessage;
 
     fn encoder(&mut self) -> Raw {
         Raw
     }
 
-    fn decoder(&mut self) -> Raw {
-        Raw
+    fn decoder(&mut self) -> OneMessage {
+        OneMessage::default()
     }
 }
 
@@ -167,11 +217,14 @@ impl Encoder for Raw {
     }
 }
 
-impl Decoder for Raw {
+impl Decoder for OneMessage {
     type Item = Bytes;
     type Error = Status;
 
     fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        if std::mem::replace(&mut self.taken, true) {
+            return Err(Status::invalid_argument("a call of this method has one message"));
+        }
         Ok(Some(message.copy_to_bytes(message.remaining())))
     }
 }

@@ -71,7 +71,8 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::WrongProject => Code::PermissionDenied,
         Refusal::RateLimited { .. } | Refusal::QuotaExceeded { .. } => Code::ResourceExhausted,
         Refusal::Overloaded { .. } | Refusal::Unavailable { .. } => Code::Unavailable,
-        Refusal::BodyTooLarge { .. } | Refusal::DecodedTooLarge => Code::OutOfRange,
+        // As collectors say it; without a `RetryInfo` it is not to be retried.
+        Refusal::BodyTooLarge { .. } | Refusal::DecodedTooLarge => Code::ResourceExhausted,
         Refusal::UnsupportedEncoding => Code::Unimplemented,
         Refusal::BadEncoding { .. } | Refusal::BodyCut => Code::InvalidArgument,
         Refusal::BodyTimeout => Code::DeadlineExceeded,

@@ -1,6 +1,7 @@
 //! OTLP over gRPC, call by call: messages in frames, statuses in trailers.
 
 use axum::body::Body;
+use candor_gate::admission::Limits;
 use candor_log::AppendError;
 use http::Request;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
@@ -86,6 +87,16 @@ async fn what_is_not_stored_is_said() {
 }
 
 #[tokio::test]
+async fn a_message_counts_while_it_comes() {
+    let house = House::with(Limits { in_flight_bytes: 64 << 10, ..Limits::default() }).await;
+    let message = request(&["x".repeat(100 << 10).as_str()]);
+    // It never ends: what has come of it is refused before the rest is there.
+    let answer = call(&house, LOGS, &[], framed(false, &message)[..80 << 10].to_vec()).await;
+    assert_eq!(status(&answer), 14);
+    assert_eq!(status(&call(&house, LOGS, &[], framed(false, &request(&["x"]))).await), 0);
+}
+
+#[tokio::test]
 async fn failures_have_their_codes() {
     let house = House::new().await;
     let good = framed(false, &request(&["x"]));
@@ -100,9 +111,13 @@ async fn failures_have_their_codes() {
         &call(&house, LOGS, &[("grpc-encoding", "gzip")], framed(true, b"no gzip")).await
     )));
     // A length that lies, and a small message that unfolds to 64 MB.
-    assert_eq!(status(&call(&house, LOGS, &[], vec![0, 0x7f, 0xff, 0xff, 0xff]).await), 11);
+    // Clients try again what is out of range (11), but not what is simply too much (8) and gives no time to wait.
+    let lying = call(&house, LOGS, &[], vec![0, 0x7f, 0xff, 0xff, 0xff]).await;
+    assert_eq!((status(&lying), lying.headers.get("grpc-status-details-bin")), (8, None));
     let bomb = framed(true, &gzip(&vec![0; 64 << 20]));
-    assert!([8, 11].contains(&status(&call(&house, LOGS, &[("grpc-encoding", "gzip")], bomb).await)));
+    assert_eq!(status(&call(&house, LOGS, &[("grpc-encoding", "gzip")], bomb).await), 8);
+    // Of two messages none is stored, rather than one in silence.
+    assert_eq!(status(&call(&house, LOGS, &[], [good.clone(), good.clone()].concat()).await), 3);
     assert!(house.logs().is_empty());
 
     for (failure, code) in
