@@ -6,10 +6,11 @@ import "./design/base.css";
 import "./design/frame.css";
 import { lazy, StrictMode, Suspense, useEffect } from "react";
 import { createRoot } from "react-dom/client";
-import { api, type Me } from "./lib/api";
+import { api, signedOut, type Me } from "./lib/api";
 import { useLoad } from "./lib/load";
 import { followLinks, go, href, usePlace } from "./lib/route";
 import { applyTheme } from "./lib/theme";
+import { projectsOf } from "./lib/views";
 import { Skeleton, Trouble } from "./parts/basics";
 import { Frame } from "./parts/Frame";
 import { TimeRange } from "./parts/TimeRange";
@@ -18,8 +19,8 @@ import { NewProject, Setup, SignIn } from "./views/Doors";
 const Explore = lazy(() => import("./views/Explore").then((m) => ({ default: m.Explore })));
 const Sql = lazy(() => import("./views/Sql").then((m) => ({ default: m.Sql })));
 const Errors = lazy(() => import("./views/Errors").then((m) => ({ default: m.Errors })));
-const IssuePage = lazy(() => import("./views/Errors").then((m) => ({ default: m.IssuePage })));
-const EventById = lazy(() => import("./views/Errors").then((m) => ({ default: m.EventById })));
+const IssuePage = lazy(() => import("./views/Issue").then((m) => ({ default: m.IssuePage })));
+const EventById = lazy(() => import("./views/Issue").then((m) => ({ default: m.EventById })));
 const Start = lazy(() => import("./views/Start").then((m) => ({ default: m.Start })));
 const Settings = lazy(() => import("./views/Settings").then((m) => ({ default: m.Settings })));
 const Components = lazy(() => import("./views/Components").then((m) => ({ default: m.Components })));
@@ -33,6 +34,11 @@ function App() {
     document.addEventListener("click", followLinks);
     return () => document.removeEventListener("click", followLinks);
   }, []);
+  // A session that ended, here or in another tab, leads to the door; the address stays, so signing in leads back.
+  useEffect(() => {
+    window.addEventListener(signedOut, me.reload);
+    return () => window.removeEventListener(signedOut, me.reload);
+  }, [me.reload]);
   if (path[0] === "_components") return <Suspense><Components /></Suspense>;
   if (status.problem) return <div className="page"><Trouble problem={status.problem} again={status.reload} /></div>;
   if (!status.data) return status.slow ? <Skeleton /> : null;
@@ -51,7 +57,7 @@ function App() {
 
 function Signed({ me, again }: { me: Me; again: () => void }) {
   const { path } = usePlace();
-  const names = me.orgs.flatMap((org, i) => org.projects.map((p) => (i === 0 ? p.name : `${org.name}/${p.name}`)));
+  const names = projectsOf(me).map((p) => p.path);
   const [project, view = "explore", id] = path;
   const lost = project !== undefined && project !== "projects" && !names.includes(project);
   useEffect(() => {

@@ -12,6 +12,9 @@ export class Problem extends Error {
   }
 }
 
+/** Fired on `window` when the server no longer knows this session. */
+export const signedOut = "candor:signed-out";
+
 export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   let response: Response;
   try {
@@ -24,13 +27,14 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem(0, "The server does not answer", "Check that Candor is running, then try again.");
+    throw new Problem(0, "The server does not answer", "Check that Candor is running and that this device reaches it. This page tries again by itself.");
   }
   if (response.status === 204) return undefined as T;
   const text = await response.text();
   const json = parse(text);
   if (!response.ok) {
     const problem = (json ?? {}) as { title?: string; detail?: string; clause?: string };
+    if (response.status === 401 && method !== "POST") window.dispatchEvent(new Event(signedOut));
     throw new Problem(response.status, problem.title ?? `HTTP ${response.status}`, problem.detail ?? "", problem.clause);
   }
   return json as T;
@@ -63,9 +67,11 @@ export interface Stats {
 export interface QueryResult {
   columns: { name: string; type: string }[]; rows: Cell[][]; truncated: boolean; stats: Stats;
 }
+/** Buckets that hold rows, oldest first; `t` is the start, µs since 1970. */
+export interface Histogram { bucket_us: number; buckets: { t: number; counts: Record<string, number> }[] }
 export interface SearchResult {
   rows: Record_[]; cursor: string | null; total: number;
-  histogram: { bucket_us: number; buckets: { t: string; counts: Record<string, number> }[] };
+  histogram: Histogram;
   facets: Record<string, [string, number][]>; stats: Stats;
 }
 export interface Issue {
@@ -78,7 +84,10 @@ export interface EventDetail {
   subject: string | null; subjects: string[]; tags: Record<string, string>;
   next: string | null; previous: string | null;
 }
-export interface Schema { tables: { name: string; columns: { name: string; type: string }[] }[] }
+export interface Schema {
+  tables: { name: string; columns: { name: string; type: string }[] }[];
+  functions: { name: string; kind: string }[];
+}
 
 const in_ = (project: string) => `project=${encodeURIComponent(project)}`;
 
@@ -99,7 +108,7 @@ export const api = {
   search: (project: string, params: Record<string, string>, signal?: AbortSignal) =>
     call<SearchResult>("GET", `/api/v1/search?${in_(project)}&${new URLSearchParams(params)}`, undefined, signal),
   issues: (project: string, params: Record<string, string>, signal?: AbortSignal) =>
-    call<{ issues: Issue[] }>("GET", `/api/v1/issues?${in_(project)}&${new URLSearchParams(params)}`, undefined, signal),
+    call<{ issues: Issue[]; counts: Partial<Record<Issue["status"], number>> }>("GET", `/api/v1/issues?${in_(project)}&${new URLSearchParams(params)}`, undefined, signal),
   issue: (project: string, id: string) => call<Issue>("GET", `/api/v1/issues/${id}?${in_(project)}`),
   setIssue: (project: string, id: number, status: Issue["status"]) =>
     call<Issue>("PUT", `/api/v1/issues/${id}?${in_(project)}`, { status }),
@@ -107,5 +116,13 @@ export const api = {
     call<{ events: { event_id: string; timestamp: string; release: string | null; environment: string | null; subject: string | null }[] }>(
       "GET", `/api/v1/issues/${id}/events?${in_(project)}&limit=${limit}`),
   event: (project: string, id: string) => call<EventDetail>("GET", `/api/v1/events/${id}?${in_(project)}`),
-  tailUrl: (project: string, q: string) => `/api/v1/tail?${in_(project)}&q=${encodeURIComponent(q)}`,
+  /** The address of a live tail; `after` resumes behind that offset. */
+  tailUrl: (project: string, q: string, after?: string) =>
+    `/api/v1/tail?${in_(project)}&q=${encodeURIComponent(q)}${after === undefined ? "" : `&last_event_id=${after}`}`,
+  /** One log record by its place in the log: what an address with `row=` names. */
+  record: async (project: string, partition: number, offset: number, signal?: AbortSignal): Promise<Record_ | undefined> => {
+    const sql = `SELECT * FROM logs WHERE _partition = ${partition} AND _offset = ${offset}`;
+    const { columns, rows } = await api.query(project, sql, 1, signal);
+    return rows[0] && Object.fromEntries(columns.map((c, i) => [c.name, rows[0]![i] ?? null]));
+  },
 };

@@ -1,4 +1,5 @@
 // How numbers, sizes, durations and times read.
+import { zone, zoneName, type Zone } from "./zone";
 
 const number = new Intl.NumberFormat("en");
 export const count = (n: number) => number.format(n);
@@ -26,19 +27,46 @@ export function ago(time: string | number, now = Date.now()): string {
   return past ? `${text} ago` : `in ${text}`;
 }
 
-/** 2026-11-20 12:04:31.204 in the reader's zone. */
-export function exact(time: string | number): string {
+/** A date whose UTC fields are those of the clock that the reader chose. */
+function shown(time: Date | string | number, in_: Zone): Date | undefined {
   const d = new Date(time);
-  if (Number.isNaN(d.getTime())) return String(time);
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock(d)}`;
+  if (Number.isNaN(d.getTime())) return undefined;
+  return in_ === "utc" ? d : new Date(d.getTime() - d.getTimezoneOffset() * 60_000);
 }
 
-export function clock(time: Date | string | number): string {
-  const d = new Date(time);
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+/** `2026-11-20` on the chosen clock. */
+export function day(time: Date | string | number, in_: Zone = zone()): string {
+  return shown(time, in_)?.toISOString().slice(0, 10) ?? "";
 }
+
+/** `12:04:31.204` on the chosen clock. */
+export function clock(time: Date | string | number, in_: Zone = zone()): string {
+  return shown(time, in_)?.toISOString().slice(11, 23) ?? String(time);
+}
+
+/** `2026-11-20 12:04:31.204` on the chosen clock. */
+export function exact(time: Date | string | number, in_: Zone = zone()): string {
+  const d = shown(time, in_);
+  return d ? `${d.toISOString().slice(0, 10)} ${d.toISOString().slice(11, 23)}` : String(time);
+}
+
+/** The exact time with its zone, and the same in UTC where that differs: what stands on hover. */
+export function exactWithZone(time: Date | string | number): string {
+  const d = new Date(time);
+  if (Number.isNaN(d.getTime())) return String(time);
+  const mine = `${exact(d)} ${zoneName(d)}`;
+  return zoneName(d) === "UTC" ? mine : `${mine}\n${exact(d, "utc")} UTC`;
+}
+
+/** A span of time in as few words as it needs: one day is named once. */
+export function span(from: number, to: number): string {
+  const [a, b] = [exact(from).slice(0, 16), exact(to).slice(0, 16)];
+  return a.slice(0, 10) === b.slice(0, 10) ? `${a} to ${b.slice(11)}` : `${a} to ${b}`;
+}
+
+/** What `<input type="datetime-local">` shows, and reads back, on the chosen clock. */
+export const toField = (time: number) => exact(time).slice(0, 16).replace(" ", "T");
+export const fromField = (text: string) => Date.parse(zone() === "utc" ? `${text}Z` : text);
 
 const units: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 

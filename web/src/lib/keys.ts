@@ -11,6 +11,11 @@ function typing(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }
 
+/** Enter on a link or button is that link's or button's own. */
+function acts(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("a, button, summary, [role=tab], [role=option]") !== null;
+}
+
 function find(key: string) {
   for (let i = stack.length - 1; i >= 0; i--) {
     const act = stack[i]?.[key];
@@ -24,6 +29,7 @@ function onKey(event: KeyboardEvent) {
   const mod = event.metaKey || event.ctrlKey;
   const name = `${mod ? "mod+" : ""}${event.key.length === 1 ? event.key : event.key.toLowerCase()}`;
   if (typing(event.target) && !mod && event.key !== "Escape") return;
+  if (event.key === "Enter" && !mod && acts(event.target)) return;
   if (event.altKey || (document.querySelector("dialog[open]") && event.key !== "Escape" && !mod)) return;
   const chord = pending ? `${pending} ${name}` : "";
   pending = "";
@@ -39,6 +45,9 @@ function onKey(event: KeyboardEvent) {
 }
 
 if (typeof window !== "undefined") window.addEventListener("keydown", onKey);
+
+/** What the platform calls its command key, before a letter. */
+export const mod = typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl ";
 
 /** Binds keys while the component is shown; the newest binding of a key wins. */
 export function useKeys(keys: Keys) {

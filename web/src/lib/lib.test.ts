@@ -1,10 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { ago, bytes, duration, level, millis } from "./format";
+import { choices, tablesOf } from "./complete";
+import { ago, bytes, duration, exact, level, millis, span } from "./format";
 import { href } from "./route";
+import { parsePlace, toggleTerm, withoutTerm } from "./search";
 import { snippets } from "./snippets";
+import { missed } from "./tail";
+import { goalsFor } from "./views";
+import { parseWidths } from "./widths";
+import { byLevel } from "../explore/Facets";
 import { plotted } from "../parts/Chart";
 import { stack } from "../parts/Histogram";
-import { toggleTerm } from "../views/Explore";
+import { tagBars } from "../parts/IssueFacts";
+import { seriesTokens } from "../parts/plot";
+import { removals } from "../parts/veil";
 
 describe("words for numbers", () => {
   test("relative times", () => {
@@ -38,9 +46,74 @@ test("a facet's term goes in and comes out of the search", () => {
   expect(toggleTerm(once, "service", "my cart")).toBe("timed out");
 });
 
-test("levels of different words stack as one", () => {
-  const { series } = stack([{ t: "2026-11-20T12:00:00Z", counts: { ERROR: 2, error: 1, INFO: 4 } }]);
-  expect(series).toEqual([["info", [4]], ["error", [3]]]);
+test("a term inside another is not taken for it", () => {
+  expect(toggleTerm("service:cart-v2", "service", "cart")).toBe("service:cart-v2 service:cart");
+  expect(withoutTerm("", "host", "web 1")).toBe('-host:"web 1"');
+});
+
+test("levels of different words count and stack as one, and empty buckets are drawn", () => {
+  const at = Date.parse("2026-11-20T12:00:00Z");
+  const histogram = { bucket_us: 60_000_000, buckets: [{ t: at * 1000, counts: { ERROR: 2, error: 1, info: 4 } as Record<string, number> }, { t: (at + 120_000) * 1000, counts: { info: 1 } as Record<string, number> }] };
+  const { times, series } = stack(histogram, at, at + 180_000);
+  expect(times).toEqual([at / 1000, at / 1000 + 60, at / 1000 + 120]);
+  expect(series).toEqual([["info", [4, 0, 1]], ["error", [3, 0, 0]]]);
+  expect(byLevel([["info", 5], ["ERROR", 2], ["error", 4], ["INFO", 2]])).toEqual([["info", 7], ["error", 6]]);
+});
+
+test("times read on the chosen clock", () => {
+  expect(exact("2026-11-20T12:04:31.204567Z", "utc")).toBe("2026-11-20 12:04:31.204");
+  expect(exact("no time", "utc")).toBe("no time");
+  const at = new Date(2026, 10, 20, 12, 0).getTime();
+  expect(span(at, at + 60_000)).toBe("2026-11-20 12:00 to 12:01");
+});
+
+test("completion knows the tables that the query reads", () => {
+  const table = (name: string, ...columns: string[]) => ({ name, columns: columns.map((c) => ({ name: c, type: "VARCHAR" })) });
+  const schema = { tables: [table("logs", "service_name", "body"), table("errors", "type")], functions: [{ name: "sum", kind: "aggregate" }] };
+  expect(tablesOf('SELECT 1 FROM logs l JOIN "errors" e')).toEqual(["logs", "errors"]);
+  const labels = (before: string, after = "") => choices(before, before + after, schema).filter((c) => c.boost > 0).map((c) => c.label);
+  expect(labels("SELECT ser", " FROM logs")).toEqual(["service_name", "body", "logs", "errors"]);
+  expect(labels("SELECT * FROM ")).toEqual(["logs", "errors"]);
+  expect(labels("SELECT errors.")).toEqual(["type"]);
+});
+
+test("the palette finds ids, DSNs and offsets", () => {
+  const me = { user: { id: 1, email: "a@b" }, orgs: [{ name: "one", role: "owner", projects: [{ name: "shop", number: 1 }] }, { name: "two", role: "admin", projects: [{ name: "web", number: 7 }] }] };
+  const first = (text: string) => goalsFor(text, me, "shop")[0]?.address;
+  expect(first("3e3f48e0-5e07-325f-6ba6-1e7ec4403304")).toBe("/app/shop/events/3e3f48e05e07325f6ba61e7ec4403304");
+  expect(first("http://93dd4e49f918dab0958e7a152cd4c367@127.0.0.1:8080/7")).toBe("/app/two%2Fweb/settings");
+  expect(first("offset 4711")).toBe("/app/shop/explore?row=0-4711");
+  expect(first("candor.errors")).toBe("/app/shop/errors");
+  expect(first("timed out")).toBe("/app/shop/explore?q=timed+out");
+  expect(parsePlace("0-4711")).toEqual({ partition: 0, offset: 4711 });
+  expect(parsePlace("0-47; DROP")).toBeUndefined();
+});
+
+test("what the gate removed is found with its place", () => {
+  const event = { user: { id: "user:rsmkpwwkwcbcraq5kte2qvr6iy", ip_address: "[ip]" }, extra: { list: ["a [card] and [card]"], note: "[unknown]" } };
+  expect(removals(event)).toEqual([
+    { kind: "person", path: "user.id" }, { kind: "ip", path: "user.ip_address" }, { kind: "card", path: "extra.list.0" }, { kind: "card", path: "extra.list.0" },
+  ]);
+});
+
+test("tags become bars, the commonest first", () => {
+  expect(tagBars([{ page: "/a", env: "x" }, { page: "/b" }, { page: "/a" }])).toEqual([
+    { key: "page", values: [["/a", 2], ["/b", 1]], events: 3 }, { key: "env", values: [["x", 1]], events: 1 },
+  ]);
+});
+
+test("series of one chart never share a colour while there are colours left", () => {
+  const tokens = seriesTokens(["cart", "storefront", "payments", "a", "b", "c", "d", "e"]);
+  expect(new Set(tokens.values()).size).toBe(8);
+});
+
+test("column widths from an address are bounded, whatever it says", () => {
+  expect([...parseWidths("time:190,a%3Ab:9999,bad,x:NaN,y:1")]).toEqual([["time", 190], ["a:b", 1200], ["y", 48]]);
+});
+
+test("a tail's word about missed records is read, whatever it holds", () => {
+  expect(missed('{"count":12}')).toBe(12);
+  expect(missed("nonsense")).toBe(0);
 });
 
 test("a result becomes a chart split by its text column", () => {

@@ -46,11 +46,24 @@ export function href(path: string[], query: Record<string, string | undefined> =
   return `${base}/${path.map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`;
 }
 
-/** Goes to an address; `replace` when back should not return to where we are (typing, time ranges). */
+/** Goes to an address; `replace` when back should not return to where we are (typing, moving a selection). */
 export function go(address: string, replace = false) {
   if (address === location.pathname + location.search) return;
-  history[replace ? "replaceState" : "pushState"](null, "", address);
+  // A replaced entry keeps its depth: how far back is still this app.
+  const depth = replace ? depthHere() : depthHere() + 1;
+  history[replace ? "replaceState" : "pushState"]({ depth }, "", address);
   changed();
+}
+
+function depthHere(): number {
+  const state = history.state as { depth?: number } | null;
+  return state?.depth ?? 0;
+}
+
+/** Steps back where that stays within the app, else does `otherwise`. */
+export function back(otherwise: () => void) {
+  if (depthHere() > 0) history.back();
+  else otherwise();
 }
 
 /** Changes query keys of the current address; undefined removes one. */

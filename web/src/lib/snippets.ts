@@ -1,7 +1,19 @@
 // Snippets for the first event, filled with the real host and keys.
 
+import type { Created, Project } from "./api";
+
+/** Secrets of projects just made: shown once, so they live in memory only. */
+export const fresh = new Map<string, Created>();
+
+/** Stands where a token would that nobody can show any more. */
+export const tokenGone = "YOUR_INGEST_TOKEN";
+
 export interface Keys { host: string; dsn: string; token: string; project: string }
 export interface Snippet { id: string; name: string; what: string; install: string; code: (keys: Keys) => string }
+
+export function keysOf(project: Project, token = fresh.get(project.name)?.ingest_token): Keys {
+  return { host: location.origin, dsn: project.dsn, token: token ?? tokenGone, project: project.name };
+}
 
 export const snippets: Snippet[] = [
   {

@@ -1,32 +1,51 @@
-// Live tail: server-sent events into a bounded list, newest first.
+// Live tail: server-sent events into a bounded list, newest first. A lost connection is taken up again where it
+// broke off: the browser does that for a dropped stream, but gives up on an answer that is an error, so we do it.
 import { useEffect, useState } from "react";
-import type { Record_ } from "./api";
+import { signedOut, type Record_ } from "./api";
 
 const kept = 2000;
 /** Records are shown in bursts, so that a fast stream costs one render per interval. */
 const renderEveryMs = 150;
+const againAfterMs = { first: 500, most: 8000 };
 
-export interface Tail { rows: Record_[]; seen: number; dropped: number; state: "connecting" | "open" }
+export interface Tail { rows: Record_[]; seen: number; dropped: number; state: "connecting" | "open" | "lost" }
 
-export function useTail(url: string | undefined): Tail {
-  const [tail, setTail] = useState<Tail>({ rows: [], seen: 0, dropped: 0, state: "connecting" });
+const fresh: Tail = { rows: [], seen: 0, dropped: 0, state: "connecting" };
+
+/** Follows `address(after)`; `key` says when it is another tail. Undefined follows nothing. */
+export function useTail(key: string | undefined, address: (after?: string) => string): Tail {
+  const [tail, setTail] = useState(fresh);
   useEffect(() => {
-    if (!url) return;
-    setTail({ rows: [], seen: 0, dropped: 0, state: "connecting" });
+    if (key === undefined) return;
+    setTail(fresh);
     let waiting: Record_[] = [];
     let dropped = 0;
-    const source = new EventSource(url);
-    source.onopen = () => setTail((t) => ({ ...t, state: "open" }));
-    source.onerror = () => setTail((t) => ({ ...t, state: "connecting" }));
-    source.onmessage = (event) => {
-      try {
-        waiting.push(JSON.parse(event.data) as Record_);
-      } catch {
-        return;
-      }
-      if (waiting.length > kept) { waiting = waiting.slice(-kept); dropped++; }
+    let last: string | undefined;
+    let pause = againAfterMs.first;
+    let again: ReturnType<typeof setTimeout> | undefined;
+    let source: EventSource;
+    const open = () => {
+      source = new EventSource(address(last));
+      source.onopen = () => { pause = againAfterMs.first; setTail((t) => ({ ...t, state: "open" })); };
+      source.onerror = () => {
+        source.close();
+        setTail((t) => ({ ...t, state: "lost" }));
+        void askWhy();
+        again = setTimeout(open, pause);
+        pause = Math.min(pause * 2, againAfterMs.most);
+      };
+      source.onmessage = (event) => {
+        if (event.lastEventId) last = event.lastEventId;
+        try {
+          waiting.push(JSON.parse(event.data) as Record_);
+        } catch {
+          return;
+        }
+        if (waiting.length > kept) { dropped += waiting.length - kept; waiting = waiting.slice(-kept); }
+      };
+      source.addEventListener("dropped", (event) => { dropped += missed((event as MessageEvent<string>).data); });
     };
-    source.addEventListener("dropped", (event) => { dropped += Number((event as MessageEvent).data) || Number(JSON.parse((event as MessageEvent).data)?.count) || 0; });
+    open();
     const timer = setInterval(() => {
       if (!waiting.length && !dropped) return;
       const next = waiting.reverse(), lost = dropped;
@@ -34,7 +53,22 @@ export function useTail(url: string | undefined): Tail {
       dropped = 0;
       setTail((t) => ({ ...t, rows: [...next, ...t.rows].slice(0, kept), seen: t.seen + next.length, dropped: t.dropped + lost }));
     }, renderEveryMs);
-    return () => { source.close(); clearInterval(timer); };
-  }, [url]);
+    return () => { source.close(); clearInterval(timer); clearTimeout(again); };
+  }, [key]);
   return tail;
+}
+
+/** An event source does not say why it failed; a session that ended must lead to the door. */
+async function askWhy() {
+  const status = await fetch("/api/v1/me").then((r) => r.status, () => 0);
+  if (status === 401) window.dispatchEvent(new Event(signedOut));
+}
+
+/** How many records a `dropped` event tells of. */
+export function missed(data: string): number {
+  try {
+    return Number((JSON.parse(data) as { count?: number }).count) || 0;
+  } catch {
+    return 0;
+  }
 }

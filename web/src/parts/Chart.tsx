@@ -1,11 +1,16 @@
 // A result as a chart: the first time or number column is x; a text column splits; the last number column is y.
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import type { QueryResult } from "../lib/api";
-import { seriesColor } from "./basics";
+import { count, exact } from "../lib/format";
+import { useColours } from "../lib/theme";
+import { useZone } from "../lib/zone";
+import { colour, numberAxis, seriesTokens, timeAxis } from "./plot";
 
-export interface Plotted { time: boolean; xs: number[]; series: { name: string; ys: (number | null)[] }[] }
+/** More lines than this cannot be told apart. */
+const seriesMost = 24;
+
+export interface Plotted { time: boolean; xs: number[]; series: { name: string; ys: (number | null)[] }[]; left: number }
 
 /** Reads a chart out of a result; a text when it has none to show. */
 export function plotted(result: QueryResult): Plotted | string {
@@ -21,41 +26,51 @@ export function plotted(result: QueryResult): Plotted | string {
   const xs = [...new Set(result.rows.map(at))].filter((n) => !Number.isNaN(n)).sort((a, b) => a - b);
   const index = new Map(xs.map((n, i) => [n, i]));
   const series = new Map<string, (number | null)[]>();
+  const left = new Set<string>();
   for (const row of result.rows) {
     const place = index.get(at(row));
     if (place === undefined) continue;
     for (const v of values) {
       const column = result.columns[v]!.name;
       const name = split >= 0 ? (values.length > 1 ? `${row[split]} ${column}` : String(row[split])) : column;
-      if (!series.has(name)) { if (series.size >= 24) continue; series.set(name, xs.map(() => null)); }
+      if (!series.has(name)) {
+        if (series.size >= seriesMost) { left.add(name); continue; }
+        series.set(name, xs.map(() => null));
+      }
       series.get(name)![place] = row[v] === null ? null : Number(row[v]);
     }
   }
-  return { time, xs, series: [...series].map(([name, ys]) => ({ name, ys })) };
+  return { time, xs, series: [...series].map(([name, ys]) => ({ name, ys })), left: left.size };
 }
 
 export default function Chart({ result }: { result: QueryResult }) {
   const host = useRef<HTMLDivElement>(null);
+  const colours = useColours(), zone = useZone();
   const data = plotted(result);
   useEffect(() => {
     const element = host.current;
     if (!element || typeof data === "string") return;
-    const style = (name: string) => {
-      element.style.color = name;
-      return getComputedStyle(element).color;
-    };
-    const soft = style("var(--text-soft)"), line = style("var(--line)");
-    const colors = data.series.map((s) => style(seriesColor(s.name)));
-    element.style.color = "";
-    const size = () => ({ width: element.clientWidth, height: Math.max(220, Math.min(420, element.clientHeight - 40)) });
-    const axis = { stroke: soft, font: "11px Inter Variable", grid: { stroke: line, width: 1 }, ticks: { show: false } };
-    const plot = new uPlot({ ...size(), scales: { x: { time: data.time } }, axes: [axis, { ...axis, size: 60 }],
-      series: [{}, ...data.series.map((s, i) => ({ label: s.name, stroke: colors[i], width: 1.5, spanGaps: true, points: { show: data.xs.length < 60, size: 4 } }))] },
-      [data.xs, ...data.series.map((s) => s.ys)], element);
+    const tokens = seriesTokens(data.series.map((s) => s.name));
+    const legendPx = 40;
+    const size = () => ({ width: element.clientWidth, height: Math.max(220, element.clientHeight - legendPx) });
+    const sparse = data.xs.length < 60;
+    const plot = new uPlot({
+      ...size(), padding: [12, 24, 0, 0], scales: { x: { time: data.time }, y: { range: (_, min, max) => [Math.min(0, min), max <= 0 ? 1 : max * 1.05] } },
+      axes: [data.time ? timeAxis() : { ...numberAxis(), size: 28 }, { ...numberAxis(), size: 72 }],
+      series: [
+        { label: data.time ? "Time" : result.columns[0]!.name, value: (_, v) => (v === null ? "" : data.time ? exact(v * 1000).slice(0, 19) : count(v)) },
+        ...data.series.map((s) => ({ label: s.name, stroke: colour(tokens.get(s.name)!), width: 1.75, spanGaps: true, points: { show: sparse, size: 5 }, value: (_: uPlot, v: number | null) => (v === null ? "" : count(v)) })),
+      ],
+    }, [data.xs, ...data.series.map((s) => s.ys)], element);
     const observer = new ResizeObserver(() => plot.setSize(size()));
     observer.observe(element);
     return () => { observer.disconnect(); plot.destroy(); };
-  }, [result]);
+  }, [result, colours, zone]);
   if (typeof data === "string") return <p className="page soft">{data}</p>;
-  return <div ref={host} className="chart" role="img" aria-label={`Chart of ${data.series.map((s) => s.name).join(", ")}. The same numbers are under Table.`} />;
+  return (
+    <div className="chart-whole">
+      <div ref={host} className="chart" role="img" aria-label={`Chart of ${data.series.map((s) => s.name).join(", ")}. The same numbers are under Table.`} />
+      {data.left > 0 && <p className="soft chart-left">{count(data.left)} more are not drawn: a chart shows {seriesMost} lines. Filter or group in the query.</p>}
+    </div>
+  );
 }

@@ -1,13 +1,14 @@
 // The SQL editor: CodeMirror in our own skin, completing the project's tables and columns.
-import { autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, completionKeymap, type CompletionSource } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { Compartment, EditorState } from "@codemirror/state";
+import { EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
 import type { Schema } from "../lib/api";
+import { choices } from "../lib/complete";
 
 const skin = EditorView.theme({
   "&": { background: "var(--raised)", color: "var(--text)", fontSize: "13px", height: "100%" },
@@ -17,6 +18,11 @@ const skin = EditorView.theme({
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { background: "var(--accent-ground) !important" },
   ".cm-tooltip": { background: "var(--raised)", border: "1px solid var(--line)", color: "var(--text)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent-ground)", color: "var(--text)" },
+  ".cm-tooltip-autocomplete > ul": { fontFamily: "var(--font-data)", maxHeight: "260px" },
+  ".cm-tooltip-autocomplete > ul > li": { padding: "2px 8px", display: "flex", gap: "16px" },
+  ".cm-completionLabel": { flex: "1" },
+  ".cm-completionMatchedText": { textDecoration: "none", color: "var(--accent)", fontWeight: "600" },
+  ".cm-completionDetail": { fontStyle: "normal", color: "var(--text-soft)" },
   ".cm-placeholder": { color: "var(--text-soft)" },
 });
 const colors = syntaxHighlighting(HighlightStyle.define([
@@ -26,8 +32,14 @@ const colors = syntaxHighlighting(HighlightStyle.define([
   { tag: tags.comment, color: "var(--text-soft)" },
 ]));
 
-const language = (schema: Schema | undefined) =>
-  sql({ dialect: PostgreSQL, upperCaseKeywords: true, schema: Object.fromEntries((schema?.tables ?? []).map((t) => [t.name, t.columns.map((c) => ({ label: c.name, detail: c.type }))])) });
+/** Completes from whatever schema is known when it is asked. */
+const completing = (schema: { current: Schema | undefined }): CompletionSource => (context) => {
+  const word = context.matchBefore(/\w*/);
+  if (!schema.current || !word || (word.from === word.to && !context.explicit && context.matchBefore(/\w\./) === null)) return null;
+  const inText = context.state.sliceDoc(0, context.pos).split("'").length % 2 === 0;
+  if (inText) return null;
+  return { from: word.from, options: choices(context.state.sliceDoc(0, context.pos), context.state.doc.toString(), schema.current), validFor: /^\w*$/ };
+};
 
 export default function Editor({ value, onChange, onRun, schema }: { value: string; onChange: (text: string) => void; onRun: () => void; schema?: Schema }) {
   const host = useRef<HTMLDivElement>(null);
@@ -36,7 +48,8 @@ export default function Editor({ value, onChange, onRun, schema }: { value: stri
   run.current = onRun;
   const change = useRef(onChange);
   change.current = onChange;
-  const lang = useRef(new Compartment());
+  const known = useRef(schema);
+  known.current = schema;
 
   useEffect(() => {
     if (!host.current) return;
@@ -47,7 +60,7 @@ export default function Editor({ value, onChange, onRun, schema }: { value: stri
         extensions: [
           // Tab leaves the editor, as keyboard users expect; completion is on Ctrl-Space and while typing.
           keymap.of([{ key: "Mod-Enter", run: () => { run.current(); return true; } }, ...completionKeymap, ...defaultKeymap.filter((k) => k.key !== "Mod-Enter"), ...historyKeymap]),
-          history(), closeBrackets(), autocompletion(), lang.current.of(language(schema)), skin, colors, EditorView.lineWrapping,
+          history(), closeBrackets(), autocompletion({ override: [completing(known)], icons: false }), sql({ dialect: PostgreSQL }), skin, colors, EditorView.lineWrapping,
           placeholder("SELECT * FROM logs ORDER BY timestamp DESC LIMIT 100"),
           EditorView.contentAttributes.of({ "aria-label": "SQL", "data-search": "" }),
           EditorView.updateListener.of((update) => { if (update.docChanged) change.current(update.state.doc.toString()); }),
@@ -57,7 +70,6 @@ export default function Editor({ value, onChange, onRun, schema }: { value: stri
     view.current = editor;
     return () => editor.destroy();
   }, []);
-  useEffect(() => { view.current?.dispatch({ effects: lang.current.reconfigure(language(schema)) }); }, [schema]);
   useEffect(() => {
     const editor = view.current;
     if (editor && value !== editor.state.doc.toString()) editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });

@@ -1,9 +1,11 @@
 // An event's story: exceptions with their stacks, breadcrumbs as a timeline, request, contexts, the raw event folded.
 import { useState } from "react";
 import type { Cell, EventDetail } from "../lib/api";
-import { clock } from "../lib/format";
-import { Level, Veiled } from "./basics";
-import { JsonTree } from "./JsonTree";
+import { clock, exactWithZone } from "../lib/format";
+import { cellText as text } from "../lib/search";
+import { CopyButton, Level } from "./basics";
+import { JsonTree, Long } from "./JsonTree";
+import { Veiled } from "./veil";
 
 type Json = { [key: string]: Cell };
 const object = (cell: Cell | undefined): Json => (cell && typeof cell === "object" && !Array.isArray(cell) ? cell : {});
@@ -11,7 +13,6 @@ const list = (cell: Cell | undefined): Json[] => {
   const items = Array.isArray(cell) ? cell : object(cell).values;
   return Array.isArray(items) ? items.map(object) : [];
 };
-const text = (cell: Cell | undefined): string => (cell === null || cell === undefined ? "" : typeof cell === "object" ? JSON.stringify(cell) : String(cell));
 
 export function EventStory({ event: detail }: { event: EventDetail }) {
   const event = detail.event;
@@ -24,11 +25,11 @@ export function EventStory({ event: detail }: { event: EventDetail }) {
   const contexts = Object.entries(object(event.contexts)).filter(([, value]) => Object.keys(object(value)).length > 0);
   return (
     <div className="stack">
-      {exceptions.length === 0 && message && <section><h2>Message</h2><pre className="event-message"><Veiled text={message} /></pre></section>}
+      {exceptions.length === 0 && message && <section><h2>Message</h2><pre className="event-message" tabIndex={0} role="region" aria-label="Message"><Long text={message} /></pre></section>}
       {exceptions.map((exception, i) => (
         <section key={i}>
           <h2>{i > 0 && <span className="soft">caused by </span>}<Veiled text={text(exception.type)} /></h2>
-          {i > 0 || exceptions.length > 1 ? <p><Veiled text={text(exception.value)} /></p> : null}
+          {i > 0 || exceptions.length > 1 ? <p className="data"><Long text={text(exception.value)} /></p> : null}
           <Stack frames={list(object(exception.stacktrace).frames)} />
         </section>
       ))}
@@ -36,12 +37,15 @@ export function EventStory({ event: detail }: { event: EventDetail }) {
       {crumbs.length > 0 && <section><h2>Breadcrumbs</h2><Crumbs crumbs={crumbs} /></section>}
       {Object.keys(request).length > 0 && (
         <section><h2>Request</h2><p className="data"><strong>{text(request.method)}</strong> <Veiled text={text(request.url)} /></p>
-          {["query_string", "headers", "data", "cookies"].filter((k) => request[k] != null && text(request[k]) !== "").map((k) => <JsonTree key={k} name={k} value={request[k]!} depth={1} />)}
+          {["query_string", "headers", "data", "cookies", "env"].filter((k) => request[k] != null && !["", "{}", "[]"].includes(text(request[k]))).map((k) => <JsonTree key={k} name={k} value={request[k]!} depth={1} />)}
         </section>
       )}
       {contexts.length > 0 && <section><h2>Contexts</h2>{contexts.map(([key, value]) => <JsonTree key={key} name={key} value={value} depth={1} />)}</section>}
       {event.extra != null && Object.keys(object(event.extra)).length > 0 && <section><h2>Extra</h2><JsonTree name="extra" value={event.extra} /></section>}
-      <section><h2>Raw event, after the gate</h2><JsonTree value={event as Cell} depth={1} /></section>
+      <section>
+        <div className="row"><h2 className="grow">Raw event, after the gate</h2><CopyButton text={() => JSON.stringify(event, null, 2)} label="Copy JSON" /></div>
+        <JsonTree value={event as Cell} depth={1} />
+      </section>
     </div>
   );
 }
@@ -71,9 +75,9 @@ function Frame({ frame, open: initially }: { frame: Json; open: boolean }) {
   const title = (
     <>
       <span className="data frame-where"><Veiled text={text(frame.filename) || text(frame.module) || text(frame.abs_path) || "?"} /></span>
-      {text(frame.function) && <span className="soft"> in <code><Veiled text={text(frame.function)} /></code></span>}
-      {line > 0 && <span className="soft"> line {line}</span>}
-      {frame.in_app === true && <span className="frame-mine">yours</span>}
+      {text(frame.function) && <><span className="soft"> in </span><code><Veiled text={text(frame.function)} /></code></>}
+      {line > 0 && <span className="soft"> at line <span className="data">{line}</span></span>}
+      {frame.in_app === true && <span className="frame-mine" title="A frame of your application, not of a library">yours</span>}
     </>
   );
   const source: [number, Cell, boolean][] = [
@@ -85,7 +89,7 @@ function Frame({ frame, open: initially }: { frame: Json; open: boolean }) {
     <li className="frame-item">
       {more ? <button type="button" className="frame-head" aria-expanded={open} onClick={() => setOpen(!open)}><span aria-hidden="true">{open ? "▾ " : "▸ "}</span>{title}</button> : <div className="frame-head">{title}</div>}
       {open && source.length > 0 && (
-        <pre className="frame-source" tabIndex={0} aria-label="Source">{source.map(([n, code, here], i) => <div key={i} className={here ? "here" : ""}><span className="frame-line">{n > 0 ? n : ""}</span><Veiled text={text(code)} /></div>)}</pre>
+        <pre className="frame-source" tabIndex={0} role="region" aria-label={`Source around line ${line}`}>{source.map(([n, code, here], i) => <div key={i} className={here ? "here" : ""}><span className="frame-line">{n > 0 ? n : ""}</span><Veiled text={text(code)} /></div>)}</pre>
       )}
       {open && Object.keys(vars).length > 0 && <div className="frame-vars"><JsonTree name="variables" value={vars} depth={1} /></div>}
     </li>
@@ -98,16 +102,24 @@ function Crumbs({ crumbs }: { crumbs: Json[] }) {
       {crumbs.map((crumb, i) => {
         const raw = crumb.timestamp;
         const at = typeof raw === "number" ? raw * 1000 : Date.parse(text(raw));
-        const data = object(crumb.data);
         return (
           <li key={i}>
-            <span className="data soft">{Number.isNaN(at) ? "" : clock(at)}</span>
+            <span className="data soft" title={Number.isNaN(at) ? undefined : exactWithZone(at)}>{Number.isNaN(at) ? "" : clock(at)}</span>
             <Level text={text(crumb.level) || "info"} />
-            <span className="data soft clip">{text(crumb.category) || text(crumb.type)}</span>
-            <div className="crumb-text data"><Veiled text={text(crumb.message)} />{Object.keys(data).length > 0 && <JsonTree name="data" value={data} depth={1} />}</div>
+            <span className="data soft clip" title={text(crumb.category)}>{text(crumb.category) || text(crumb.type)}</span>
+            <div className="crumb-text data"><Long text={text(crumb.message)} /><CrumbData data={object(crumb.data)} /></div>
           </li>
         );
       })}
     </ol>
   );
+}
+
+/** A few plain values stand in the line; anything else is folded. */
+function CrumbData({ data }: { data: Json }) {
+  const entries = Object.entries(data);
+  if (!entries.length) return null;
+  const plain = entries.length <= 5 && entries.every(([, value]) => value === null || (typeof value !== "object" && String(value).length < 200));
+  if (!plain) return <JsonTree name="data" value={data} depth={1} />;
+  return <>{entries.map(([key, value]) => <span key={key} className="crumb-pair"><span className="soft">{key} </span><Veiled text={text(value)} /></span>)}</>;
 }

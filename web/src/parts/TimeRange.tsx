@@ -1,9 +1,12 @@
 // The time range of a view, in the URL: `range=1h`, or `from` and `to`.
-import { useState } from "react";
-import { duration, exact } from "../lib/format";
+import { useState, type FormEvent } from "react";
+import { duration, fromField, span, toField } from "../lib/format";
 import { setQuery, usePlace } from "../lib/route";
+import { zoneName } from "../lib/zone";
+import { Panel } from "./overlay";
 
 const presets = ["15m", "1h", "6h", "24h", "7d", "30d"];
+const unitNames: Record<string, string> = { s: "s", m: "min", h: "h", d: "d", w: "weeks" };
 
 export interface Range { from: number; to: number; live: boolean; key: string }
 
@@ -17,26 +20,64 @@ export function rangeOf(query: URLSearchParams, now = Date.now()): Range {
 }
 
 export function zoomTo(from: number, to: number) {
-  setQuery({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), range: undefined, cursor: undefined });
+  setQuery({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), range: undefined, row: undefined });
 }
+
+const lastly = (range: string) => `last ${range.slice(0, -1)} ${unitNames[range.slice(-1)] ?? ""}`;
 
 export function TimeRange() {
   const { query } = usePlace();
   const range = rangeOf(query);
-  const [custom, setCustom] = useState("");
-  const fixed = !range.live;
+  const last = (text: string) => setQuery({ range: text, from: undefined, to: undefined, row: undefined });
   return (
-    <span className="row">
-      <label className="sr-only" htmlFor="range">Time range</label>
-      <select id="range" className="select" value={fixed ? "fixed" : range.key} onChange={(event) => setQuery({ range: event.target.value, from: undefined, to: undefined })}>
-        {fixed && <option value="fixed">{exact(range.from).slice(5, 16)} to {exact(range.to).slice(5, 16)}</option>}
-        {presets.map((p) => <option key={p} value={p}>last {p.replace("m", " min").replace("h", " h").replace("d", " d")}</option>)}
-        {!fixed && !presets.includes(range.key) && <option value={range.key}>last {range.key}</option>}
-      </select>
-      <form className="wide" onSubmit={(event) => { event.preventDefault(); if (duration(custom)) { setQuery({ range: custom, from: undefined, to: undefined }); setCustom(""); } }}>
-        <label className="sr-only" htmlFor="range-custom">Custom range, such as 45m</label>
-        <input id="range-custom" className="select" style={{ width: 64 }} placeholder="45m" value={custom} onChange={(event) => setCustom(event.target.value)} />
-      </form>
-    </span>
+    <Panel id="range" label="Time range" title="Time range (t)" name={<><span className="clip">{range.live ? lastly(range.key) : span(range.from, range.to)}</span> <span aria-hidden="true">▾</span></>}>
+      {(close) => (
+        <div className="range stack">
+          <div className="range-presets">
+            {presets.map((p) => <button key={p} type="button" className="button" aria-pressed={range.live && range.key === p} onClick={() => { last(p); close(); }}>{lastly(p)}</button>)}
+          </div>
+          <Other last={(text) => { last(text); close(); }} />
+          <FromTo range={range} close={close} />
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function Other({ last }: { last: (text: string) => void }) {
+  const [wrong, setWrong] = useState(false);
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const text = String(new FormData(event.currentTarget).get("last")).trim();
+    if (duration(text)) last(text);
+    else setWrong(true);
+  };
+  return (
+    <form onSubmit={submit} className="field">
+      <label htmlFor="range-last">Another length</label>
+      <span className="row"><input id="range-last" name="last" className="input data" placeholder="45m" autoComplete="off" aria-describedby="range-hint" aria-invalid={wrong} /><button className="button">Set</button></span>
+      <span id="range-hint" className={wrong ? "hint wrong" : "hint"}>A number and s, m, h, d or w: 45m, 3d.</span>
+    </form>
+  );
+}
+
+function FromTo({ range, close }: { range: Range; close: () => void }) {
+  const [wrong, setWrong] = useState(false);
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const from = fromField(String(form.get("from"))), to = fromField(String(form.get("to")));
+    if (!(from < to)) return setWrong(true);
+    zoomTo(from, to);
+    close();
+  };
+  return (
+    <form onSubmit={submit} className="field">
+      <label htmlFor="range-from">From</label>
+      <input id="range-from" name="from" type="datetime-local" className="input data" defaultValue={toField(range.from)} required />
+      <label htmlFor="range-to">To</label>
+      <span className="row"><input id="range-to" name="to" type="datetime-local" className="input data" defaultValue={toField(range.to)} required aria-invalid={wrong} /><button className="button">Set</button></span>
+      <span className={wrong ? "hint wrong" : "hint"}>{wrong ? "The end comes after the beginning." : `On the clock of ${zoneName(new Date(range.to))}.`}</span>
+    </form>
   );
 }

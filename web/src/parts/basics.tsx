@@ -1,9 +1,10 @@
-// The smallest pieces: buttons that copy, times, problems, empty views, the veil.
-import { Fragment, useEffect, useState, type ReactNode } from "react";
+// The smallest pieces: buttons that copy, times, problems, empty views.
+import { useEffect, useState, type ReactNode } from "react";
 import type { Problem } from "../lib/api";
-import { ago, exact, level } from "../lib/format";
+import { ago, exactWithZone, level } from "../lib/format";
+import type { Loaded } from "../lib/load";
 
-export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
+export function CopyButton({ text, label = "Copy", done: after = "Copied", ...button }: { text: string | (() => string); label?: string; done?: string } & React.ButtonHTMLAttributes<HTMLButtonElement>) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;
@@ -11,8 +12,8 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
     return () => clearTimeout(timer);
   }, [done]);
   return (
-    <button type="button" className="button" onClick={() => copy(text).then(() => setDone(true))}>
-      <span aria-live="polite">{done ? "Copied" : label}</span>
+    <button type="button" className="button" {...button} onClick={() => copy(typeof text === "string" ? text : text()).then(() => setDone(true))}>
+      <span aria-live="polite">{done ? after : label}</span>
     </button>
   );
 }
@@ -34,15 +35,15 @@ export async function copy(text: string) {
 export function Snippet({ code, label }: { code: string; label: string }) {
   return (
     <div className="snippet">
-      <pre tabIndex={0} aria-label={label}><code>{code}</code></pre>
-      <CopyButton text={code} />
+      <pre tabIndex={0} role="region" aria-label={label}><code>{code}</code></pre>
+      <CopyButton text={code} aria-label={`Copy: ${label}`} />
     </div>
   );
 }
 
 export function Time({ at }: { at: string | null | undefined }) {
   if (!at) return <span className="soft">never</span>;
-  return <time dateTime={at} title={exact(at)}>{ago(at)}</time>;
+  return <time dateTime={at} title={exactWithZone(at)}>{ago(at)}</time>;
 }
 
 export function Level({ text, severity }: { text?: string | null; severity?: number | null }) {
@@ -56,7 +57,7 @@ export function Trouble({ problem, again }: { problem: Problem; again?: () => vo
       <strong>{problem.title}</strong>
       {problem.detail && <p>{problem.detail}</p>}
       {problem.clause && <p>The policy says so: <a href={`/privacy#${problem.clause}`} target="_blank" rel="noreferrer">{problem.clause}</a></p>}
-      {again && <button type="button" className="button" style={{ marginTop: 6 }} onClick={again}>Try again</button>}
+      {again && <button type="button" className="button" onClick={again}>Try again</button>}
     </div>
   );
 }
@@ -72,10 +73,19 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 
 export function Skeleton({ lines = 8 }: { lines?: number }) {
   return (
-    <div className="page stack" aria-busy="true" aria-label="Loading">
+    <div className="page stack" role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, i) => <span key={i} className="skeleton" style={{ width: `${88 - ((i * 17) % 50)}%` }} />)}
     </div>
   );
+}
+
+/** What was loaded, or why not: a server that went away leaves what was there in place, under a word about it. */
+export function Shown<T>({ loaded, skeleton = <Skeleton />, children }: { loaded: Loaded<T>; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
+  const { data, problem, slow, reload } = loaded;
+  const gone = problem?.status === 0;
+  if (problem && !(gone && data !== undefined)) return <div className="page"><Trouble problem={problem} again={reload} /></div>;
+  if (data === undefined) return slow ? skeleton : null;
+  return <>{gone && <div className="page"><Trouble problem={problem} again={reload} /></div>}{children(data)}</>;
 }
 
 /** Says that something takes long, how long already, and offers to stop it. */
@@ -83,47 +93,5 @@ export function Waiting({ seconds, what, stop }: { seconds: number; what: string
   if (seconds < 2) return null;
   return (
     <span className="wait" role="status"><i />{what}, {seconds} s <button type="button" className="button" onClick={stop}>Stop</button></span>
-  );
-}
-
-const removed: Record<string, string> = {
-  card: "a payment card number", iban: "a bank account number", ssn: "a US social security number",
-  secret: "a password, token or other secret", private_key: "a private key", url_credentials: "a user and password in a URL",
-  email: "an e-mail address", phone: "a phone number", ip: "an IP address", removed: "a value",
-};
-const veilPattern = /\[(card|iban|ssn|secret|private_key|url_credentials|email|phone|ip|removed)\]|\b((?:user|email|name|device|session|replay):[a-z2-7]{26})\b/g;
-
-/** Text with what the gate removed drawn as hatched chips, and persons as code chips. */
-export function Veiled({ text }: { text: string }) {
-  const parts: ReactNode[] = [];
-  let last = 0;
-  for (const match of text.matchAll(veilPattern)) {
-    parts.push(text.slice(last, match.index));
-    parts.push(match[1] ? <Veil kind={match[1]} /> : <Person code={match[2]!} />);
-    last = match.index + match[0].length;
-  }
-  if (!parts.length) return <>{text}</>;
-  parts.push(text.slice(last));
-  return <>{parts.map((part, i) => <Fragment key={i}>{part}</Fragment>)}</>;
-}
-
-export function Veil({ kind }: { kind: string }) {
-  const words = removed[kind] ?? kind;
-  return <span className="veil" title={`The gate removed ${words} here before it was stored (default rules).`}>{kind.replace("_", " ")}</span>;
-}
-
-/** The colour of a person or series follows its name, the same everywhere. */
-export function seriesColor(name: string): string {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = (hash * 31 + name.charCodeAt(i)) >>> 0;
-  return `var(--series-${(hash % 8) + 1})`;
-}
-
-export function Person({ code }: { code: string }) {
-  const [kind, id = ""] = code.split(":");
-  return (
-    <span className="person" style={{ borderColor: seriesColor(code) }} title={`A person, by ${kind}: ${code}. Who it is stays in the vault.`}>
-      <span className="sr-only">person </span>{id.slice(0, 4)}
-    </span>
   );
 }

@@ -1,7 +1,8 @@
 // The doors: the first account, signing in, the first project.
 import { useState, type FormEvent, type ReactNode } from "react";
-import { api, Problem, type Created } from "../lib/api";
+import { api, Problem } from "../lib/api";
 import { go, href, usePlace } from "../lib/route";
+import { fresh } from "../lib/snippets";
 import { Trouble } from "../parts/basics";
 
 /** A form that runs one call, shows what went wrong, and cannot be sent twice. */
@@ -16,7 +17,7 @@ function useSend() {
     try {
       await act(new FormData(event.currentTarget));
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(0, "Something went wrong on this page", String(error)));
+      setProblem(error instanceof Problem ? error : new Problem(-1, "Something went wrong on this page", String(error)));
       setBusy(false);
     }
   };
@@ -87,9 +88,6 @@ export function SignIn({ done }: { done: () => void }) {
     </Door>
   );
 }
-
-/** Secrets of a project just made: shown once, so they live in memory only. */
-export const fresh = new Map<string, Created>();
 
 export function NewProject({ done }: { done: () => void }) {
   const { problem, busy, send } = useSend();

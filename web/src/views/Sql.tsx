@@ -1,11 +1,13 @@
 // SQL: editor above, result below as table or chart, schema beside.
 import { lazy, Suspense, useEffect, useState } from "react";
-import { api, type Cell, type QueryResult, type Schema } from "../lib/api";
+import { api, type QueryResult, type Schema } from "../lib/api";
+import { quoted } from "../lib/complete";
 import { bytes, count, millis } from "../lib/format";
-import { useKeys } from "../lib/keys";
+import { mod, useKeys } from "../lib/keys";
 import { useLoad } from "../lib/load";
-import { setQuery, usePlace } from "../lib/route";
-import { Skeleton, Trouble, Veiled, Waiting } from "../parts/basics";
+import { href, setQuery, usePlace } from "../lib/route";
+import { Skeleton, Trouble, Waiting } from "../parts/basics";
+import { DataTable } from "../parts/DataTable";
 import "../design/sql.css";
 
 const Editor = lazy(() => import("../parts/Editor"));
@@ -26,7 +28,7 @@ export function Sql({ project }: { project: string }) {
   const run = () => {
     if (!draft.trim()) return;
     if (draft === asked) setTurn(turn + 1);
-    else setQuery({ sql: draft });
+    else setQuery({ sql: draft, w: undefined });
   };
   useKeys({ "mod+Enter": run, "mod+enter": run });
   return (
@@ -36,7 +38,7 @@ export function Sql({ project }: { project: string }) {
         <SchemaList schema={schema.data} add={(name) => setDraft(`${draft.trimEnd()} ${name}`)} />
       </div>
       <div className="sql-bar row">
-        <button type="button" className="button" data-kind="primary" onClick={run}>Run <kbd>⌘↵</kbd></button>
+        <button type="button" className="button" data-kind="primary" onClick={run}>Run <kbd>{mod}enter</kbd></button>
         <Waiting seconds={result.waited} what="Running" stop={result.stop} />
         {result.data && !result.loading && <Facts result={result.data} />}
         <span className="grow" />
@@ -47,13 +49,30 @@ export function Sql({ project }: { project: string }) {
           </>
         )}
       </div>
-      <div className="sql-result" role="region" aria-label="Result" tabIndex={0} data-stale={result.loading || undefined}>
+      <div className="sql-result" data-stale={(result.loading && result.slow) || undefined}>
         {result.problem ? <div className="page"><Trouble problem={result.problem} /></div>
-          : result.data ? (chart ? <Suspense fallback={<Skeleton />}><Chart result={result.data} /></Suspense> : <Table result={result.data} />)
-          : result.loading && result.slow ? <Skeleton />
-          : <p className="page soft">The answer appears here. Every signal is a table: <code>logs</code>, <code>errors</code>, <code>spans</code>.</p>}
+          : result.data ? (chart ? <Suspense fallback={<Skeleton />}><Chart result={result.data} /></Suspense> : <DataTable result={result.data} />)
+          : result.loading ? (result.slow ? <Skeleton /> : null)
+          : <Examples project={project} />}
       </div>
     </div>
+  );
+}
+
+const examples: [name: string, sql: string, as?: string][] = [
+  ["Records a minute, by level", first, "chart"],
+  ["The noisiest services", "SELECT service_name, count(*) AS n, count(*) FILTER (WHERE severity_number >= 17) AS errors\nFROM logs\nGROUP BY 1 ORDER BY n DESC"],
+  ["Slowest spans", "SELECT name, count(*) AS n, avg(duration_ns) / 1e6 AS mean_ms, max(duration_ns) / 1e6 AS slowest_ms\nFROM spans\nGROUP BY 1 ORDER BY slowest_ms DESC LIMIT 50"],
+  ["Errors by release", "SELECT release, type, count(*) AS n, count(DISTINCT subject) AS people\nFROM errors\nGROUP BY 1, 2 ORDER BY n DESC"],
+];
+
+/** What an empty result teaches: the tables, and queries to begin with. */
+function Examples({ project }: { project: string }) {
+  return (
+    <section className="page stack reading">
+      <p className="soft">The answer appears here. Every signal is a table: <code>logs</code>, <code>errors</code>, <code>spans</code>. To begin with:</p>
+      <ul className="examples">{examples.map(([name, sql, as]) => <li key={name}><a href={href([project, "sql"], { sql, as })}>{name}</a></li>)}</ul>
+    </section>
   );
 }
 
@@ -72,33 +91,9 @@ function SchemaList({ schema, add }: { schema?: Schema; add: (name: string) => v
       {(schema?.tables ?? []).map((table) => (
         <details key={table.name} open={table.name === "logs"}>
           <summary className="data">{table.name}</summary>
-          <ul>{table.columns.map((c) => <li key={c.name}><button type="button" className="data" title={`Add ${c.name}`} onClick={() => add(c.name)}><span className="grow clip">{c.name}</span><span className="soft">{c.type.toLowerCase()}</span></button></li>)}</ul>
+          <ul>{table.columns.map((c) => <li key={c.name}><button type="button" className="data" title={`Add ${c.name}`} onClick={() => add(quoted(c.name))}><span className="grow clip">{c.name}</span><span className="soft">{c.type.toLowerCase()}</span></button></li>)}</ul>
         </details>
       ))}
     </aside>
-  );
-}
-
-export function cellText(cell: Cell): string {
-  return cell === null ? "null" : typeof cell === "object" ? JSON.stringify(cell) : String(cell);
-}
-
-const shown = 1000;
-
-function Table({ result }: { result: QueryResult }) {
-  const numeric = result.columns.map((c) => /INT|DOUBLE|FLOAT|DECIMAL/i.test(c.type));
-  if (!result.rows.length) return <p className="page soft">No rows.</p>;
-  return (
-    <>
-      <table className="list data">
-        <thead><tr>{result.columns.map((c, i) => <th key={i} className={numeric[i] ? "number" : ""} title={c.type}>{c.name}</th>)}</tr></thead>
-        <tbody>
-          {result.rows.slice(0, shown).map((row, r) => (
-            <tr key={r}>{row.map((cell, i) => <td key={i} className={numeric[i] ? "number" : ""}>{cell === null ? <span className="soft">null</span> : <Veiled text={cellText(cell)} />}</td>)}</tr>
-          ))}
-        </tbody>
-      </table>
-      {result.rows.length > shown && <p className="page soft">Showing {count(shown)} of {count(result.rows.length)} rows; add a LIMIT or aggregate.</p>}
-    </>
   );
 }
