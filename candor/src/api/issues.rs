@@ -85,7 +85,7 @@ fn status(name: &str) -> Answer<Status> {
 /// The parameter `project`.
 #[derive(Deserialize)]
 pub struct InProject {
-    project: String,
+    pub(super) project: String,
 }
 
 fn no_issue() -> Problem {

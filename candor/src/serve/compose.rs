@@ -10,7 +10,7 @@ use candor_errors::{ErrorsState, Issues};
 use candor_gate::Gate;
 use candor_gate::admission::{self, Admission, Network};
 use candor_keyring::{Keyring, Vault};
-use candor_lake::{Lake, LakeConfig, LakeParts};
+use candor_lake::{Lake, LakeConfig, LakeParts, Retention};
 use candor_log::{Consumer, FailStop, Ingest, Limits, Log, LogOptions};
 use candor_logs::{LogsState, sources::Sources};
 use candor_meta::{Database, Tenancy};
@@ -113,6 +113,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         .await
         .context("cannot bring the issues up to the log")?;
     issues.start();
+    candor_errors::attachments::start(issues.clone(), log.blobs(), Retention::default().errors_us);
     let query = Query::new(
         Arc::new(lake.clone()),
         Arc::new(issues.clone()),

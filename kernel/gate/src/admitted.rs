@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use candor_keyring::VaultEntry;
-use candor_model::{PolicyEpoch, ProjectId, RequestId, Signal, TopicName};
+use candor_model::{PolicyEpoch, ProjectId, RequestId, Signal, Timestamp, TopicName};
 
 use crate::codec;
 
@@ -86,9 +86,16 @@ impl AdmittedBlob {
     pub fn project(&self) -> ProjectId {
         self.project
     }
-    /// The random name under which a record refers to it: 32 hex digits.
+    /// The name under which a record refers to it: 32 hex digits, of which the first 12 are the milliseconds since
+    /// 1970 and the rest is random, as in a UUID of version 7 (RFC 9562).
     pub fn name(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.id)
+    }
+    /// When a blob of that name was cleared; none where it is no blob's name.
+    pub fn time_of(name: &str) -> Option<Timestamp> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let milliseconds = name.get(..12).filter(|_| name.len() == 32 && name.bytes().all(is_hex))?;
+        Some(Timestamp(i64::from_str_radix(milliseconds, 16).ok()? * 1000))
     }
     /// The content.
     pub fn bytes(&self) -> &Bytes {

@@ -7,6 +7,7 @@ use candor_model::{ErrorRecord, Incoming, LogRecord, ProjectId, Records, SpanRec
 use candor_scrub::{Counts, Scrubber};
 
 use crate::admitted::{Admitted, AdmittedBlob};
+use crate::binary;
 use crate::identity::{Finder, Found, IDENTIFIERS_MAX, Removed, Repeats};
 use crate::policy::Compiled;
 use crate::rows::{ErrorRows, LogRows, Oversize, SpanRows, measure_error, measure_log, measure_span};
@@ -53,14 +54,16 @@ pub(crate) fn batch(
     Cleared { admitted, report }
 }
 
-/// Clears an attachment.
+/// Clears an attachment: text as text, and in what is no text the runs that read as text.
 pub(crate) fn blob(policy: &Compiled, project: ProjectId, id: [u8; 16], content: Bytes) -> ClearedBlob {
     let mut counts = Counts::new();
-    let clean =
-        std::str::from_utf8(&content).ok().and_then(|text| scrub_text(&policy.scrubber, text, &mut counts));
+    let clean = match std::str::from_utf8(&content) {
+        Ok(text) => scrub_text(&policy.scrubber, text, &mut counts).map(Bytes::from),
+        Err(_) => binary::blank(&policy.scrubber, &content, &mut counts).map(Bytes::from),
+    };
     let mut report = GateReport::default();
     report.replaced.extend(counts.by_kind().map(|(kind, count)| (kind.name(), count)));
-    let content = clean.map_or(content, Bytes::from);
+    let content = clean.unwrap_or(content);
     ClearedBlob { admitted: Some(AdmittedBlob::new(project, id, content, policy.epoch)), report }
 }
 

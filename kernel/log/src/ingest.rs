@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use candor_gate::{Gate, GateReport};
 use candor_meta::WriteScope;
 use candor_model::Incoming;
+use candor_store::{ObjectError, StoreError};
 
 use crate::{AppendError, Appended, Log};
 
@@ -15,6 +17,17 @@ pub struct Receipt {
     pub appended: Vec<Option<Appended>>,
     /// What the gate did to each batch, in the order given.
     pub reports: Vec<GateReport>,
+}
+
+/// What became of an attachment.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// What a record may call it; none where the gate dropped it.
+    pub name: Option<String>,
+    /// Bytes stored.
+    pub bytes: u64,
+    /// What the gate did.
+    pub report: GateReport,
 }
 
 impl Receipt {
@@ -44,6 +57,28 @@ impl Ingest {
     /// The log behind it.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Clears an attachment and stores what is left of it. On return it is on stable storage; what appends the record
+    /// that names it comes after.
+    pub async fn keep(&self, scope: &WriteScope, content: Bytes) -> Result<Kept, AppendError> {
+        let cleared = self.gate.clear_blob(scope, content);
+        let mut kept = Kept { name: None, bytes: 0, report: cleared.report };
+        if let Some(blob) = cleared.admitted {
+            self.log.blobs().put(&blob).await.map_err(|error| match error {
+                StoreError::Object(ObjectError::Full) => AppendError::Full,
+                error => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "an attachment could not be stored"
+                    );
+                    AppendError::Unavailable
+                }
+            })?;
+            kept.name = Some(blob.name());
+            kept.bytes = blob.bytes().len() as u64;
+        }
+        Ok(kept)
     }
 
     /// Clears batches and appends what is left of them, all or none. On return they are on stable storage.

@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod basics;
 mod batch;
+pub mod blobs;
 mod cache;
 mod checkpoint;
 mod committer;
@@ -33,7 +34,8 @@ mod testing;
 mod window;
 mod wire;
 
-pub use ingest::{Ingest, Receipt};
+pub use blobs::{Blobs, StoredBlob};
+pub use ingest::{Ingest, Kept, Receipt};
 pub use options::{Consumer, FailStop, Limits, LogOptions, OpenError};
 
 use batch::Batch;
@@ -246,6 +248,11 @@ impl Log {
         state.changed = true;
         drop(state);
         self.inner.shared.rolled.notify_one();
+    }
+
+    /// The attachments that records name.
+    pub fn blobs(&self) -> Blobs {
+        Blobs::new(Arc::clone(&self.inner.files))
     }
 
     /// Commits what waits and stops; later appends are refused.

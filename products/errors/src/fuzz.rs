@@ -123,7 +123,7 @@ fn gather(items: &Envelope) -> Gathered {
     };
     let mut gathered = Gathered::default();
     items.items.iter().for_each(|item| gathered.add(item, &context));
-    gathered.drop_attachments(&context);
+    gathered.drop_lone_attachments(&context);
     gathered
 }
 

@@ -4,6 +4,7 @@
 //! in whatever form twelve years of SDKs write them; issues follow the log and say which events are one fault.
 //! Nothing here stores an event: records go through the gate into the log by way of [`candor_log::ingest`].
 
+pub mod attachments;
 pub mod event;
 #[cfg(test)]
 mod fuzz;

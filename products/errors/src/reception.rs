@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use candor_gate::admission::{Accept, Permit, Presented, Refusal};
 use candor_log::{AppendError, Receipt};
+use candor_meta::WriteScope;
 use candor_model::limits::BODY_DECODED_BYTES_MAX;
 use candor_model::{ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, SpanRecord, Value};
 use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ring::digest;
 
+use crate::attachments;
 use crate::event::normalize;
 use crate::items::{Broken, Context, Gathered, normal_id};
 use crate::outcomes::Outcome;
@@ -149,6 +151,7 @@ async fn receive(
         .or_else(|| gathered.transactions.first().map(|transaction| transaction.id.clone()));
     let hold_back = std::mem::take(&mut gathered.hold_back);
     let ids = ContainerIds::of(project, call, envelope, &gathered);
+    keep_attachments(state, &scope, &mut gathered).await?;
     let batches = batches(gathered, project, origin(call, client, envelope), ids);
     if !batches.is_empty() {
         let (kinds, incoming): (Vec<&'static str>, Vec<Incoming>) = batches.into_iter().unzip();
@@ -185,8 +188,24 @@ fn gather(
     for item in &envelope.items {
         gathered.add(item, &context);
     }
-    gathered.drop_attachments(&context);
+    gathered.drop_lone_attachments(&context);
     gathered
+}
+
+/// Stores what came with an event; it is named by the first, which is the only one that SDKs send.
+async fn keep_attachments(
+    state: &ErrorsState,
+    scope: &WriteScope,
+    gathered: &mut Gathered,
+) -> Result<(), Refused> {
+    let attachments = std::mem::take(&mut gathered.attachments);
+    for (at, event) in gathered.events.iter_mut().enumerate() {
+        let own = if at == 0 { attachments.clone() } else { Vec::new() };
+        let kept = attachments::keep(&state.ingest, scope, &mut event.event, own).await;
+        let kept = kept.map_err(unavailable)?;
+        state.outcomes.count(scope.project(), "attachment", Outcome::Accepted, "", kept);
+    }
+    Ok(())
 }
 
 /// The ids under which a retry of what came in containers is recognised.

@@ -9,7 +9,7 @@
 
 use candor_model::{EventTime, Object, Timestamp, Value};
 
-use super::{time, values};
+use super::time;
 
 /// The least drift that is corrected, µs.
 pub(crate) const DRIFT_MIN_US: i64 = 3_600 * Timestamp::SECOND;
@@ -112,16 +112,6 @@ fn shift(value: &mut Value, drift: i64) {
         Value::Str(_) => Value::Str(moved.timestamp().to_string()),
         _ => Value::Float(moved.micros as f64 / 1e6),
     };
-}
-
-/// Puts into the event which attachments were stored for it, under the name that later readers ask for.
-pub(crate) fn name_attachments(event: &mut Object, attachments: Vec<Object>) {
-    if attachments.is_empty() {
-        return;
-    }
-    let mut named: Vec<Value> = values(event.get("attachments")).to_vec();
-    named.extend(attachments.into_iter().map(Value::Object));
-    event.insert("attachments", Value::Array(named));
 }
 
 #[cfg(test)]

@@ -21,12 +21,15 @@ pub(crate) struct ErrorRow {
     pub subject: String,
     /// Strongest first.
     pub hashes: Vec<String>,
+    /// The names of what was attached.
+    pub attachments: Vec<String>,
 }
 
 /// A batch's columns, looked up once.
 pub(crate) struct ErrorRows<'a> {
     batch: &'a RecordBatch,
     texts: [Option<&'a StringArray>; 9],
+    events: Option<&'a StringArray>,
 }
 
 const TEXTS: [&str; 9] =
@@ -36,7 +39,8 @@ impl<'a> ErrorRows<'a> {
     pub fn new(batch: &'a RecordBatch) -> ErrorRows<'a> {
         let texts =
             TEXTS.map(|name| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()));
-        ErrorRows { batch, texts }
+        let events = batch.column_by_name("event").and_then(|column| column.as_string_opt::<i32>());
+        ErrorRows { batch, texts, events }
     }
 
     /// The row at `at`; what a column does not have is empty.
@@ -58,7 +62,13 @@ impl<'a> ErrorRows<'a> {
             subject: next(),
             timestamp: self.timestamp(at),
             hashes: self.hashes(at),
+            attachments: self.attachments(at),
         }
+    }
+
+    fn attachments(&self, at: usize) -> Vec<String> {
+        let event = self.events.filter(|events| at < events.len() && events.is_valid(at));
+        event.map(|events| crate::attachments::names(events.value(at))).unwrap_or_default()
     }
 
     fn timestamp(&self, at: usize) -> Timestamp {

@@ -84,6 +84,8 @@ pub(crate) struct Delta {
 pub(crate) struct Pending {
     pub issues: HashMap<(ProjectId, i64), Delta>,
     pub hashes: Vec<(ProjectId, String, i64)>,
+    /// What was attached to which event.
+    pub attachments: Vec<(ProjectId, String, String)>,
     /// From which offset to which each partition was taken in.
     pub positions: HashMap<(ProjectId, Partition), (u64, u64)>,
 }
@@ -100,6 +102,7 @@ impl Pending {
             self.issues.entry(key).or_default().merge(delta);
         }
         self.hashes.extend(newer.hashes);
+        self.attachments.extend(newer.attachments);
         for (key, (from, next)) in newer.positions {
             self.positions.entry(key).or_insert((from, next)).1 = next;
         }
@@ -161,7 +164,10 @@ impl State {
         }
         progress.next = end;
         for offset in from..end {
-            let row = rows((offset - base) as usize);
+            let mut row = rows((offset - base) as usize);
+            let attached = std::mem::take(&mut row.attachments);
+            let named = attached.into_iter().map(|name| (project, name, row.event_id.clone()));
+            self.pending.attachments.extend(named);
             if !row.hashes.is_empty() {
                 self.count(project, row, arrival);
             }

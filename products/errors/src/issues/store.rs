@@ -16,10 +16,11 @@ const ROWS_PER_STATEMENT: usize = 100;
 const OWNER: &str = "errors";
 
 /// The tables.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    owner: OWNER,
-    version: 1,
-    sql: "
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: OWNER,
+        version: 1,
+        sql: "
         CREATE TABLE issue (
             project BIGINT NOT NULL,
             id BIGINT NOT NULL,
@@ -66,7 +67,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
             PRIMARY KEY (project, part)
         )
     ",
-}];
+    },
+    Migration {
+        owner: OWNER,
+        version: 2,
+        sql: "
+        CREATE TABLE event_attachment (
+            project BIGINT NOT NULL,
+            name TEXT NOT NULL,
+            event_id TEXT NOT NULL,
+            PRIMARY KEY (project, name)
+        )
+    ",
+    },
+];
 
 /// Why the database did not take what happened.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +128,19 @@ pub(crate) async fn write(database: &Database, pending: &Pending) -> Result<(), 
         let values: Vec<Param> = chunk
             .iter()
             .flat_map(|(project, hash, issue)| [project.0.into(), hash.as_str().into(), (*issue).into()])
+            .collect();
+        tx.execute(&sql, &values).await?;
+    }
+    for chunk in pending.attachments.chunks(ROWS_PER_STATEMENT) {
+        let sql = format!(
+            "INSERT INTO event_attachment (project, name, event_id) VALUES {} ON CONFLICT (project, name) DO NOTHING",
+            tuples(3, chunk.len())
+        );
+        let values: Vec<Param> = chunk
+            .iter()
+            .flat_map(|(project, name, event)| {
+                [project.0.into(), name.as_str().into(), event.as_str().into()]
+            })
             .collect();
         tx.execute(&sql, &values).await?;
     }

@@ -21,6 +21,8 @@ use crate::protocol::envelope::Item;
 
 /// For how long SDKs are asked to hold back what is not stored yet, seconds. An hour after an upgrade they send again.
 const HOLD_BACK_SECONDS: u32 = 3_600;
+/// For attachments without their event only as long as it takes to say so: attachments of errors are stored.
+const HOLD_BACK_ATTACHMENTS_SECONDS: u32 = 1;
 /// Attachments of one event, as in Relay.
 pub(crate) const ATTACHMENTS_MAX: usize = 30;
 
@@ -283,13 +285,19 @@ impl Gathered {
         self.hold_back.extend(categories.iter().map(|category| (HOLD_BACK_SECONDS, *category)));
     }
 
-    /// Attachments are not stored yet, and it is said.
-    pub fn drop_attachments(&mut self, context: &Context<'_>) {
-        if !self.attachments.is_empty() {
-            let reason = if self.events.is_empty() { "no_event" } else { "" };
+    /// Attachments belong to an event. Those of an envelope without one are not stored, nor those beyond the most
+    /// that one event may have, and it is said.
+    pub fn drop_lone_attachments(&mut self, context: &Context<'_>) {
+        let excess = self.attachments.len().saturating_sub(ATTACHMENTS_MAX);
+        if excess > 0 {
+            self.attachments.truncate(ATTACHMENTS_MAX);
+            let reason = "too_many_attachments";
+            context.outcomes.count(context.project, "attachment", Outcome::Invalid, reason, excess as u64);
+        }
+        if self.events.is_empty() && !self.attachments.is_empty() {
             let count = self.attachments.len() as u64;
-            context.outcomes.count(context.project, "attachment", Outcome::NotSupported, reason, count);
-            self.hold_back.push((HOLD_BACK_SECONDS, "attachment"));
+            context.outcomes.count(context.project, "attachment", Outcome::NotSupported, "no_event", count);
+            self.hold_back.push((HOLD_BACK_ATTACHMENTS_SECONDS, "attachment"));
             self.attachments.clear();
         }
     }

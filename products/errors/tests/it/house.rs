@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -28,7 +28,6 @@ pub struct House {
     folder: tempfile::TempDir,
     disk: SimDisk,
     pub clock: Arc<ManualClock>,
-    random: Arc<dyn Random>,
     pub database: Database,
     pub tenancy: Tenancy,
     pub log: Log,
@@ -107,7 +106,6 @@ impl House {
             folder,
             disk,
             clock,
-            random,
             database,
             tenancy,
             log,
@@ -119,10 +117,6 @@ impl House {
             key,
             read,
         }
-    }
-
-    pub fn random(&self) -> &dyn Random {
-        self.random.as_ref()
     }
 
     pub fn envelope_path(&self) -> String {

@@ -134,7 +134,8 @@ async fn restarts_lose_and_double_nothing() {
 async fn two_that_follow_one_log_count_once() {
     let house = House::new().await;
     send(&house, 1, "KeyError", "").await;
-    let clock: std::sync::Arc<dyn candor_model::Clock> = house.clock.clone();
+    let clock: std::sync::Arc<dyn candor_model::Clock> =
+        std::sync::Arc::<candor_model::time::ManualClock>::clone(&house.clock);
     let second = issues::Issues::open(house.database.clone(), house.log.clone(), clock).await.unwrap();
     for id in 2..6 {
         send(&house, id, "KeyError", "").await;

@@ -109,7 +109,7 @@ async fn what_is_not_stored_yet_is_held_back_and_counted() {
     assert_eq!(answer.line(), format!(r#"200 {{"id":"{ID}"}}"#));
     assert_eq!(
         answer.header("x-sentry-rate-limits"),
-        "3600:session;replay;monitor;attachment:project:not_supported"
+        "3600:session;replay;monitor:project:not_supported, 1:attachment:project:not_supported"
     );
     assert_eq!(
         house.counted(),
@@ -122,16 +122,6 @@ async fn what_is_not_stored_yet_is_held_back_and_counted() {
         ]
     );
     assert_eq!(house.post_items("{}", &[]).await.line(), "200 {}");
-}
-
-#[tokio::test]
-async fn attachments_are_said_not_to_be_stored_also_beside_their_event() {
-    let house = House::new().await;
-    let items: &[(&str, &[u8])] = &[("event", EVENT), ("attachment", b"a log"), ("attachment", b"a dump")];
-    let answer = house.post_items(&headers(), items).await;
-    assert_eq!(answer.line(), format!(r#"200 {{"id":"{ID}"}}"#));
-    assert_eq!(answer.header("x-sentry-rate-limits"), "3600:attachment:project:not_supported");
-    assert_eq!(house.counted(), ["attachment not_supported  2", "error accepted  1"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,66 @@
+//! What came with an error event.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use candor_errors::attachments::{self, CollectError};
+use candor_store::StoredFile;
+use futures::stream;
+use http::{HeaderValue, header};
+
+use super::Params;
+use super::issues::InProject;
+use crate::app::App;
+use crate::http::problem::Answer;
+use crate::http::{Caller, Problem};
+
+/// Read at once, bytes.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// `GET /api/v1/events/{event_id}/attachments/{name}`: the content as the gate left it, always as a download: it is
+/// whatever a stranger's program sent, and must never run in the screen's origin.
+pub async fn download(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path((event_id, name)): Path<(String, String)>,
+    Params(ask): Params<InProject>,
+) -> Answer<Response> {
+    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let found = attachments::open(&app.issues, &app.log.blobs(), &scope, &event_id, &name).await;
+    let file = found
+        .map_err(|error| match error {
+            CollectError::Issues(error) => error.into(),
+            error => Problem::internal(&error),
+        })?
+        .ok_or_else(|| {
+            Problem::not_found("the event has no attachment of that name, or it is over its time")
+        })?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
+        (header::CONTENT_LENGTH, HeaderValue::from(file.length())),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+    ];
+    Ok((headers, pieces(file)).into_response())
+}
+
+/// The content, piece by piece, as fast as it is taken.
+fn pieces(file: StoredFile) -> Body {
+    let next = move |at: u64| {
+        let file = file.clone();
+        async move {
+            if at >= file.length() {
+                return None;
+            }
+            let piece: Result<Bytes, _> = file.read(at..at + PIECE_BYTES).await;
+            // After a failure the connection breaks off, short of the length that was promised.
+            let then = if piece.is_ok() { at + PIECE_BYTES } else { file.length() };
+            Some((piece, then))
+        }
+    };
+    Body::from_stream(stream::unfold(0, next))
+}
