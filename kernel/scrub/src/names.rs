@@ -52,59 +52,53 @@ const NAME_BYTES_MAX: usize = 128;
 /// Most words of a name that are read.
 const WORDS_MAX: usize = 16;
 
-/// The set of letters in a name, one bit a letter, without regard to case.
-pub(crate) fn letters(name: &[u8]) -> u32 {
-    name.iter().fold(0, |set, byte| set | letter(*byte))
-}
-
-/// The bit of a letter; none for what is not an ASCII letter.
-pub(crate) const fn letter(byte: u8) -> u32 {
-    if byte.is_ascii_alphabetic() { 1 << (byte.to_ascii_lowercase() - b'a') } else { 0 }
-}
-
-const fn set(text: &[u8]) -> u32 {
-    let mut index = 0;
-    let mut set = 0;
-    while index < text.len() {
-        set |= letter(text[index]);
-        index += 1;
-    }
-    set
-}
-
-/// The letters of every word that [`meaning`] knows, one entry for words that share a stem.
-const STEMS: [u32; 20] = [
-    set(b"pas"),
-    set(b"pw"),
-    set(b"secrt"),
-    set(b"token"),
-    set(b"key"),
-    set(b"auth"),
-    set(b"cok"),
-    set(b"cred"),
-    set(b"srf"),
-    set(b"jwt"),
-    set(b"bear"),
-    set(b"otp"),
-    set(b"cv"),
-    set(b"sesion"),
-    set(b"sid"),
-    set(b"code"),
-    set(b"signature"),
-    set(b"card"),
-    set(b"ssn"),
-    set(b"kenwort"),
+/// Every word that [`Words::term`] knows has one of these in it, however it is written.
+const ANCHORS: [&[u8; 3]; 28] = [
+    b"pas", b"psw", b"sec", b"tok", b"key", b"aut", b"coo", b"cre", b"srf", b"jwt", b"bea", b"otp", b"cvv",
+    b"cvc", b"cvn", b"csc", b"ses", b"sid", b"cod", b"phr", b"ans", b"sig", b"soc", b"car", b"ccn", b"ssn",
+    b"ken", b"pin",
 ];
 
-/// False where a name with these letters cannot mean anything: the cheap question before [`meaning`].
+/// Three letters as one number, without regard to case. Other bytes share numbers with letters: a look-up errs
+/// towards more.
+const fn trigram(before: usize, byte: u8) -> usize {
+    (before << 5 | (byte & 31) as usize) & (TRIGRAMS - 1)
+}
+
+const TRIGRAMS: usize = 1 << 15;
+
+/// A bit for each of [`ANCHORS`], and for whatever ends in `pw`.
+static ANCHORED: [u64; TRIGRAMS / 64] = {
+    let mut bits = [0; TRIGRAMS / 64];
+    let mut index = 0;
+    while index < ANCHORS.len() {
+        let [first, second, third] = *ANCHORS[index];
+        let number = trigram(trigram(trigram(0, first), second), third);
+        bits[number / 64] |= 1 << (number % 64);
+        index += 1;
+    }
+    let mut first = 0;
+    while first < 32 {
+        let number = trigram(trigram(first, b'p'), b'w');
+        bits[number / 64] |= 1 << (number % 64);
+        first += 1;
+    }
+    bits
+};
+
+/// False where a name cannot mean anything: the cheap question before [`meaning`].
 #[inline]
-pub(crate) fn may_mean(letters: u32) -> bool {
-    STEMS.iter().any(|stem| letters & stem == *stem)
+pub(crate) fn may_mean(name: &[u8]) -> bool {
+    let mut last = 0;
+    name.iter().any(|byte| {
+        last = trigram(last, *byte);
+        ANCHORED.get(last / 64).is_some_and(|bits| bits >> (last % 64) & 1 == 1)
+    })
 }
 
 /// What a name means.
 pub(crate) fn meaning(name: &[u8]) -> Meaning {
-    match may_mean(letters(name)) && !is_placeholder(name) {
+    match may_mean(name) && !is_placeholder(name) {
         true => Words::of(name).map_or(Meaning::Ordinary, |words| words.meaning()),
         false => Meaning::Ordinary,
     }
@@ -119,6 +113,13 @@ fn is_placeholder(name: &[u8]) -> bool {
             Some([b'#', number @ ..]) => number.iter().all(u8::is_ascii_digit),
             _ => false,
         })
+}
+
+/// True for a number of tokens: `"tokens": 512` counts, `"token": 512` does not.
+pub(crate) fn is_amount(name: Option<&str>, number: Option<f64>) -> bool {
+    let plural =
+        name.is_some_and(|name| name.as_bytes().last().is_some_and(|byte| byte.eq_ignore_ascii_case(&b's')));
+    plural && number.is_some_and(|number| number.abs() < 1e9)
 }
 
 /// True where a name says that its value tells things apart or counts them (`trace_id`, `offset`): a long number

@@ -22,25 +22,24 @@ const LONG_WORD: usize = 16;
 const GROUP_MIN: usize = 4;
 const GROUP_MAX: usize = 8;
 
-const LETTERS: u64 = (1 << 26) - 1;
-const UPPER: u64 = 1 << 26;
-const LOWER: u64 = 1 << 27;
-const UNDERSCORE: u64 = 1 << 28;
-const DASH: u64 = 1 << 29;
-const WORD: u64 = 1 << 30;
-const SIGN: u64 = 1 << 31;
-/// Added up over a word: the number of its digits.
-const DIGIT_SHIFT: u32 = 32;
+const DIGIT: u8 = 1;
+const UPPER: u8 = 1 << 1;
+const LOWER: u8 = 1 << 2;
+const UNDERSCORE: u8 = 1 << 3;
+const DASH: u8 = 1 << 4;
+const WORD: u8 = 1 << 5;
+const SIGN: u8 = 1 << 6;
+const LETTER: u8 = UPPER | LOWER;
 
 /// What each byte is.
-static CLASSES: [u64; 256] = {
+static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         classes[byte] = match byte as u8 {
-            letter @ b'a'..=b'z' => WORD | LOWER | names::letter(letter) as u64,
-            letter @ b'A'..=b'Z' => WORD | UPPER | names::letter(letter) as u64,
-            b'0'..=b'9' => WORD | 1 << DIGIT_SHIFT,
+            b'a'..=b'z' => WORD | LOWER,
+            b'A'..=b'Z' => WORD | UPPER,
+            b'0'..=b'9' => WORD | DIGIT,
             b'_' => WORD | UNDERSCORE,
             b'-' => WORD | DASH,
             b':' | b'=' | b'%' | b'\\' | b',' | b'>' | b'@' | b'&' => SIGN,
@@ -52,19 +51,6 @@ static CLASSES: [u64; 256] = {
     }
     classes
 };
-
-const BEARER: u64 = set(b"bearer");
-const BASIC: u64 = set(b"basic");
-
-const fn set(word: &[u8]) -> u64 {
-    let mut letters = 0;
-    let mut index = 0;
-    while index < word.len() {
-        letters |= names::letter(word[index]) as u64;
-        index += 1;
-    }
-    letters
-}
 
 /// Which detectors are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,10 +97,11 @@ struct Signs {
 
 /// A word.
 #[derive(Clone, Copy, Default)]
-struct Word {
-    start: usize,
-    end: usize,
-    class: u64,
+pub(crate) struct Word {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// The classes of its bytes together.
+    class: u8,
 }
 
 /// Words of digits and dashes with one separator between them.
@@ -122,7 +109,7 @@ struct Word {
 struct Chain {
     start: usize,
     end: usize,
-    digits: u64,
+    digits: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -178,10 +165,9 @@ impl<'a> Scan<'a> {
         let bytes = self.bytes;
         let mut word = Word::default();
         let mut chain = Chain::default();
-        let (mut escaped, mut escaped_until) = (0, usize::MAX);
         let mut index = 0;
         while let Some(byte) = bytes.get(index) {
-            let class = CLASSES[usize::from(*byte)];
+            let mut class = CLASSES[usize::from(*byte)];
             if class & WORD == 0 {
                 if class & SIGN != 0 {
                     self.sign(*byte, index, word);
@@ -190,49 +176,48 @@ impl<'a> Scan<'a> {
                 if *byte == b'\\' && matches!(at(bytes, index), b'n' | b'r' | b't') {
                     // The letter of an escaped line end or tab is no part of the word behind it, unless the
                     // backslash was a path's.
-                    escaped = CLASSES[usize::from(at(bytes, index))] & LETTERS;
-                    escaped_until = index + 1;
                     index += 1;
                 }
                 continue;
             }
             let start = index;
-            let mut flags = class;
-            let mut digits = class >> DIGIT_SHIFT;
-            index += 1;
-            while let Some(byte) = bytes.get(index) {
-                let class = CLASSES[usize::from(*byte)];
-                if class & WORD == 0 {
-                    break;
-                }
-                flags |= class;
-                digits += class >> DIGIT_SHIFT;
+            let (mut classes, mut digits) = (0, 0);
+            while class & WORD != 0 {
+                classes |= class;
+                digits += usize::from(class & DIGIT);
                 index += 1;
+                class = bytes.get(index).map_or(0, |byte| CLASSES[usize::from(*byte)]);
             }
-            word = Word { start, end: index, class: flags };
-            if escaped_until == start {
-                word.class |= escaped;
+            word = Word { start, end: index, class: classes };
+            match digits {
+                0 if chain.digits == 0 => {}
+                0 => self.end_chain(&mut chain),
+                _ if classes & (LETTER | UNDERSCORE) == 0 => self.numeric_word(word, digits, &mut chain),
+                _ => {
+                    self.bridge_chain(word, &mut chain);
+                    self.mixed_word(word, digits);
+                }
             }
-            if digits == 0 {
-                self.end_chain(&mut chain);
-            } else if flags & (LETTERS | UNDERSCORE) == 0 {
-                self.numeric_word(word, digits, &mut chain);
-            } else {
-                self.bridge_chain(word, &mut chain);
-                self.mixed_word(word, digits);
-            }
-            if index - start >= LONG_WORD {
+            let length = index - start;
+            if length >= LONG_WORD {
                 self.long_word(word);
             }
-            if flags & DASH != 0 {
+            if classes & DASH != 0 {
                 self.dashed_word(word);
             }
-            let letters = flags & LETTERS;
-            if (letters == BEARER || letters == BASIC) && self.detects(Detector::SecretShape) {
-                bearer::after_scheme(self, start, index);
+            if matches!(length, 5 | 6) && matches!(*byte, b'b' | b'B') && self.detects(Detector::SecretShape)
+            {
+                bearer::after_word(self, start, index);
             }
         }
         self.end_chain(&mut chain);
+    }
+
+    /// True where the word may be a name that says what stands behind it.
+    pub(crate) fn may_name(&self, word: Word) -> bool {
+        // What was taken for an escape may be the end of a path: `C:\\token=…`.
+        let is_escaped = word.start >= 2 && at(self.bytes, word.start - 2) == b'\\';
+        names::may_mean(slice(self.bytes, word.start - usize::from(is_escaped), word.end))
     }
 
     /// A sign between words.
@@ -243,22 +228,16 @@ impl<'a> Scan<'a> {
                 if index < self.covered {
                     return;
                 }
-                if names::may_mean((word.class & LETTERS) as u32) {
-                    assignment::around_operator(self, word.start, word.end, index);
-                }
+                assignment::around_operator(self, word, index);
                 if byte == b':' && word.end == index && matches!(at(bytes, index + 1), b'/' | b'\\') {
                     url::after_scheme(self, index);
                 }
             }
             b',' if crate::bytes::is_quote(before(bytes, index)) && index >= self.covered => {
-                if names::may_mean((word.class & LETTERS) as u32) {
-                    assignment::around_comma(self, word.start, word.end, index);
-                }
+                assignment::around_comma(self, word, index);
             }
             b'>' if word.end == index && index >= self.covered => {
-                if names::may_mean((word.class & LETTERS) as u32) {
-                    assignment::around_tag(self, word.start, word.end, index);
-                }
+                assignment::around_tag(self, word, index);
             }
             b'@' => {
                 if self.detects(Detector::Email) {
@@ -276,7 +255,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn numeric_word(&mut self, word: Word, digits: u64, chain: &mut Chain) {
+    fn numeric_word(&mut self, word: Word, digits: usize, chain: &mut Chain) {
         if !self.is_joined(word, chain) {
             self.end_chain(chain);
             chain.start = word.start;
@@ -302,7 +281,7 @@ impl<'a> Scan<'a> {
         if chain.digits > 0 && self.is_joined(word, chain) {
             let end = skip(bytes, word.start, |byte| byte.is_ascii_digit());
             if end > word.start {
-                chain.digits += (end - word.start) as u64;
+                chain.digits += end - word.start;
                 chain.end = end;
             }
         }
@@ -311,7 +290,7 @@ impl<'a> Scan<'a> {
             let tail = slice(bytes, word.start.max(word.end.saturating_sub(GROUP_MAX + 1)), word.end);
             let digits = tail.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
             if (GROUP_MIN..=GROUP_MAX).contains(&digits) {
-                *chain = Chain { start: word.end - digits, end: word.end, digits: digits as u64 };
+                *chain = Chain { start: word.end - digits, end: word.end, digits };
             }
         }
     }
@@ -326,7 +305,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A word of letters and digits.
-    fn mixed_word(&mut self, word: Word, digits: u64) {
+    fn mixed_word(&mut self, word: Word, digits: usize) {
         let Word { start, end, class } = word;
         let bytes = self.bytes;
         if digits >= 9 && class & DASH != 0 {
@@ -335,7 +314,7 @@ impl<'a> Scan<'a> {
         if digits >= 12 {
             card::in_word(self, start, end);
         }
-        if class & LETTERS == 0 {
+        if class & LETTER == 0 {
             return;
         }
         let could_begin = |index: usize| {
@@ -366,14 +345,14 @@ impl<'a> Scan<'a> {
     }
 
     fn dashed_word(&mut self, word: Word) {
-        let Word { start, end, class } = word;
+        let Word { start, end, .. } = word;
         let text = slice(self.bytes, start, end);
         if (text.ends_with(b"-----BEGIN") || text.ends_with(b"-----END")) && end > self.keys_until {
             pem::at_boundary(self, end, self.keys_until);
         }
         let is_option = text.starts_with(b"-") && is_blank(at(self.bytes, end));
-        if is_option && end >= self.covered && names::may_mean((class & LETTERS) as u32) {
-            assignment::after_option(self, start, end);
+        if is_option && end >= self.covered {
+            assignment::after_option(self, word);
         }
     }
 

@@ -3,7 +3,7 @@
 use candor_model::{Object, Value};
 
 use crate::hit::{self, Hit};
-use crate::names::{self, Meaning};
+use crate::names::{self, Meaning, Secrecy};
 use crate::rules::{Action, Detector, Kind, RuleError, Rules};
 use crate::scan::{Detectors, Scan};
 use crate::{Counts, walk};
@@ -103,7 +103,11 @@ impl Scrubber {
         counts: &mut Counts,
     ) -> Option<String> {
         let Meaning::Secret(secrecy) = meaning else { return self.scrub_text(text, key, meaning, counts) };
-        let takes = |text: &str| self.detects(Detector::SecretName) && self.is_secret(text, secrecy);
+        // Numbers are stored as text, and count the same there.
+        let is_amount = |text: &str| secrecy == Secrecy::Token && names::is_amount(key, text.parse().ok());
+        let takes = |text: &str| {
+            self.detects(Detector::SecretName) && self.is_secret(text, secrecy) && !is_amount(text)
+        };
         if takes(text) {
             return self.replaced(text, Detector::SecretName, counts);
         }
@@ -135,7 +139,7 @@ impl Scrubber {
     }
 
     /// True where text under a name of that secrecy is a secret.
-    pub(crate) fn is_secret(&self, text: &str, secrecy: names::Secrecy) -> bool {
+    pub(crate) fn is_secret(&self, text: &str, secrecy: Secrecy) -> bool {
         let scan = Scan::new(text.as_bytes(), &self.stand_ins, self.detectors);
         crate::detect::value::is_secret(&scan, text.as_bytes(), secrecy, false)
     }

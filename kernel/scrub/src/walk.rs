@@ -60,7 +60,7 @@ fn number(scrubber: &Scrubber, value: &Value, above: Above<'_>, counts: &mut Cou
     if let Meaning::Secret(secrecy) = above.meaning
         && secrecy.takes_numbers()
         && scrubber.detects(Detector::SecretName)
-        && !is_amount(above.key, value)
+        && !(secrecy == Secrecy::Token && names::is_amount(above.key, value.as_f64()))
     {
         return scrubber.replaced(&value.to_text(), Detector::SecretName, counts);
     }
@@ -96,13 +96,6 @@ fn number(scrubber: &Scrubber, value: &Value, above: Above<'_>, counts: &mut Cou
         }
     }
     None
-}
-
-/// True for a number of tokens: `"tokens": 512` counts, `"token": 512` does not.
-fn is_amount(key: Option<&str>, value: &Value) -> bool {
-    let plural =
-        key.is_some_and(|key| key.as_bytes().last().is_some_and(|byte| byte.eq_ignore_ascii_case(&b's')));
-    plural && value.as_f64().is_some_and(|number| number.abs() < 1e9)
 }
 
 /// The decimal digits of a number, as values 0 to 9.

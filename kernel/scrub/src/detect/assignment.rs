@@ -5,7 +5,7 @@ use crate::bytes::{at, before, is_blank, is_quote, is_word, skip, skip_back, sli
 use crate::detect::{card, ssn, value};
 use crate::names::{self, Meaning, Secrecy};
 use crate::rules::Detector;
-use crate::scan::Scan;
+use crate::scan::{Scan, Word};
 
 /// Most bytes (quotes, backslashes, blanks) between a name and its operator.
 const GAP_MAX: usize = 12;
@@ -21,12 +21,12 @@ enum Link {
     Other,
 }
 
-/// Looks at the `=` or `:` at `operator` behind a word that ends at `word_end`.
-pub(crate) fn around_operator(scan: &mut Scan<'_>, word_start: usize, word_end: usize, operator: usize) {
+/// Looks at the `=` or `:` at `operator` behind a word.
+pub(crate) fn around_operator(scan: &mut Scan<'_>, word: Word, operator: usize) {
     let bytes = scan.bytes;
-    let gap = slice(bytes, word_end, operator);
+    let gap = slice(bytes, word.end, operator);
     let decoration = |byte: &u8| is_quote(*byte) || is_blank(*byte) || matches!(*byte, b'\\' | b']');
-    if gap.len() > GAP_MAX || !gap.iter().all(decoration) {
+    if gap.len() > GAP_MAX || !gap.iter().all(decoration) || !scan.may_name(word) {
         return;
     }
     let (sign, next) = (at(bytes, operator), at(bytes, operator + 1));
@@ -39,27 +39,30 @@ pub(crate) fn around_operator(scan: &mut Scan<'_>, word_start: usize, word_end: 
         (_, b'=') => (Link::Equals, skip(bytes, operator, |byte| byte == b'=')),
         _ => (Link::Equals, operator + 1),
     };
-    if before(bytes, word_start) == b':' && link == Link::Colon {
+    if before(bytes, word.start) == b':' && link == Link::Colon {
         return;
     }
     let quoted_name = gap.iter().any(|byte| is_quote(*byte));
-    named(scan, word_start, word_end, behind, link, quoted_name);
+    named(scan, word, behind, link, quoted_name);
 }
 
 /// Looks at the comma at `comma`, right behind a quoted word: `["Cookie", "…"]`, `("token", "…")`, and
 /// `{"name": "Cookie", "value": "…"}`.
-pub(crate) fn around_comma(scan: &mut Scan<'_>, word_start: usize, word_end: usize, comma: usize) {
+pub(crate) fn around_comma(scan: &mut Scan<'_>, word: Word, comma: usize) {
     let bytes = scan.bytes;
-    let gap = slice(bytes, word_end, comma);
+    if !scan.may_name(word) {
+        return;
+    }
+    let gap = slice(bytes, word.end, comma);
     let closing = gap.iter().all(|byte| is_quote(*byte) || *byte == b'\\');
-    let open = skip_back(bytes, word_start, |byte| {
+    let open = skip_back(bytes, word.start, |byte| {
         is_quote(byte) || matches!(byte, b'\\' | b'b' | b'u') || is_blank(byte)
     });
-    if gap.len() > GAP_MAX || !closing || open == word_start {
+    if gap.len() > GAP_MAX || !closing || open == word.start {
         return;
     }
     match before(bytes, open) {
-        b'[' | b'(' => named(scan, word_start, word_end, comma + 1, Link::Other, true),
+        b'[' | b'(' => named(scan, word, comma + 1, Link::Other, true),
         b':' => {
             let is_label = |byte: u8| is_quote(byte) || byte == b'\\' || is_blank(byte);
             let label_end = skip_back(bytes, open - 1, is_label);
@@ -71,7 +74,7 @@ pub(crate) fn around_comma(scan: &mut Scan<'_>, word_start: usize, word_end: usi
                 && is_value_label(slice(bytes, value_label, value_label_end))
                 && at(bytes, operator) == b':'
             {
-                named(scan, word_start, word_end, operator + 1, Link::Other, true);
+                named(scan, word, operator + 1, Link::Other, true);
             }
         }
         _ => {}
@@ -93,31 +96,25 @@ pub(crate) fn is_value_label(label: &[u8]) -> bool {
 }
 
 /// Looks at the `>` that closes the tag `<word>`.
-pub(crate) fn around_tag(scan: &mut Scan<'_>, word_start: usize, word_end: usize, bracket: usize) {
-    if before(scan.bytes, word_start) == b'<' && word_end == bracket {
-        named(scan, word_start, word_end, bracket + 1, Link::Other, true);
+pub(crate) fn around_tag(scan: &mut Scan<'_>, word: Word, bracket: usize) {
+    if before(scan.bytes, word.start) == b'<' && word.end == bracket && scan.may_name(word) {
+        named(scan, word, bracket + 1, Link::Other, true);
     }
 }
 
 /// Looks behind the option `--word`.
-pub(crate) fn after_option(scan: &mut Scan<'_>, word_start: usize, word_end: usize) {
+pub(crate) fn after_option(scan: &mut Scan<'_>, word: Word) {
     let bytes = scan.bytes;
-    let next = skip(bytes, word_end, is_blank);
-    if next > word_end && at(bytes, next) != b'-' {
-        named(scan, word_start, word_end, word_end, Link::Other, false);
+    let next = skip(bytes, word.end, is_blank);
+    if next > word.end && at(bytes, next) != b'-' && scan.may_name(word) {
+        named(scan, word, word.end, Link::Other, false);
     }
 }
 
 /// Strikes what stands from `behind` on, if the name calls it a secret and it looks like one.
-fn named(
-    scan: &mut Scan<'_>,
-    name_start: usize,
-    name_end: usize,
-    behind: usize,
-    link: Link,
-    quoted_name: bool,
-) {
+fn named(scan: &mut Scan<'_>, name: Word, behind: usize, link: Link, quoted_name: bool) {
     let bytes = scan.bytes;
+    let Word { start: name_start, end: name_end, .. } = name;
     let mut meaning = names::meaning(slice(bytes, name_start, name_end));
     if meaning == Meaning::Ordinary && name_start >= 2 && at(bytes, name_start - 2) == b'\\' {
         // What was taken for an escape may be the end of a path: `C:\\token=…`.

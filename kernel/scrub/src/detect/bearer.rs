@@ -10,8 +10,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
 }
 
-/// Looks behind the word `Bearer` or `Basic`, which stands at `start..end`.
-pub(crate) fn after_scheme(scan: &mut Scan<'_>, start: usize, end: usize) {
+/// Looks behind the word at `start..end`, where it is `Bearer` or `Basic`.
+pub(crate) fn after_word(scan: &mut Scan<'_>, start: usize, end: usize) {
     let bytes = scan.bytes;
     let token_start = skip(bytes, end, is_blank);
     let token_end = skip(bytes, token_start, is_token);
