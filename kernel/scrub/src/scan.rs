@@ -100,8 +100,6 @@ struct Signs {
 pub(crate) struct Word {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// The classes of its bytes together.
-    class: u8,
 }
 
 /// Words of digits and dashes with one separator between them.
@@ -164,13 +162,14 @@ impl<'a> Scan<'a> {
     fn pass(&mut self) {
         let bytes = self.bytes;
         let mut word = Word::default();
+        let mut classes = 0;
         let mut chain = Chain::default();
         let mut index = 0;
         while let Some(byte) = bytes.get(index) {
-            let mut class = CLASSES[usize::from(*byte)];
+            let class = CLASSES[usize::from(*byte)];
             if class & WORD == 0 {
                 if class & SIGN != 0 {
-                    self.sign(*byte, index, word);
+                    self.sign(*byte, index, word, classes);
                 }
                 index += 1;
                 if *byte == b'\\' && matches!(at(bytes, index), b'n' | b'r' | b't') {
@@ -181,31 +180,31 @@ impl<'a> Scan<'a> {
                 continue;
             }
             let start = index;
-            let (mut classes, mut digits) = (0, 0);
-            while class & WORD != 0 {
-                classes |= class;
-                digits += usize::from(class & DIGIT);
-                index += 1;
-                class = bytes.get(index).map_or(0, |byte| CLASSES[usize::from(*byte)]);
-            }
-            word = Word { start, end: index, class: classes };
-            match digits {
+            index = skip(bytes, start, |byte| CLASSES[usize::from(byte)] & WORD != 0);
+            word = Word { start, end: index };
+            let text = slice(bytes, start, index);
+            classes = text.iter().fold(0, |classes, byte| classes | CLASSES[usize::from(*byte)]);
+            match classes & DIGIT {
                 0 if chain.digits == 0 => {}
                 0 => self.end_chain(&mut chain),
-                _ if classes & (LETTER | UNDERSCORE) == 0 => self.numeric_word(word, digits, &mut chain),
                 _ => {
-                    self.bridge_chain(word, &mut chain);
-                    self.mixed_word(word, digits);
+                    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+                    if classes & (LETTER | UNDERSCORE) == 0 {
+                        self.numeric_word(word, classes, digits, &mut chain);
+                    } else {
+                        self.bridge_chain(word, &mut chain);
+                        self.mixed_word(word, classes, digits);
+                    }
                 }
             }
-            let length = index - start;
-            if length >= LONG_WORD {
-                self.long_word(word);
+            if text.len() >= LONG_WORD {
+                self.long_word(word, classes);
             }
             if classes & DASH != 0 {
                 self.dashed_word(word);
             }
-            if matches!(length, 5 | 6) && matches!(*byte, b'b' | b'B') && self.detects(Detector::SecretShape)
+            if matches!(text, [b'b' | b'B', _, _, _, _] | [b'b' | b'B', _, _, _, _, _])
+                && self.detects(Detector::SecretShape)
             {
                 bearer::after_word(self, start, index);
             }
@@ -221,14 +220,16 @@ impl<'a> Scan<'a> {
     }
 
     /// A sign between words.
-    fn sign(&mut self, byte: u8, index: usize, word: Word) {
+    fn sign(&mut self, byte: u8, index: usize, word: Word, classes: u8) {
         let bytes = self.bytes;
         match byte {
             b':' | b'=' => {
                 if index < self.covered {
                     return;
                 }
-                assignment::around_operator(self, word, index);
+                if classes & LETTER != 0 {
+                    assignment::around_operator(self, word, index);
+                }
                 if byte == b':' && word.end == index && matches!(at(bytes, index + 1), b'/' | b'\\') {
                     url::after_scheme(self, index);
                 }
@@ -255,14 +256,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn numeric_word(&mut self, word: Word, digits: usize, chain: &mut Chain) {
+    fn numeric_word(&mut self, word: Word, classes: u8, digits: usize, chain: &mut Chain) {
         if !self.is_joined(word, chain) {
             self.end_chain(chain);
             chain.start = word.start;
         }
         chain.end = word.end;
         chain.digits += digits;
-        if digits >= 9 && word.class & DASH != 0 {
+        if digits >= 9 && classes & DASH != 0 {
             ssn::in_word(self, word.start, word.end);
         }
     }
@@ -305,16 +306,16 @@ impl<'a> Scan<'a> {
     }
 
     /// A word of letters and digits.
-    fn mixed_word(&mut self, word: Word, digits: usize) {
-        let Word { start, end, class } = word;
+    fn mixed_word(&mut self, word: Word, classes: u8, digits: usize) {
+        let Word { start, end } = word;
         let bytes = self.bytes;
-        if digits >= 9 && class & DASH != 0 {
+        if digits >= 9 && classes & DASH != 0 {
             ssn::in_word(self, start, end);
         }
         if digits >= 12 {
             card::in_word(self, start, end);
         }
-        if class & LETTER == 0 {
+        if classes & LETTER == 0 {
             return;
         }
         let could_begin = |index: usize| {
@@ -326,7 +327,7 @@ impl<'a> Scan<'a> {
         if could_begin(start) {
             iban::at_word(self, start);
         }
-        if digits >= 8 && class & (UNDERSCORE | DASH) != 0 {
+        if digits >= 8 && classes & (UNDERSCORE | DASH) != 0 {
             for index in start + 1..end {
                 if matches!(before(bytes, index), b'_' | b'-') && could_begin(index) {
                     iban::at_word(self, index);
@@ -335,17 +336,17 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn long_word(&mut self, word: Word) {
+    fn long_word(&mut self, word: Word, classes: u8) {
         if self.detects(Detector::SecretShape) {
             shape::in_word(self, word.start, word.end);
         }
-        if word.class & UPPER != 0 && word.class & LOWER != 0 {
+        if classes & UPPER != 0 && classes & LOWER != 0 {
             layers::base64::around_word(self, word.start, word.end);
         }
     }
 
     fn dashed_word(&mut self, word: Word) {
-        let Word { start, end, .. } = word;
+        let Word { start, end } = word;
         let text = slice(self.bytes, start, end);
         if (text.ends_with(b"-----BEGIN") || text.ends_with(b"-----END")) && end > self.keys_until {
             pem::at_boundary(self, end, self.keys_until);

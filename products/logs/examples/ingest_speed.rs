@@ -9,9 +9,12 @@ use candor_keyring::{Keyring, RootKey};
 use candor_logs::{logflare, otlp};
 use candor_meta::{Database, KeyKind, Tenancy, WriteScope};
 use candor_model::random::Seeded;
-use candor_model::time::SystemClock;
-use candor_model::{Incoming, LogRecord, Origin, Random, Records};
+use candor_model::time::ManualClock;
+use candor_model::{Incoming, LogRecord, Origin, Random, Records, Timestamp};
 use candor_testbed::speed::megabytes_a_second;
+
+/// When it all happens.
+const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
 fn main() {
     let gate = gate();
@@ -73,7 +76,7 @@ fn measure(name: &str, body: &[u8], parse: Parse, gate: &Gate, scope: &WriteScop
 
 fn gate() -> Gate {
     let keyring = Keyring::new(&RootKey::generate(&Seeded::new(1)), Arc::new(Seeded::new(2)));
-    Gate::new(Arc::new(keyring), Arc::new(SystemClock), Arc::new(Seeded::new(3)))
+    Gate::new(Arc::new(keyring), Arc::new(ManualClock::new(NOW)), Arc::new(Seeded::new(3)))
 }
 
 /// A scope to write under, from a database that lasts as long as this takes.
@@ -85,7 +88,7 @@ fn scope() -> WriteScope {
         let folder = tempfile::tempdir().expect("a folder is made");
         let database =
             Database::open_sqlite(&folder.path().join("meta.db"), &[]).await.expect("a database opens");
-        let tenancy = Tenancy::open(database, Arc::new(SystemClock), Arc::new(Seeded::new(4)))
+        let tenancy = Tenancy::open(database, Arc::new(ManualClock::new(NOW)), Arc::new(Seeded::new(4)))
             .await
             .expect("its tables are made");
         let (_, keys) = tenancy.create_project("shop").await.expect("a project is made");

@@ -114,7 +114,7 @@ pub(crate) fn after_option(scan: &mut Scan<'_>, word: Word) {
 /// Strikes what stands from `behind` on, if the name calls it a secret and it looks like one.
 fn named(scan: &mut Scan<'_>, name: Word, behind: usize, link: Link, quoted_name: bool) {
     let bytes = scan.bytes;
-    let Word { start: name_start, end: name_end, .. } = name;
+    let Word { start: name_start, end: name_end } = name;
     let mut meaning = names::meaning(slice(bytes, name_start, name_end));
     if meaning == Meaning::Ordinary && name_start >= 2 && at(bytes, name_start - 2) == b'\\' {
         // What was taken for an escape may be the end of a path: `C:\\token=…`.
