@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
 import pathlib
-import random
+import socket
+import subprocess
+import threading
 import time
 import uuid
 import zlib
@@ -11,7 +14,7 @@ import zlib
 import pytest
 
 import wire
-from server import envelope, otlp_logs, resident_mb
+from server import Server, envelope, post_otlp, post_sentry
 
 MB = 1 << 20
 # What the process may take, MB: the bound that ingest has under load.
@@ -19,9 +22,12 @@ RESIDENT_MB_MAX = 600
 
 
 @pytest.fixture(scope="module")
-def bed(server):
-    """A project whose tables show what was stored of each case."""
-    return Bed(server, server.project("bad-input"))
+def bed():
+    """A server of this file's own, so that its memory is this file's doing, with clients on it that dawdle."""
+    with Server() as server:
+        bed = Bed(server, server.project("bad-input"))
+        bed.dawdlers = Dawdlers(server, bed.token)
+        yield bed
 
 
 class Bed:
@@ -253,3 +259,251 @@ def test_keys(bed, show):
         show(f"bad input | {protocol.name:<14} | key: {what.split('=')[0].split()[-1]:<12.12}{path:<32} | {answer}")
         assert answer is not None and answer.status == expected, (path, headers, answer)
     assert bed.stored("keys") == 0 and other.stored("keys") == 0
+
+
+# --- gRPC ------------------------------------------------------------------------------------------------------
+
+def export_request(bodies) -> bytes:
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+    request = ExportLogsServiceRequest()
+    scope = request.resource_logs.add().scope_logs.add()
+    for body in bodies:
+        scope.log_records.add(time_unix_nano=time.time_ns()).body.string_value = body
+    return request.SerializeToString()
+
+
+def test_grpc(bed, show):
+    case = f"grpc{uuid.uuid4().hex[:10]}"
+    good = export_request([case])
+    key = {"authorization": f"Bearer {bed.token}"}
+    zipped = {**key, "grpc-encoding": "gzip"}
+    frame = wire.frame
+    cases = [
+        ("no key", frame(good), {}, "UNAUTHENTICATED"),
+        ("wrong key", frame(good), {"authorization": "Bearer no"}, "UNAUTHENTICATED"),
+        ("no protobuf", frame(b"\xff\xff\xff\xffgarbage"), key, "INVALID_ARGUMENT"),
+        ("cut protobuf", frame(good[:-5]), key, "INVALID_ARGUMENT"),
+        ("cut frame", frame(good)[:-5], key, "INTERNAL"),
+        ("a length that lies", frame(good, length=0xFFFFFFFF), key, "RESOURCE_EXHAUSTED"),
+        ("no message", b"", key, "INTERNAL"),
+        ("two messages", frame(good) + frame(good), key, "INVALID_ARGUMENT"),
+        ("lying gzip", frame(b"not gzip at all", True), zipped, "INTERNAL"),
+        ("truncated gzip", frame(gzip.compress(good * 50)[:-20], True), zipped, "INTERNAL"),
+        ("unknown encoding", frame(good, True), {**key, "grpc-encoding": "rot13"}, "UNIMPLEMENTED"),
+        ("bomb, gzip, 1 GiB", frame(BOMB, True), zipped, "RESOURCE_EXHAUSTED"),
+        ("100 MB message", frame(b"", length=100 * MB) + b"\0" * MB, key, "RESOURCE_EXHAUSTED"),
+    ]
+    for name, body, headers, expected in cases:
+        answer = wire.grpc(bed.server, body, headers)
+        show(f"bad input | OTLP/gRPC      | {name:<28} | {answer}")
+        assert answer is not None and answer.status == expected, (name, answer)
+    answer = wire.grpc(bed.server, frame(good), key, path=wire.EXPORT.replace("Export", "Import"))
+    show(f"bad input | OTLP/gRPC      | {'unknown method':<28} | {answer}")
+    assert answer.status == "UNIMPLEMENTED"
+    assert bed.stored(case) == 0, "nothing of a refused call is stored"
+
+    # A bad record among good ones; text that is no UTF-8.
+    neighbour = f"good{uuid.uuid4().hex[:10]}"
+    bad = export_request([neighbour, "LATER", neighbour]).replace(b"LATER", b"\xff\xfe\xff\xfe\xff")
+    answer = wire.grpc(bed.server, frame(bad), key)
+    show(f"bad input | OTLP/gRPC      | {'invalid UTF-8':<28} | {answer} | neighbours stored {bed.stored(neighbour)} of 2")
+    assert answer.status == "OK" and bed.stored(neighbour) == 2
+
+
+# --- memory ----------------------------------------------------------------------------------------------------
+
+def peak_mb(server) -> float:
+    status = pathlib.Path(f"/proc/{server.ready['pid']}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1000
+
+
+def test_memory_stays_bounded(bed, show):
+    """Many at once: bombs, bodies at the limit, messages that are held open, while others are served."""
+    server = bed.server
+    before = peak_mb(server)
+    headers = {**Otlp.headers(bed), "Content-Encoding": "gzip"}
+    large = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[' + b",".join(Otlp.record("x" * 900) for _ in range(17_000)) + b"]}]}]}"
+    assert 15 * MB < len(large) < 20 * MB
+    answers, calls = [], []
+    work = [lambda: wire.post(server, "/v1/logs", BOMB, headers)] * 10
+    work += [lambda: wire.post(server, "/v1/logs", large, Otlp.headers(bed))] * 10
+    work += [lambda: wire.grpc(server, wire.frame(b"\0" * (2 * MB), length=19 * MB), {"authorization": f"Bearer {bed.token}"}, end=False, timeout=10)] * 10
+    threads = [threading.Thread(target=lambda one=one: answers.append(one())) for one in work]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        began = time.monotonic()
+        assert server.request("GET", "/healthz", timeout=10).status == 200
+        calls.append(time.monotonic() - began)
+        time.sleep(0.05)
+    statuses = sorted(str(answer.status) if answer else "none" for answer in answers)
+    counts = ", ".join(f"{statuses.count(status)} x {status}" for status in sorted(set(statuses)))
+    show(f"bad input | 30 at once     | 10 bombs, 10 of 16 MB, 10 half a gRPC message: {counts}; /healthz within {max(calls) * 1000:.0f} ms meanwhile")
+    assert set(statuses) <= {"200", "413", "503", "none", "UNAVAILABLE"}, statuses
+    assert "413" in statuses or "503" in statuses
+    show(f"bad input | memory         | resident at most {peak_mb(server):.0f} MB over all of it ({before:.0f} MB before the 30 at once)")
+    assert peak_mb(server) < RESIDENT_MB_MAX
+
+
+# --- slow and half-closed --------------------------------------------------------------------------------------
+
+class Dawdlers:
+    """Clients that begin and do not end. The server waits for them while the other checks run."""
+
+    def __init__(self, server, token):
+        head = f"POST /v1/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n".encode()
+        self.server, self.ended, self.began = server, {}, time.monotonic()
+        self.stuck = [self.connect(b"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Le") for _ in range(200)]
+        self.half = self.connect(head + b"abc")
+        self.half.shutdown(socket.SHUT_WR)
+        silent, mute, dripping = self.connect(head + b"abc"), self.connect(b""), self.connect(b"POST /v1/logs HT")
+        self.threads = [threading.Thread(target=self.wait, args=pair, daemon=True) for pair in (("half-closed in its body", self.half), ("silent in its body", silent), ("silent from the start", mute), ("a head, byte by byte", dripping))]
+        for thread in self.threads:
+            thread.start()
+        threading.Thread(target=self.drip, args=(dripping,), daemon=True).start()
+
+    def connect(self, data):
+        connection = wire.connect(self.server.ready["http"], timeout=90)
+        connection.sendall(data)
+        return connection
+
+    def drip(self, connection):
+        try:
+            while True:
+                connection.sendall(b"x")
+                time.sleep(1)
+        except OSError:
+            pass
+
+    def wait(self, name, connection):
+        answer = wire.read_answer(connection)
+        self.ended[name] = (time.monotonic() - self.began, answer)
+
+
+def test_wrong_sql(bed, show):
+    """30 attempts and more to read files, other projects or settings, or to change anything."""
+    server = bed.server
+    other = server.project("sql-other")
+    assert post_otlp(server, other["ingest_token"], ["not yours"]).status == 200
+    refused = 0
+    for sql in SQL_ATTEMPTS:
+        sql = sql.replace("NUMBER", str(other["number"])).replace("DATA_DIR", str(server.data_dir))
+        answer = server.api("POST", "/api/v1/query", {"project": bed.project["name"], "sql": sql})
+        said = answer.json().get("detail", "") if answer.status != 200 else f"{answer.json()['rows']}"
+        show(f"bad input | SQL            | {sql:<60.60} | {answer.status} {said:.110}")
+        assert b"not yours" not in answer.body and b"root:" not in answer.body, (sql, answer)
+        if answer.status == 200:
+            assert answer.json()["rows"] == [], (sql, answer)
+        else:
+            assert 400 <= answer.status < 500 and said, (sql, answer)
+            refused += 1
+    assert refused >= 30
+    for sql in ("SELECT " + "(" * 5000 + "1" + ")" * 5000, "SELECT 1 WHERE " + " OR ".join(["1=1"] * 20_000), "SELECT '" + "x" * 3_000_000 + "'",
+                "SELECT " + "-" * 100_000 + "1", "WITH " + ", ".join(f"c{n} AS (SELECT * FROM c{n - 1})" if n else "c0 AS (SELECT 1)" for n in range(500)) + " SELECT * FROM c499"):
+        answer = server.api("POST", "/api/v1/query", {"project": bed.project["name"], "sql": sql})
+        show(f"bad input | SQL            | {sql[:40]:<40} … of {len(sql):>9} bytes | {answer.status} {str(answer.body[:80])}")
+        assert answer.status in (200, 400, 413, 422), answer
+        assert server.request("GET", "/healthz").status == 200
+    show(f"bad input | SQL            | {refused} of {len(SQL_ATTEMPTS)} attempts refused, the rest saw nothing")
+
+
+SQL_ATTEMPTS = [
+    # files
+    "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'DATA_DIR/objects'",
+    "COPY logs TO '/tmp/x.csv'", "COPY (SELECT 1) TO 's3://b/x'", "SELECT * FROM '/etc/passwd'", "SELECT * FROM \"/etc/passwd\"",
+    "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_parquet('DATA_DIR/objects')", "SELECT * FROM 'file:///etc/passwd'",
+    "SELECT * FROM \"DATA_DIR/meta.db\"", "SELECT * FROM glob('/etc/*')", "SELECT load_extension('x')", "SELECT pg_read_file('/etc/passwd')",
+    "SELECT * FROM parquet_metadata('DATA_DIR/objects')",
+    # other projects
+    "SELECT * FROM pNUMBER.logs", "SELECT * FROM \"pNUMBER\".\"logs\"", "SELECT * FROM \"default/sql-other\".logs", "SELECT * FROM \"sql-other\".logs",
+    "SELECT * FROM datafusion.pNUMBER.logs", "SELECT * FROM candor.public.logs_NUMBER", "SELECT * FROM \"NUMBER\".logs", "SELECT * FROM lake.pNUMBER.logs",
+    "SELECT * FROM vault", "SELECT * FROM sqlite_master", "SELECT * FROM meta.project", "SELECT * FROM people", "SELECT * FROM project_key",
+    # settings and state
+    "SELECT * FROM information_schema.df_settings", "SHOW ALL", "SHOW datafusion.execution.batch_size", "SET datafusion.execution.batch_size = 1", "RESET ALL",
+    "SET datafusion.catalog.location = '/etc'", "SELECT * FROM information_schema.tables WHERE table_name = 'lake_token'",
+    # changes
+    "SHOW TABLES; DROP TABLE logs", "DROP TABLE logs", "DELETE FROM logs", "UPDATE logs SET body = 'x'", "INSERT INTO logs (body) VALUES ('x')", "TRUNCATE TABLE logs",
+    "CREATE TABLE x AS SELECT * FROM logs", "CREATE VIEW v AS SELECT 1", "CREATE SCHEMA s", "CREATE DATABASE d", "ALTER TABLE logs ADD COLUMN x INT",
+    "CREATE FUNCTION f() RETURNS INT RETURN 1", "EXECUTE x", "PREPARE x AS SELECT 1", "BEGIN", "SELECT 1; SELECT 2", "EXPLAIN ANALYZE DELETE FROM logs",
+    "CALL x()", "GRANT ALL ON logs TO x", "VACUUM", "ATTACH 'x' AS y", "PRAGMA database_list", "LOAD 'x'", "INSTALL httpfs",
+    "WITH x AS (DELETE FROM logs RETURNING *) SELECT * FROM x",
+]
+
+
+# --- a full disk -----------------------------------------------------------------------------------------------
+
+def test_a_full_disk_says_so_and_comes_back(own_server, tmp_path, show):
+    mount = tmp_path / "small"
+    mount.mkdir()
+    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(mount)], capture_output=True).returncode != 0:
+        pytest.skip("cannot mount a tmpfs: 1 case")
+    try:
+        server = own_server(data_dir=mount / "data")
+        bed = Bed(server, server.project("full"))
+        assert post_otlp(server, bed.token, ["before"]).status == 200
+        filler = mount / "filler"
+        with open(filler, "wb") as file:
+            try:
+                while True:
+                    file.write(b"\0" * MB)
+            except OSError:
+                pass
+        sent, deadline = 0, time.monotonic() + 60
+        senders = {
+            "OTLP/HTTP": lambda: post_otlp(server, bed.token, [os.urandom(256).hex() for _ in range(500)]),
+            "Sentry": lambda: post_sentry(server, bed.project, [("event", {"message": os.urandom(256).hex()})]),
+            "Logflare": lambda: wire.post(server, Logflare.path, Logflare.batch([Logflare.record("full")]), Logflare.headers(bed)),
+            "Better Stack": lambda: wire.post(server, "/", BetterStack.batch([BetterStack.record("full")]), BetterStack.headers(bed)),
+        }
+        while time.monotonic() < deadline and (answer := senders["OTLP/HTTP"]()).status == 200:
+            sent += 1
+        for name, send in senders.items():
+            answer = send()
+            show(f"bad input | {name:<14} | a full disk                  | {answer} Retry-After: {answer.headers['Retry-After']}")
+            assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0, (name, answer)
+        answer = wire.grpc(server, wire.frame(export_request(["full"])), {"authorization": f"Bearer {bed.token}"})
+        show(f"bad input | OTLP/gRPC      | a full disk                  | {answer}")
+        assert answer.status == "UNAVAILABLE"
+        ready = server.request("GET", "/readyz")
+        assert ready.status == 503 and server.request("GET", "/healthz").status == 200
+        assert server.count("full", "logs", "body = 'before'") == 1, "reads go on"
+        made = server.project("made-while-full")
+        assert made["number"], "metadata still commits: a reserve is kept for it"
+        filler.unlink()
+        began, deadline = time.monotonic(), time.monotonic() + 30
+        while time.monotonic() < deadline and (back := post_otlp(server, bed.token, ["after"])).status != 200:
+            time.sleep(0.1)
+        assert back.status == 200, back
+        after_s = time.monotonic() - began
+        assert server.count("full", "logs", "body = 'after'") == 1
+        assert server.request("GET", "/readyz").status == 200
+        server.stop()
+        server.start()
+        assert server.count("full", "logs", "body IN ('before', 'after')") == 2, "and what was acknowledged is there after a restart"
+        show(f"bad input | all            | a full disk                  | {sent} more requests stored, then 503 with Retry-After from all; reads and metadata went on; back by itself {after_s:.1f} s after there was room")
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], capture_output=True)
+
+
+def test_slow_and_half_closed_connections(bed, show):
+    """Last, because the server is patient with them."""
+    dawdlers, server = bed.dawdlers, bed.server
+    began = time.monotonic()
+    assert server.request("GET", "/healthz", timeout=5).status == 200
+    assert time.monotonic() - began < 2, "they keep nobody else waiting"
+    for thread in dawdlers.threads:
+        thread.join(timeout=75 - (time.monotonic() - dawdlers.began))
+    for name in ("half-closed in its body", "silent in its body", "silent from the start", "a head, byte by byte"):
+        assert name in dawdlers.ended, f"{name}: still open"
+        seconds, answer = dawdlers.ended[name]
+        show(f"bad input | connections    | {name:<28} | {answer or 'closed'} after {seconds:.0f} s")
+    assert dawdlers.ended["silent in its body"][1].status == 408
+    for connection in dawdlers.stuck:
+        connection.settimeout(5)
+    closed = sum(wire.read_answer(connection) is None for connection in dawdlers.stuck)
+    assert closed == len(dawdlers.stuck)
+    metrics = server.request("GET", "/metrics").body.decode()
+    left = float(metrics.split("\ncandor_http_connections ")[1].split()[0])
+    show(f"bad input | connections    | 200 half a head              | all closed; {left:.0f} connections open now; nobody else waited")
+    assert left <= 3
+    assert "\ncandor_panics_total 0\n" in metrics and "panicked" not in server.log_text(), "nothing panics"

@@ -190,6 +190,20 @@ pub fn sync_folders(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a file that takes so many bytes of the device.
+pub fn allocate(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    let allocated = match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP) => io::copy(&mut io::repeat(0).take(bytes), &mut file).map(|_| ()),
+        other => other.map_err(io::Error::from),
+    };
+    if allocated.is_err() {
+        // Half a reserve would look like a whole one.
+        let _ = fs::remove_file(path);
+    }
+    allocated
+}
+
 /// Bytes free on the file system of a folder, for whoever is not root.
 pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(folder)?;

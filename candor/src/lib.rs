@@ -10,6 +10,7 @@
 pub mod api;
 pub mod app;
 pub mod backup;
+pub mod ballast;
 pub mod cli;
 pub mod client;
 pub mod commands;

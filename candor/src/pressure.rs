@@ -12,6 +12,7 @@ use candor_gate::admission::{Admission, Cause};
 use candor_lake::{Lake, Pressure};
 use candor_meta::Database;
 
+use crate::ballast::Ballast;
 use crate::files;
 
 /// How often it looks.
@@ -60,6 +61,8 @@ pub struct Watcher {
     pub admission: Admission,
     /// For the metrics.
     pub free: Arc<FreeSpace>,
+    /// The room that the databases get when nothing else is left.
+    pub ballast: Ballast,
 }
 
 impl Watcher {
@@ -85,6 +88,7 @@ impl Watcher {
             Ok(free) => {
                 self.free.0.store(free.max(1), Ordering::Relaxed);
                 pressure.set(Cause::DiskFull, free <= self.reserve);
+                self.ballast.adjust(free);
             }
             Err(error) => tracing::warn!(%error, "cannot ask for free space"),
         }

@@ -9,11 +9,12 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Longest wait for the next piece.
-const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Longest wait for the next piece. A little more than the admission point waits, which says in the protocol's own words
+/// what is wrong.
+const PIECE_WAIT_MAX: Duration = Duration::from_secs(35);
 
-/// Longest time for the whole body: 100 MB at 3 Mbit/s.
-const WHOLE_WAIT_MAX: Duration = Duration::from_secs(300);
+/// Longest time for the whole body: 100 MB at 3 Mbit/s, and again a little more than the admission point's.
+const WHOLE_WAIT_MAX: Duration = Duration::from_secs(305);
 
 /// The body came too slowly.
 #[derive(Debug, thiserror::Error)]

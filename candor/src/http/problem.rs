@@ -119,6 +119,10 @@ impl IntoResponse for Problem {
 impl From<candor_meta::SqlError> for Problem {
     fn from(error: candor_meta::SqlError) -> Problem {
         match error {
+            candor_meta::SqlError::Full(_) => {
+                tracing::warn!(error = crate::logging::chain(&error), "metadata has no space");
+                Problem::unavailable("no space left for metadata", 5)
+            }
             candor_meta::SqlError::Transient(_) => {
                 tracing::warn!(error = crate::logging::chain(&error), "metadata is unreachable");
                 Problem::unavailable("metadata is busy or unreachable", 1)

@@ -24,6 +24,7 @@ use tonic::service::Routes;
 use super::options::{Metadata, ObjectsAt, Options};
 use crate::app::App;
 use crate::backup::{CATALOG, META, OBJECTS};
+use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
 use crate::files;
 use crate::http::caller::digest_of;
@@ -138,6 +139,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let errors = ErrorsState::new(admission.clone(), ingest, Arc::clone(&clock), Arc::clone(&random));
     let free = Arc::new(FreeSpace::default());
     let watcher = Watcher {
+        ballast: Ballast::new(&root, reserve),
         folder: root,
         reserve,
         meta: meta.clone(),
