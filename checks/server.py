@@ -55,8 +55,8 @@ class Server:
         self.log = open(self.data_dir.parent / f"{self.data_dir.name}.log", "ab")
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [*self.prefix, binary(), "serve", "--data-dir", str(self.data_dir), "--listen", "127.0.0.1:0",
-             "--kafka-listen", "off", "--otlp-grpc-listen", "127.0.0.1:0", "--syslog-listen", "off",
+            [*self.prefix, binary(), "serve", "--data-dir", str(self.data_dir),
+             *([] if "--listen" in self.flags else ["--listen", "127.0.0.1:0"]), "--kafka-listen", "off", "--otlp-grpc-listen", "127.0.0.1:0", "--syslog-listen", "off",
              "--ready-file", str(ready_file), *self.flags],
             stdout=self.log, stderr=self.log, env={**os.environ, **self.env})
         while not ready_file.exists():
