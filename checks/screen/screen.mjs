@@ -4,172 +4,249 @@
 //   node screen.mjs SETUP_URL OUT_DIR
 //
 // Prints one JSON line a view; exits 1 when something is wrong. Screenshots land in OUT_DIR.
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
+import { cuttable, fail, say, start, wrong } from "./browser.mjs";
+import { keys, walk } from "./keyboard.mjs";
+import { large, lostServer, lostSession } from "./robust.mjs";
+import { errorEvent, sendEvent, sendLogs, someLogs } from "./seed.mjs";
 
 const [setupUrl, out] = process.argv.slice(2);
-mkdirSync(out, { recursive: true });
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const origin = new URL(setupUrl).origin;
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"],
-});
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-const page = await context.newPage();
-let wrong = 0;
-const say = (line) => console.log(JSON.stringify(line));
-const fail = (what) => { wrong++; say({ failed: what }); };
-page.on("pageerror", (error) => fail(`page error: ${error.message}`));
-const foreign = new Set();
-page.on("request", (request) => { if (!request.url().startsWith(origin) && !/^(data|blob):/.test(request.url())) foreign.add(request.url()); });
+/** First load, compressed; what a route adds to it. */
+const firstLoadMost = 200_000, routeMost = 120_000;
 
-async function look(name) {
-  for (const theme of ["light", "dark"]) {
-    await page.evaluate((t) => { document.documentElement.dataset.theme = t; }, theme);
-    await page.waitForTimeout(200);
-    await page.screenshot({ path: `${out}/${name}-${theme}.png` });
-    await page.evaluate(axe);
-    const faults = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-    const serious = faults.violations.filter((v) => ["serious", "critical"].includes(v.impact))
-      .map((v) => ({ rule: v.id, what: v.help, where: v.nodes.slice(0, 3).map((n) => n.target.join(" ")) }));
-    say({ view: name, theme, serious: serious.length });
-    for (const fault of serious) fail({ view: name, theme, ...fault });
-  }
-  await page.evaluate(() => delete document.documentElement.dataset.theme);
-}
-
-async function see(text, what) {
-  await page.getByText(text).first().waitFor({ timeout: 10_000 }).catch(() => fail(`${what}: "${text}" is not on the page ${page.url()}`));
-}
+const direct = new URL(setupUrl).origin;
+const line = await cuttable(direct);
+const screen = await start(line.origin, out);
+const { page, origin, look, see, appear, holds, allowing } = screen;
+const open = async (path, selector) => { await page.goto(`${origin}/app/${path}`); await appear(selector, path); await page.waitForTimeout(300); };
+const query = (sql, more = "") => `shop/sql?sql=${encodeURIComponent(sql)}${more}`;
 
 // The first account and project, typed by keyboard.
-await page.goto(setupUrl);
+await page.goto(setupUrl.replace(direct, origin));
+await page.getByLabel("E-mail").waitFor();
+say({ first_load_bytes: await loaded("the door", firstLoadMost) });
+await walk(page, "setup");
 await page.getByLabel("E-mail").fill("ada@example.org");
 await look("setup");
+await page.getByLabel("E-mail").focus();
 await page.keyboard.press("Tab");
 await page.keyboard.type("correct horse battery");
 await page.keyboard.press("Enter");
 await page.getByLabel("Name").waitFor();
+await look("new-project");
 await page.getByLabel("Name").fill("shop");
 await page.keyboard.press("Enter");
 await see("Waiting for the first one", "first event");
 await look("first-event");
 
 // What the snippet says, done: the mark turns into the thing itself.
-const snippet = await page.getByLabel("curl snippet").innerText();
-const token = /X-API-KEY: ([^']+)'/.exec(snippet)?.[1];
-const me = await page.evaluate(() => fetch("/api/v1/projects/shop").then((r) => r.json()));
-const send = (path, headers, body) => fetch(origin + path, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
-const levels = ["info", "info", "info", "debug", "warn", "error"];
-const batch = Array.from({ length: 600 }, (_, i) => ({
-  message: i % 40 === 0 ? "card 4111 1111 1111 1111 declined" : `request ${i} answered in ${i % 90} ms`,
-  timestamp: new Date(Date.now() - i * 5000).toISOString(), metadata: { level: levels[i % 6], service: ["cart", "web", "pay"][i % 3], host: `h${i % 4}`, user: { id: `u${i % 7}` } },
-}));
-const answer = await send("/api/logs?source_name=hello", { "X-API-KEY": token }, { batch });
-if (answer.status !== 200) fail(`sending logs: ${answer.status} ${await answer.text()}`);
-await page.getByText(/600 logs arrived/).waitFor({ timeout: 10_000 }).catch(() => fail("the waiting mark did not turn"));
+const token = /X-API-KEY: ([^']+)'/.exec(await page.getByLabel("curl snippet", { exact: true }).innerText())?.[1];
+holds(/^cnd_/.test(token ?? ""), `the snippet holds no real token: ${token}`);
+await page.getByRole("button", { name: "Copy: curl snippet" }).click();
+await see("Copied", "copying a snippet");
+holds((await page.evaluate(() => navigator.clipboard.readText())).includes(`${origin}/api/logs`), "the copied snippet does not name this host");
+const project = await page.evaluate(() => fetch("/api/v1/projects/shop").then((r) => r.json()));
+await page.goto(`${origin}/app/shop/explore`);
+await see("No logs have come yet", "empty Explore");
+await look("explore-empty");
+await page.goto(`${origin}/app/shop/errors`);
+await see("No errors have come yet", "empty Errors");
+await look("errors-empty");
+await open("shop/start", ".first");
+await sendLogs(direct, token, someLogs(600));
+await see(/600 logs arrived/, "the waiting mark turns");
+await appear(".arrived .line", "the first record itself");
+await look("arrived");
+await sendEvent(direct, project, errorEvent("a".repeat(32), { exception: { values: [{ type: "TimeoutError", value: "no answer from the bank", stacktrace: { frames: [{ function: "ask", filename: "shop/bank.py", lineno: 7, in_app: true, context_line: "    bank.ask()" }] } }] } }));
+for (let i = 0; i < 5; i++) await sendEvent(direct, project, errorEvent(String(i).padStart(32, "b"), { timestamp: Date.now() / 1000 - i * 600 }));
 
-const key = me.dsn.split("//")[1].split("@")[0];
-const event = {
-  platform: "python", level: "error", release: "shop@1.2.0", environment: "production", user: { id: "u1", email: "ada@example.org" }, tags: { plan: "pro" },
-  exception: { values: [{ type: "PaymentError", value: "card 4111111111111111 declined", stacktrace: { frames: [
-    { function: "handle", filename: "web/server.py", lineno: 10, in_app: false },
-    { function: "charge", filename: "shop/pay.py", lineno: 42, in_app: true, pre_context: ["def charge(order):", "    total = order.total"], context_line: "    raise PaymentError(order)", post_context: ["", "def refund(order):"], vars: { password: "hunter2", total: 12 } }] } }] },
-  breadcrumbs: { values: [{ timestamp: Date.now() / 1000 - 3, category: "http", message: "GET /cart", level: "info" }, { timestamp: Date.now() / 1000 - 1, category: "ui.click", message: "button#pay", level: "info" }] },
-  request: { method: "POST", url: "https://shop.example/pay?token=abc", headers: [["Cookie", "sid=1"]] }, contexts: { runtime: { name: "CPython", version: "3.11" } },
-};
-for (let i = 0; i < 5; i++) await send(`/api/${me.number}/store/?sentry_key=${key}`, {}, { ...event, event_id: String(i).padStart(32, "b"), timestamp: Date.now() / 1000 - i * 600 });
-
-// Explore, by keyboard.
-await page.locator("body").click({ position: { x: 5, y: 780 } }).catch(() => {});
-await page.keyboard.press("g");
-await page.keyboard.press("l");
-await see("answered in", "Explore");
-await page.locator(".line").first().waitFor();
-await page.waitForTimeout(400);
+// Explore.
+await open("shop/explore", ".rows .line");
+await page.locator(".histogram canvas").waitFor();
+holds(await drawn(".histogram canvas") > 0.02, "the histogram is blank");
 await look("explore");
+await walk(page, "explore");
+await page.goto(`${origin}/app/shop/explore`);
+await appear(".rows .line", "Explore");
 await page.keyboard.press("/");
-if ((await page.evaluate(() => document.activeElement?.id)) !== "q") fail("/ does not reach the search");
 await page.keyboard.type("service:pay level>=error");
 await page.keyboard.press("Enter");
 await page.waitForURL(/level/);
-await page.waitForTimeout(600);
 await page.keyboard.press("Escape");
-await page.keyboard.press("j");
+await page.waitForTimeout(400);
 await page.keyboard.press("Enter");
-await page.locator(".drawer").waitFor({ timeout: 5000 }).catch(() => fail("enter does not open the drawer"));
+await appear(".drawer", "enter opens the drawer");
 await look("explore-drawer");
+const shared = page.url();
+await walk(page, "explore-drawer");
+await page.goto(shared.replace(/q=[^&]*/, "q=nothing-like-this"));
+await appear(".drawer .drawer-body", "an address opens its record whatever the search finds");
+await see("Nothing found in this range", "nothing found");
+await look("explore-nothing");
+await open("shop/explore?q=declined", ".veil");
+await page.mouse.move(700, 150);
+await page.mouse.down();
+await page.mouse.move(1100, 150, { steps: 4 });
+await page.mouse.up();
+await page.waitForURL(/from=/, { timeout: 5000 }).catch(() => fail("a drag over the histogram does not zoom"));
+await page.goBack();
+await page.waitForURL((url) => !url.search.includes("from="), { timeout: 5000 }).catch(() => fail("back does not leave the zoom"));
+await appear(".rows .line", "Explore after a zoom");
+await page.keyboard.press("t");
+await appear(".range", "time range");
+await look("time-range");
 await page.keyboard.press("Escape");
-if (await page.locator(".drawer").count()) fail("escape does not close the drawer");
-await page.goto(`${origin}/app/shop/explore?q=declined`);
-await page.locator(".veil").first().waitFor({ timeout: 5000 }).catch(() => fail("no veil is drawn"));
+await page.keyboard.press(".");
+await appear("[role=menu]", "row menu");
+await look("row-menu");
+await page.keyboard.press("Escape");
 
 // Live tail.
 await page.goto(`${origin}/app/shop/explore?live=1`);
 await see("Live:", "live tail");
-for (let i = 0; i < 20; i++) await send("/api/logs?source_name=hello", { "X-API-KEY": token }, { message: `live record ${i}`, metadata: { level: levels[i % 6] } });
+await look("live-waiting");
+for (let i = 0; i < 20; i++) await sendLogs(direct, token, [{ message: `live record ${i}`, metadata: { level: ["info", "warn", "error"][i % 3] } }]);
 await see("live record 19", "live tail");
 await look("live-tail");
+await walk(page, "live-tail");
 
 // SQL.
-await page.goto(`${origin}/app/shop/sql`);
-await page.locator(".cm-content").waitFor();
-await page.locator(".cm-content").click();
-await page.keyboard.press("Control+Enter");
-await page.locator(".sql-result table").waitFor({ timeout: 10_000 }).catch(() => fail("SQL gives no table"));
+await open("shop/sql", ".cm-content");
+await look("sql-empty");
+await walk(page, "sql-empty");
+await open(query("SELECT service_name, severity_text, count(*) AS n, max(timestamp) AS newest FROM logs GROUP BY 1, 2 ORDER BY n DESC"), ".cells-row");
 await look("sql");
+await walk(page, "sql");
+await open(query("SELECT date_trunc('minute', timestamp) AS minute, service_name, count(*) AS n FROM logs GROUP BY 1, 2 ORDER BY 1"), ".cells-row");
 await page.getByRole("button", { name: "Chart" }).click();
-await page.locator(".sql-result canvas").waitFor({ timeout: 5000 }).catch(() => fail("SQL gives no chart"));
+await page.locator(".chart canvas").waitFor({ timeout: 5000 }).catch(() => fail("SQL gives no chart"));
+holds(await drawn(".chart canvas") > 0.002, "the chart is blank");
 await look("sql-chart");
-await page.goto(`${origin}/app/shop/sql?sql=${encodeURIComponent("SELECT * FROM nowhere")}`);
-await page.getByRole("alert").waitFor({ timeout: 10_000 }).catch(() => fail("a wrong query shows no error"));
+await allowing(/400 \(Bad Request\)/, async () => { await open(query("SELECT * FROM nowhere"), "[role=alert]"); });
 await look("sql-error");
 
 // Errors.
-await page.goto(`${origin}/app/shop/errors`);
-await see("PaymentError", "Errors");
+await open("shop/errors", ".issues tbody tr");
 await look("errors");
-await page.locator("body").click({ position: { x: 5, y: 780 } }).catch(() => {});
-await page.keyboard.press("Enter");
-await see("charge", "error page");
-await see("Breadcrumbs", "error page");
-await page.locator(".veil").first().waitFor({ timeout: 5000 }).catch(() => fail("the error page draws no veil"));
+await walk(page, "errors");
+await page.getByRole("link", { name: "PaymentError" }).click();
+for (const words of ["charge", "Breadcrumbs", "What the gate removed", "Raw event, after the gate"]) await see(words, "error page");
+await appear(".story .veil", "the error page draws the veil");
+await see("plan", "tags");
+await page.waitForTimeout(400);
 await look("error");
-await page.keyboard.press("e");
-await see("resolved", "resolve by key");
+await walk(page, "error");
 
-await page.goto(`${origin}/app/shop/settings`);
-await see("Sentry DSN", "settings");
+await open("shop/settings", ".settings");
 await look("settings");
-await page.goto(`${origin}/app/_components`);
+await walk(page, "settings");
+await page.getByRole("button", { name: "Make new keys" }).click();
+await see("This is the only time", "new keys");
+await look("settings-rotated");
+await page.getByRole("button", { name: "Delete shop" }).click();
+await appear("dialog", "delete asks");
+await look("settings-delete");
+await page.keyboard.press("Escape");
+await open("shop/start?with=otel-python", ".first");
+await look("start-otel");
+await walk(page, "start");
+await open("_components", "main");
 await look("components");
-
-// Everything on Explore is reachable by Tab alone, and focus is never lost.
-await page.goto(`${origin}/app/shop/explore`);
-await page.locator(".line").first().waitFor();
-const reached = new Set();
-for (let i = 0; i < 60; i++) {
-  await page.keyboard.press("Tab");
-  reached.add(await page.evaluate(() => { const e = document.activeElement; return e ? `${e.tagName}:${e.getAttribute("aria-label") ?? e.id ?? e.textContent?.slice(0, 20)}` : "none"; }));
-}
-for (const wanted of ["A:Explore", "A:Errors", "A:SQL", "SELECT:project", "SELECT:range", "INPUT:q"]) if (![...reached].some((r) => r.startsWith(wanted))) fail(`tab does not reach ${wanted}`);
+await open("nowhere/explore", "main h1");
+await look("no-project");
+await open("shop/explore", ".rows .line");
 await page.keyboard.press("Control+k");
-await page.getByRole("listbox").waitFor({ timeout: 3000 }).catch(() => fail("⌘K opens nothing"));
+await appear("[role=listbox]", "palette");
 await look("palette");
 await page.keyboard.press("Escape");
+await page.keyboard.press("?");
+await appear("dialog.help", "keys");
+await look("help");
+await page.keyboard.press("Escape");
+await page.getByRole("button", { name: /^ada/ }).click();
+await see("Colours", "what one sets");
+await look("me");
+await page.getByRole("button", { name: "UTC", exact: true }).click();
+await page.keyboard.press("Escape");
 
-// Narrow, and large.
-await page.setViewportSize({ width: 360, height: 720 });
-await page.goto(`${origin}/app/shop/errors`);
-await see("PaymentError", "narrow errors");
-if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) fail("360 px wide scrolls sideways");
-await look("narrow");
+await keys(screen);
+await projects();
+await lostServer(screen, line, direct, token);
+await lostSession(screen);
+await large(screen, direct, token, project);
 
-const timing = await page.evaluate(() => performance.getEntriesByType("resource").filter((r) => r.initiatorType === "script" || r.name.endsWith(".js") || r.name.endsWith(".css")).reduce((sum, r) => sum + r.encodedBodySize, 0));
-say({ transferred_js_css_bytes: timing });
-if (foreign.size) fail(`third parties were asked: ${[...foreign].slice(0, 5).join(" ")}`);
-await browser.close();
-say({ wrong });
-process.exit(wrong ? 1 : 0);
+// Narrow: readable, and nothing scrolls sideways.
+const views = { explore: "shop/explore", drawer: shared.slice(`${origin}/app/`.length), errors: "shop/errors", error: "shop/events/" + "0".padStart(32, "b"), sql: query("SELECT service_name, count(*) AS n FROM logs GROUP BY 1"), start: "shop/start", settings: "shop/settings" };
+for (const [width, height] of [[360, 720], [390, 844], [1024, 768]]) {
+  await page.setViewportSize({ width, height });
+  for (const [name, path] of Object.entries(views)) {
+    await page.goto(`${origin}/app/${path}`);
+    await page.waitForTimeout(700);
+    const over = await page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, (document.querySelector("main")?.scrollWidth ?? 0) - (document.querySelector("main")?.clientWidth ?? 0)));
+    holds(over <= 0, `${name} at ${width} px scrolls ${over} px sideways`);
+    if (width !== 360) await look(`${name}-${width}`);
+  }
+}
+
+holds(screen.foreign.size === 0, `third parties were asked: ${[...screen.foreign].slice(0, 5).join(" ")}`);
+await routes();
+await screen.browser.close();
+line.close();
+say({ wrong: wrong.length });
+process.exit(wrong.length ? 1 : 0);
+
+/** A second project: switching keeps the view, back returns. */
+async function projects() {
+  await page.goto(`${origin}/app/projects/new`);
+  await page.getByLabel("Name").fill("other");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/other\/start/);
+  await page.goto(`${origin}/app/shop/explore`);
+  await appear(".rows .line", "before switching");
+  await page.getByLabel("Project").selectOption("other");
+  await page.waitForURL(/\/other\/explore/);
+  await see("No logs have come yet", "the other project");
+  await page.goBack();
+  await appear(".rows .line", "back in the first project");
+  holds(await page.getByLabel("Project").inputValue() === "shop", "back does not return to the first project");
+  await page.goForward();
+  await see("No logs have come yet", "forward again");
+}
+
+/** Bytes of scripts, styles, fonts and the page, as they came over the wire. */
+async function loaded(what, most) {
+  await page.waitForLoadState("networkidle");
+  const bytes = await page.evaluate(() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter((r) => !r.name.includes("/api/")).reduce((sum, r) => sum + r.encodedBodySize, 0));
+  holds(bytes > 0 && bytes <= most, `${what} loads ${bytes} bytes`);
+  return bytes;
+}
+
+/** What each route adds to the first load, in a browser that has nothing yet. */
+async function routes() {
+  const state = await screen.context.storageState();
+  const sizes = {};
+  for (const [name, path] of Object.entries({ ...views, drawer: undefined })) {
+    if (!path) continue;
+    const fresh = await screen.browser.newContext({ storageState: state });
+    const tab = await fresh.newPage();
+    await tab.goto(`${origin}/app/${path}`);
+    await tab.waitForLoadState("networkidle", { timeout: 5000 }).catch(() => {});
+    const entries = await tab.evaluate(() => performance.getEntriesByType("resource").filter((r) => r.name.includes("/assets/")).map((r) => [r.name.replace(/.*assets\//, ""), r.encodedBodySize]));
+    sizes[name] = entries.filter(([file]) => !/^index-|\.woff2$/.test(file)).reduce((sum, [, size]) => sum + size, 0);
+    // The editor loads after its view stands, and is the one part that large.
+    const counted = entries.filter(([file]) => !/^index-|\.woff2$|^Editor-/.test(file)).reduce((sum, [, size]) => sum + size, 0);
+    holds(counted <= routeMost, `${name} adds ${counted} bytes`);
+    await fresh.close();
+  }
+  say({ route_bytes: sizes });
+}
+
+/** The share of a canvas's pixels that are not its commonest colour. */
+async function drawn(selector) {
+  return page.locator(selector).first().evaluate((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let inked = 0;
+    for (let i = 3; i < data.length; i += 4) if (data[i] > 40) inked++;
+    return inked / (data.length / 4);
+  });
+}

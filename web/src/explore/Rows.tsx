@@ -70,6 +70,7 @@ export function Rows({ project, rows, live, withDate, more }: Props) {
     ".": showMenu,
   });
   return (
+    <>
     <div className="rows" ref={scroller} role="grid" aria-label="Log records, newest first" aria-rowcount={rows.length + 1} tabIndex={0}
       aria-activedescendant={row ? `row-${placeOf(row)}` : undefined} style={{ "--cols": `${sizes.map((px) => `${px}px`).join(" ")} minmax(240px, 1fr)` } as React.CSSProperties}>
       <div style={{ minWidth: sizes.reduce((a, b) => a + b + 12, 24 + 240) }} role="presentation">
@@ -96,8 +97,9 @@ export function Rows({ project, rows, live, withDate, more }: Props) {
           })}
         </div>
       </div>
-      {menu && row && <Menu label="What to do with the record" at={menu} close={() => setMenu(undefined)} acts={rowActs(project, row, q, () => show(row))} />}
     </div>
+    {menu && row && <Menu label="What to do with the record" at={menu} close={() => setMenu(undefined)} acts={rowActs(project, row, q, () => show(row))} />}
+    </>
   );
 }
 

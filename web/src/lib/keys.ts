@@ -30,7 +30,8 @@ function onKey(event: KeyboardEvent) {
   const name = `${mod ? "mod+" : ""}${event.key.length === 1 ? event.key : event.key.toLowerCase()}`;
   if (typing(event.target) && !mod && event.key !== "Escape") return;
   if (event.key === "Enter" && !mod && acts(event.target)) return;
-  if (event.altKey || (document.querySelector("dialog[open]") && event.key !== "Escape" && !mod)) return;
+  // A dialog's keys are its own: Escape must reach the browser, which closes it.
+  if (event.altKey || document.querySelector("dialog[open]")) return;
   const chord = pending ? `${pending} ${name}` : "";
   pending = "";
   clearTimeout(pendingTimer);

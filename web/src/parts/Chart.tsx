@@ -51,8 +51,8 @@ export default function Chart({ result }: { result: QueryResult }) {
     const element = host.current;
     if (!element || typeof data === "string") return;
     const tokens = seriesTokens(data.series.map((s) => s.name));
-    const legendPx = 40;
-    const size = () => ({ width: element.clientWidth, height: Math.max(220, element.clientHeight - legendPx) });
+    // The legend takes as many lines as its names need; the plot has what is left.
+    const size = () => ({ width: element.clientWidth - 24, height: Math.max(160, element.clientHeight - (element.querySelector<HTMLElement>(".u-legend")?.offsetHeight ?? 40) - 12) });
     const sparse = data.xs.length < 60;
     const plot = new uPlot({
       ...size(), padding: [12, 24, 0, 0], scales: { x: { time: data.time }, y: { range: (_, min, max) => [Math.min(0, min), max <= 0 ? 1 : max * 1.05] } },
@@ -62,6 +62,7 @@ export default function Chart({ result }: { result: QueryResult }) {
         ...data.series.map((s) => ({ label: s.name, stroke: colour(tokens.get(s.name)!), width: 1.75, spanGaps: true, points: { show: sparse, size: 5 }, value: (_: uPlot, v: number | null) => (v === null ? "" : count(v)) })),
       ],
     }, [data.xs, ...data.series.map((s) => s.ys)], element);
+    plot.setSize(size());
     const observer = new ResizeObserver(() => plot.setSize(size()));
     observer.observe(element);
     return () => { observer.disconnect(); plot.destroy(); };

@@ -136,7 +136,7 @@ function Palette({ me, project, close }: { me: Me; project: string; close: () =>
 const help: [string, string][] = [
   ["/", "search"], ["j k", "next and previous row"], [".", "what to do with the row"], ["enter", "open"], ["esc", "close"], ["t", "time range"], ["l", "live"],
   ["g l", "Explore"], ["g e", "Errors"], ["g s", "SQL"], ["g i", "Send events"], ["g p", "Settings"],
-  ["w", "wrap lines"], ["c", "copy the row or cell"], ["r", "ask again"], ["e", "resolve an issue"], ["a", "archive an issue"],
+  ["w", "wrap lines"], ["c", "copy the row or cell"], ["r", "ask again"], ["v", "chart or table"], ["-", "zoom out"], ["e", "resolve an issue"], ["a", "archive an issue"],
   [`${mod}enter`, "run SQL"], [`${mod}K`, "go to anything"], ["?", "this page"],
 ];
 

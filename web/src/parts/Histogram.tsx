@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import type { Histogram as Counts } from "../lib/api";
 import { count, exact, level, span } from "../lib/format";
+import { useKeys } from "../lib/keys";
 import { useColours } from "../lib/theme";
 import { useZone } from "../lib/zone";
 import { colour, numberAxis, timeAxis } from "./plot";
@@ -96,21 +97,14 @@ export function Histogram({ histogram, from, to, onZoom, onOut }: Props) {
 
   const total = series.reduce((sum, [, counts]) => sum + counts.reduce((a, b) => a + b, 0), 0);
   const swap = () => { setAsTable(!asTable); setAt(undefined); };
+  useKeys({ v: swap, "-": onOut });
   return (
-    <figure className="histogram" tabIndex={0} aria-label={`Records over time: ${count(total)} in ${times.length} buckets. Press t for a table, minus to zoom out.`}
-      onKeyDown={(event) => {
-        if (event.currentTarget !== event.target) return;
-        if (event.key === "t") swap();
-        else if (event.key === "-") onOut();
-        else return;
-        event.preventDefault();
-        event.stopPropagation();
-      }}>
+    <figure className="histogram" tabIndex={0} aria-label={`Records over time: ${count(total)} in ${times.length} buckets. Press v for a table, minus to zoom out.`}>
       {asTable ? <Numbers times={times} series={series} /> : <div ref={host} style={{ height: heightPx }} />}
       <figcaption className="histogram-caption">
         {at !== undefined && times[at] !== undefined ? (
           <span className="data">{span(times[at] * 1000, (times[at] + width) * 1000)} {series.filter(([, counts]) => counts[at]).map(([name, counts]) => <span key={name} className={`badge level-${name}`}>{name} {count(counts[at]!)}</span>)}</span>
-        ) : <button type="button" className="button" data-kind="quiet" onClick={swap}>{asTable ? "Chart" : "Table"}</button>}
+        ) : <button type="button" className="button" data-kind="quiet" onClick={swap} title="The numbers as a table (v)">{asTable ? "Chart" : "Table"}</button>}
       </figcaption>
     </figure>
   );

@@ -30,7 +30,8 @@ export function Sql({ project }: { project: string }) {
     if (draft === asked) setTurn(turn + 1);
     else setQuery({ sql: draft, w: undefined });
   };
-  useKeys({ "mod+Enter": run, "mod+enter": run });
+  const show = (as: boolean) => setQuery({ as: as ? "chart" : undefined }, true);
+  useKeys({ "mod+enter": run, v: () => show(!chart) });
   return (
     <div className="sql">
       <div className="sql-top">
@@ -44,8 +45,8 @@ export function Sql({ project }: { project: string }) {
         <span className="grow" />
         {result.data && (
           <>
-            <button type="button" className="button" aria-pressed={!chart} onClick={() => setQuery({ as: undefined }, true)}>Table</button>
-            <button type="button" className="button" aria-pressed={chart} onClick={() => setQuery({ as: "chart" }, true)}>Chart</button>
+            <button type="button" className="button" aria-pressed={!chart} title="Table or chart (v)" onClick={() => show(false)}>Table</button>
+            <button type="button" className="button" aria-pressed={chart} title="Table or chart (v)" onClick={() => show(true)}>Chart</button>
           </>
         )}
       </div>

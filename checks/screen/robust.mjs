@@ -1,0 +1,106 @@
+// What goes wrong with networks, sessions and size: the screen says so, keeps what it had, and goes on by itself.
+import { fail, say } from "./browser.mjs";
+import { largeEvent, sendEvent, sendLogs, sendMany } from "./seed.mjs";
+
+const manyRows = 12_000;
+/** Half of what a screen shows: this runs without a graphics card, beside the server. */
+const frameMsMost = 34;
+
+/** The line is cut and mended under a live tail: nothing is missed. Then under a list. */
+export async function lostServer({ page, origin, look, see, gone, allowing, holds }, line, direct, token) {
+  await page.goto(`${origin}/app/shop/explore?live=1&q=tail`);
+  await see("Live:", "live tail");
+  await sendLogs(direct, token, [{ message: "tail before the cut", metadata: { level: "info" } }]);
+  await see("tail before the cut", "live tail");
+  await allowing(/ERR_|Failed to load/, async () => {
+    line.cut();
+    await see("The server does not answer", "a lost tail says so");
+    await sendLogs(direct, token, [{ message: "tail during the cut", metadata: { level: "warn" } }]);
+    await look("live-lost");
+    line.mend();
+    await see("tail during the cut", "a lost tail takes up where it broke off");
+    await see("Live:", "a lost tail is live again");
+    holds(await page.getByText("tail before the cut").count() === 1, "a resumed tail shows a record twice");
+
+    await page.goto(`${origin}/app/shop/errors`);
+    await see("PaymentError", "errors");
+    line.cut();
+    await see("The server does not answer", "a list without a server says so");
+    await see("PaymentError", "a list without a server keeps what it had");
+    await look("server-gone");
+    line.mend();
+    await gone("[role=alert]", "a list goes on by itself");
+  });
+}
+
+/** A session that ends leads to the door, and signing in leads back to exactly where one was. */
+export async function lostSession({ page, context, origin, see, appear, holds, watch }) {
+  const address = `${origin}/app/shop/explore?q=declined&range=6h`;
+  await page.goto(address);
+  await appear(".rows .line", "before the session ends");
+  const other = await context.newPage();
+  watch(other);
+  await other.goto(`${origin}/app/shop/errors`);
+  await other.getByText("PaymentError").first().waitFor();
+  await other.getByRole("button", { name: /^ada/ }).click();
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await other.getByLabel("Password").waitFor({ timeout: 5000 }).catch(() => fail("signing out does not lead to the door"));
+  await page.keyboard.press("r");
+  await see("Sign in", "a session that ended in another tab");
+  holds(page.url() === address, `the address was ${address} and is ${page.url()}`);
+  await page.getByLabel("E-mail").fill("ada@example.org");
+  await page.getByLabel("Password").fill("wrong wrong wrong");
+  await page.keyboard.press("Enter");
+  await appear("[role=alert]", "a wrong password says so");
+  await page.getByLabel("Password").fill("correct horse battery");
+  await page.keyboard.press("Enter");
+  await appear(".rows .line", "signing in leads back");
+  holds(page.url() === address, `signing in leads to ${page.url()}`);
+  await other.close();
+}
+
+/** Ten thousand rows scroll without a blank or a stall; an event of a megabyte opens. */
+export async function large({ page, origin, appear, see, holds }, direct, token, project) {
+  await sendMany(direct, token, manyRows);
+  await page.goto(`${origin}/app/shop/explore?q=service:many&range=6h`);
+  await appear(".rows .line", "many rows");
+  const rows = await page.evaluate(async (wanted) => {
+    const grid = document.querySelector(".rows");
+    const loaded = () => Number(grid.getAttribute("aria-rowcount")) - 1;
+    const until = Date.now() + 60_000;
+    while (loaded() < wanted && Date.now() < until) { grid.scrollTop = grid.scrollHeight; await new Promise((r) => setTimeout(r, 60)); }
+    return loaded();
+  }, 10_000);
+  holds(rows >= 10_000, `only ${rows} rows came while scrolling`);
+  const frames = await page.evaluate(async () => {
+    const grid = document.querySelector(".rows");
+    const times = [];
+    let blank = 0;
+    grid.scrollTop = 0;
+    let last = performance.now();
+    for (let i = 0; i < 180; i++) {
+      grid.scrollTop += 240;
+      await new Promise((next) => requestAnimationFrame(next));
+      const now = performance.now(), box = grid.getBoundingClientRect();
+      times.push(now - last);
+      last = now;
+      if (!document.elementFromPoint(box.left + 300, box.top + box.height / 2)?.closest(".line")) blank++;
+    }
+    times.sort((a, b) => a - b);
+    return { median: times[90], p95: times[171], blank };
+  });
+  say({ scrolled_rows: rows, frame_ms_median: Math.round(frames.median * 10) / 10, frame_ms_p95: Math.round(frames.p95 * 10) / 10, blank_frames: frames.blank });
+  holds(frames.median <= frameMsMost, `a frame takes ${frames.median} ms while scrolling`);
+  holds(frames.blank <= 9, `${frames.blank} of 180 frames are blank while scrolling`);
+
+  const id = "c".repeat(32), event = largeEvent(id);
+  await sendEvent(direct, project, event);
+  const began = Date.now();
+  await page.goto(`${origin}/app/shop/events/${id}`);
+  await see("LargeError", "a large event");
+  await see("Raw event", "a large event");
+  say({ large_event_bytes: JSON.stringify(event).length, opened_ms: Date.now() - began });
+  await page.getByRole("button", { name: /event \{/ }).click();
+  await page.getByRole("button", { name: /▸ extra \{/ }).last().click();
+  await see(/200 more/, "a large object shows a part and offers the rest");
+}
