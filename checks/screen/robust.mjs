@@ -100,7 +100,7 @@ export async function large({ page, origin, appear, see, holds }, direct, token,
   await see("LargeError", "a large event");
   await see("Raw event", "a large event");
   say({ large_event_bytes: JSON.stringify(event).length, opened_ms: Date.now() - began });
-  await page.getByRole("button", { name: /event \{/ }).click();
-  await page.getByRole("button", { name: /▸ extra \{/ }).last().click();
+  await page.getByRole("button", { name: /^event \{/ }).click();
+  await page.getByRole("button", { name: /^extra \{/ }).last().click();
   await see(/200 more/, "a large object shows a part and offers the rest");
 }

@@ -50,6 +50,6 @@ export const sendEvent = (origin, project, event) => {
 
 /** An event as large as Sentry's protocol takes. */
 export function largeEvent(id) {
-  const extra = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`field_${i}`, Array.from({ length: 40 }, (_, j) => `value ${i} ${j} ${"x".repeat(24)}`)]));
+  const extra = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`field_${i}`, Array.from({ length: 40 }, (_, j) => `value ${i} ${j} ${"x".repeat(46)}`)]));
   return errorEvent(id, { exception: { values: [{ type: "LargeError", value: "much to say", stacktrace: { frames: Array.from({ length: 120 }, (_, i) => ({ function: `f${i}`, filename: `lib/f${i}.py`, lineno: i, in_app: i > 100, context_line: `    f${i + 1}()` })) } }] }, extra });
 }

@@ -95,11 +95,17 @@ impl From<QueryError> for Problem {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Too large", detail)
             }
             QueryError::NoSnapshot(_) => Problem::not_found(detail),
-            QueryError::Syntax(_)
-            | QueryError::Plan(_)
-            | QueryError::Search(_)
-            | QueryError::Argument(_)
-            | QueryError::Execution(_) => Problem::bad_request(detail),
+            QueryError::Syntax(_) => Problem::new(StatusCode::BAD_REQUEST, "This is not valid SQL", detail),
+            QueryError::Plan(_) => {
+                Problem::new(StatusCode::BAD_REQUEST, "The query does not fit the tables", detail)
+            }
+            QueryError::Search(_) => {
+                Problem::new(StatusCode::BAD_REQUEST, "The search cannot be read", detail)
+            }
+            QueryError::Execution(_) => {
+                Problem::new(StatusCode::BAD_REQUEST, "A value could not be computed", detail)
+            }
+            QueryError::Argument(_) => Problem::bad_request(detail),
         }
     }
 }

@@ -11,7 +11,7 @@ const shownMost = 12;
 export function byLevel(values: [string, number][]): [string, number][] {
   const sums = new Map<string, number>();
   for (const [word, n] of values) {
-    const name = level(word) === "unknown" ? word : level(word).replace("warning", "warn");
+    const name = level(word) === "unknown" ? word : level(word);
     sums.set(name, (sums.get(name) ?? 0) + n);
   }
   return [...sums].sort((a, b) => b[1] - a[1]);

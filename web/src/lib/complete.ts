@@ -3,7 +3,7 @@ import type { Schema } from "./api";
 
 export interface Choice { label: string; detail: string; apply?: string; boost: number }
 
-const keywords = ("SELECT FROM WHERE GROUP BY ORDER HAVING LIMIT OFFSET AS AND OR NOT IN IS NULL LIKE ILIKE BETWEEN DISTINCT CASE WHEN THEN ELSE END JOIN LEFT INNER ON "
+export const keywords = ("SELECT FROM WHERE GROUP BY ORDER HAVING LIMIT OFFSET AS AND OR NOT IN IS NULL LIKE ILIKE BETWEEN DISTINCT CASE WHEN THEN ELSE END JOIN LEFT INNER ON "
   + "USING WITH UNION ALL INTERVAL ASC DESC CAST TRUE FALSE EXISTS OVER PARTITION FILTER").split(" ");
 
 const named = /\b(?:from|join)\s+("[^"]+"|[\w.]+)/gi;

@@ -107,7 +107,7 @@ function Crumbs({ crumbs }: { crumbs: Json[] }) {
             <span className="data soft" title={Number.isNaN(at) ? undefined : exactWithZone(at)}>{Number.isNaN(at) ? "" : clock(at)}</span>
             <Level text={text(crumb.level) || "info"} />
             <span className="data soft clip" title={text(crumb.category)}>{text(crumb.category) || text(crumb.type)}</span>
-            <div className="crumb-text data"><Long text={text(crumb.message)} /><CrumbData data={object(crumb.data)} /></div>
+            <div className="crumb-text data">{text(crumb.message) && <span className="crumb-said"><Long text={text(crumb.message)} /></span>}<CrumbData data={object(crumb.data)} /></div>
           </li>
         );
       })}

@@ -20,7 +20,7 @@ export function rangeOf(query: URLSearchParams, now = Date.now()): Range {
 }
 
 export function zoomTo(from: number, to: number) {
-  setQuery({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), range: undefined, row: undefined });
+  setQuery({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), range: undefined, row: undefined, live: undefined });
 }
 
 const lastly = (range: string) => `last ${range.slice(0, -1)} ${unitNames[range.slice(-1)] ?? ""}`;
@@ -28,7 +28,7 @@ const lastly = (range: string) => `last ${range.slice(0, -1)} ${unitNames[range.
 export function TimeRange() {
   const { query } = usePlace();
   const range = rangeOf(query);
-  const last = (text: string) => setQuery({ range: text, from: undefined, to: undefined, row: undefined });
+  const last = (text: string) => setQuery({ range: text, from: undefined, to: undefined, row: undefined, live: undefined });
   return (
     <Panel id="range" label="Time range" title="Time range (t)" name={<><span className="clip">{range.live ? lastly(range.key) : span(range.from, range.to)}</span> <span aria-hidden="true">▾</span></>}>
       {(close) => (
