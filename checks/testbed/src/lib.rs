@@ -6,4 +6,5 @@
 
 pub mod fuzz;
 pub mod postgres;
+pub mod s3;
 pub mod speed;

@@ -1,14 +1,12 @@
-//! Tests of the whole local log over real files.
+//! Tests of what only the local log has: its journal on a disk.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use candor_model::{Offset, Partition};
 use candor_store::{Disk, DiskError, RealDisk};
-use parking_lot::Mutex;
 
-use crate::testing::{SeenStop, batch, options, request, topic, vault_entry};
-use crate::{AppendError, Committed, Follower, Limits, Log, OpenError, ReadError};
+use crate::testing::{SeenStop, batch, options, read_all, topic};
+use crate::{AppendError, Limits, Log, OpenError};
 
 const P: Partition = Partition(0);
 
@@ -34,116 +32,6 @@ impl Fixture {
     async fn open(&self) -> Log {
         self.try_open().await.expect("opens")
     }
-}
-
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Committed>>);
-
-impl Follower for Recorder {
-    fn committed(&self, batches: &[Committed]) {
-        self.0.lock().extend_from_slice(batches);
-    }
-}
-
-async fn read_all(log: &Log, project: i64) -> Vec<Committed> {
-    let topic = topic(project);
-    let mut from = log.log_start(&topic, P);
-    let mut all = Vec::new();
-    while from < log.high_watermark(&topic, P) {
-        let batches = log.read(&topic, P, from, 10_000).await.expect("reads");
-        let last = batches.last().expect("at least one");
-        from = Offset(last.base.0 + u64::from(last.count));
-        all.extend(batches);
-    }
-    all
-}
-
-#[tokio::test]
-async fn what_is_appended_is_followed_read_and_there_after_a_restart() {
-    let fixture = Fixture::new();
-    let log = fixture.open().await;
-    let recorder = Arc::new(Recorder::default());
-    assert_eq!(log.follow(Arc::<Recorder>::clone(&recorder)), []);
-    let mut expected = Vec::new();
-    for n in 0..200_u32 {
-        let content = vec![n as u8; 1000 + n as usize];
-        let mut first = batch(1, &content, n % 3 + 1);
-        first.vault = vec![vault_entry(n as u8)];
-        let second = batch(2, &content, 1);
-        let appended = log.append_batches(vec![first, second]).await.expect("appends");
-        assert_eq!(appended[1].base, Offset(u64::from(n)));
-        expected.push((appended[0].base, n % 3 + 1, content, vec![vault_entry(n as u8)]));
-    }
-    let tuples = |batches: Vec<Committed>| -> Vec<_> {
-        batches.into_iter().map(|b| (b.base, b.count, b.batch.to_vec(), b.vault)).collect()
-    };
-    assert!(tuples(read_all(&log, 1).await) == expected);
-    let followed = recorder.0.lock().iter().filter(|b| b.topic == topic(1)).cloned().collect();
-    assert!(tuples(followed) == expected);
-    log.close().await;
-    assert!(matches!(log.append_batches(vec![batch(1, b"x", 1)]).await, Err(AppendError::Closed)));
-
-    let log = fixture.open().await;
-    assert_eq!(log.topics(None), [topic(1), topic(2)]);
-    assert!(tuples(read_all(&log, 1).await) == expected);
-    let ends = log.follow(Arc::new(Recorder::default()));
-    assert!(ends.contains(&(topic(2), P, Offset(200))));
-    let appended = log.append_batches(vec![batch(2, b"on", 1)]).await.expect("appends");
-    assert_eq!(appended[0].base, Offset(200));
-    let beyond = log.read(&topic(2), P, Offset(202), 10).await;
-    assert!(matches!(beyond, Err(ReadError::OutOfRange { asked: 202, start: 0, end: 201 })));
-    assert_eq!(log.read(&topic(2), P, Offset(201), 10).await.expect("nothing yet").len(), 0);
-}
-
-#[tokio::test]
-async fn a_retry_is_stored_once_even_after_a_restart() {
-    let fixture = Fixture::new();
-    let log = fixture.open().await;
-    let with_id = |n| {
-        let mut batch = batch(1, b"content", 2);
-        batch.request = Some(request(n));
-        batch
-    };
-    // Two batches of one topic in one request are not retries of each other.
-    let first = log.append_batches(vec![with_id(1), with_id(1)]).await.expect("appends");
-    assert_eq!((first[0].base, first[1].base), (Offset(0), Offset(2)));
-    let (a, b) = tokio::join!(log.append_batches(vec![with_id(2)]), log.append_batches(vec![with_id(2)]));
-    let (a, b) = (a.expect("appends")[0], b.expect("appends")[0]);
-    assert_eq!((a.base, a.duplicate, b.base, b.duplicate), (Offset(4), false, Offset(4), true));
-    log.close().await;
-
-    let log = fixture.open().await;
-    let again = log.append_batches(vec![with_id(1), with_id(1), with_id(3)]).await.expect("appends");
-    assert_eq!(
-        again.iter().map(|a| (a.base.0, a.duplicate)).collect::<Vec<_>>(),
-        [(0, true), (2, true), (6, false)]
-    );
-}
-
-#[tokio::test]
-async fn many_appends_share_syncs_and_waiters_wake() {
-    let fixture = Fixture::new();
-    let log = fixture.open().await;
-    let waiter = tokio::spawn({
-        let log = log.clone();
-        async move { log.wait(&topic(1), P, Offset(499), Duration::from_secs(60)).await }
-    });
-    let appends: Vec<_> = (0..500)
-        .map(|n: u32| {
-            let log = log.clone();
-            tokio::spawn(async move { log.append_batches(vec![batch(1, &n.to_le_bytes(), 1)]).await })
-        })
-        .collect();
-    let mut bases = Vec::new();
-    for append in appends {
-        bases.push(append.await.expect("runs").expect("appends")[0].base.0);
-    }
-    bases.sort_unstable();
-    assert!(bases.into_iter().eq(0..500));
-    waiter.await.expect("wakes");
-    let start = std::time::Instant::now();
-    log.wait(&topic(1), P, Offset(500), Duration::from_millis(20)).await;
-    assert!(start.elapsed() >= Duration::from_millis(20));
 }
 
 /// The last journal file's path and content.
@@ -260,7 +148,7 @@ async fn a_full_disk_refuses_and_recovers() {
 async fn a_failed_sync_stops_the_process() {
     let disk = candor_store::sim::SimDisk::new(1);
     let stop = Arc::new(SeenStop::default());
-    let log = Log::open(options(Arc::new(disk.clone()), Arc::<SeenStop>::clone(&stop), Limits::default()));
+    let log = Log::open(options(Arc::new(disk.clone()), stop.clone(), Limits::default()));
     let log = log.await.expect("opens");
     log.append_batches(vec![batch(1, b"x", 1)]).await.expect("appends");
     disk.fail_when(|operation, _| operation == candor_store::sim::SimOperation::Sync);

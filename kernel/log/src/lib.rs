@@ -14,7 +14,10 @@ mod batch;
 pub mod blobs;
 mod cache;
 mod checkpoint;
+mod cluster;
 mod committer;
+#[cfg(test)]
+mod conformance;
 pub mod ingest;
 pub mod inspect;
 mod journal;
@@ -36,9 +39,10 @@ mod wire;
 
 pub use blobs::{Blobs, StoredBlob};
 pub use ingest::{Ingest, Kept, Receipt};
-pub use options::{Consumer, FailStop, Limits, LogOptions, OpenError};
+pub use options::{ClusterOptions, Consumer, FailStop, Limits, LogOptions, OpenError};
 
 use batch::Batch;
+use cluster::Cluster;
 use queue::{Queue, Request};
 use reader::Reader;
 use shared::Shared;
@@ -131,6 +135,8 @@ struct Inner {
     files: Arc<Files>,
     queue: Arc<Queue>,
     stopped: tokio::sync::watch::Receiver<bool>,
+    /// Where the log is that of a cluster.
+    cluster: Option<Cluster>,
 }
 
 impl Drop for Inner {
@@ -144,6 +150,11 @@ impl Log {
     /// the journal's thread.
     pub async fn open(options: LogOptions) -> Result<Log, OpenError> {
         open::open(options).await
+    }
+
+    /// Opens the log of a cluster as one of its nodes: segments in object storage, order from a database.
+    pub async fn open_cluster(options: ClusterOptions) -> Result<Log, OpenError> {
+        cluster::open(options).await
     }
 
     /// Appends batches in one segment: all are acknowledged or none. Waits until they are on stable storage.
@@ -198,6 +209,9 @@ impl Log {
         from: Offset,
         max_bytes: usize,
     ) -> Result<Vec<Committed>, ReadError> {
+        if let Some(cluster) = &self.inner.cluster {
+            return cluster.node.read(topic, partition, from.0, max_bytes).await;
+        }
         let reader = Reader { shared: &self.inner.shared, files: &self.inner.files, blocking_threads: true };
         reader.read(topic, partition, from.0, max_bytes).await
     }
@@ -248,6 +262,9 @@ impl Log {
         state.changed = true;
         drop(state);
         self.inner.shared.rolled.notify_one();
+        if let Some(cluster) = &self.inner.cluster {
+            cluster.forget(project);
+        }
     }
 
     /// The attachments that records name.

@@ -60,7 +60,7 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
         .name("candor-log-keeper".to_owned())
         .spawn(move || runtime.block_on(keeper.run()))
         .map_err(failed)?;
-    Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped }) })
+    Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster: None }) })
 }
 
 /// What an opened log consists of, before its threads run.

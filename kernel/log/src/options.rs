@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use candor_meta::Database;
 use candor_model::{Clock, Random, TopicName};
 use candor_store::{Disk, DiskError, Files, KeyWrap, StoreError};
 
@@ -25,6 +26,40 @@ pub struct LogOptions {
     pub consumers: Vec<Consumer>,
     /// Sizes and times.
     pub limits: Limits,
+}
+
+/// What the log of a cluster is opened with.
+pub struct ClusterOptions {
+    /// Where segments lie (prefix `log/`): shared by all nodes.
+    pub files: Arc<Files>,
+    /// Where order comes from: shared by all nodes.
+    pub database: Database,
+    /// The arrival clock.
+    pub clock: Arc<dyn Clock>,
+    /// Names of segments come from here.
+    pub random: Arc<dyn Random>,
+    /// Told when the log cannot go on in this process.
+    pub stop: Arc<dyn FailStop>,
+    /// Who must have consumed a batch before it may be trimmed.
+    pub consumers: Vec<Consumer>,
+    /// Sizes and times. `group_bytes` is the size of a segment, `journal_bytes` what small segments may take before
+    /// they are compacted.
+    pub limits: Limits,
+    /// How long an append may wait for others to share its segment: 100 to 250 ms. Puts cost money, each.
+    pub linger: Duration,
+    /// Segments put at once.
+    pub puts_in_flight: usize,
+    /// How often other nodes' commits are asked for.
+    pub poll: Duration,
+}
+
+impl ClusterOptions {
+    /// The linger where nobody says otherwise.
+    pub const LINGER: Duration = Duration::from_millis(150);
+    /// Puts at once where nobody says otherwise.
+    pub const PUTS_IN_FLIGHT: usize = 4;
+    /// The poll where nobody says otherwise: an acknowledged record is to be visible within one second.
+    pub const POLL: Duration = Duration::from_millis(500);
 }
 
 /// A consumer that holds back trimming.
@@ -102,6 +137,9 @@ pub enum OpenError {
         /// What is wrong there.
         what: &'static str,
     },
+    /// The sequencer cannot be reached.
+    #[error("cannot reach the sequencer")]
+    Sequencer(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file of the journal is missing.
     #[error("{0} is missing from the journal; restore a backup")]
     Missing(String),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::batch::{Batch, encoded_length};
 use crate::{AppendError, Appended};
@@ -39,6 +39,8 @@ pub(crate) type Errand = Box<dyn FnOnce(&mut crate::committer::Committer) + Send
 pub(crate) struct Queue {
     state: Mutex<State>,
     ready: Condvar,
+    /// The same for a task: a log has a thread or a task that takes, never both.
+    arrived: Notify,
     bytes_max: usize,
 }
 
@@ -52,7 +54,7 @@ struct State {
 impl Queue {
     pub fn new(bytes_max: usize) -> Queue {
         let state = State { waiting: VecDeque::new(), bytes: 0, errands: VecDeque::new(), closed: None };
-        Queue { state: Mutex::new(state), ready: Condvar::new(), bytes_max }
+        Queue { state: Mutex::new(state), ready: Condvar::new(), arrived: Notify::new(), bytes_max }
     }
 
     /// Queues an append, or refuses it.
@@ -71,6 +73,7 @@ impl Queue {
         state.waiting.push_back(request);
         drop(state);
         self.ready.notify_one();
+        self.arrived.notify_one();
         Ok(())
     }
 
@@ -94,6 +97,7 @@ impl Queue {
         }
         drop(state);
         self.ready.notify_all();
+        self.arrived.notify_one();
     }
 
     /// Refuses what comes, and what waits.
@@ -105,6 +109,37 @@ impl Queue {
         for request in std::mem::take(&mut state.waiting) {
             let _ = request.reply.send(Err(why.clone()));
         }
+    }
+
+    /// Waits until something waits; false once closed and empty.
+    pub async fn has_some(&self) -> bool {
+        loop {
+            {
+                let state = self.state.lock();
+                if !state.waiting.is_empty() || state.closed.is_some() {
+                    return !state.waiting.is_empty();
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Waits until so many bytes wait, or the queue is closed.
+    pub async fn holds(&self, bytes: usize) {
+        loop {
+            {
+                let state = self.state.lock();
+                if state.bytes >= bytes || state.closed.is_some() {
+                    return;
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// All that waits, up to about so many bytes.
+    pub fn drain(&self, group_bytes: usize) -> Vec<Request> {
+        self.state.lock().drain(group_bytes)
     }
 
     /// Waits for work: all that waits, up to about `group_bytes`.

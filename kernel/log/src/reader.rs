@@ -18,7 +18,7 @@ use crate::{Committed, ReadError, Topic};
 /// Something that holds a run of batches.
 pub(crate) enum Located {
     Journal { file: Arc<JournalFile>, entries: Vec<Entry> },
-    History { segment: u64, key: Arc<str> },
+    History { key: Arc<str> },
 }
 
 /// What a stored batch turned out to be.
@@ -76,7 +76,7 @@ pub(crate) fn find(
         }
         Place::History { segment } => {
             let key = Arc::clone(&state.segments.get(segment)?.key);
-            Some(Located::History { segment: *segment, key })
+            Some(Located::History { key })
         }
     });
     located.map(Found::At).ok_or_else(|| storage(BadRecord::Lost { offset: from }))
@@ -169,8 +169,8 @@ impl Reader<'_> {
                     return read.await.map_err(storage)?;
                 }
                 Located::Journal { file, entries } => return read_journal(&file, &entries),
-                Located::History { segment, key } => {
-                    match self.read_history(segment, &key, topic, partition, from, max_bytes).await {
+                Located::History { key } => {
+                    match self.read_history(&key, topic, partition, from, max_bytes).await {
                         // Compaction or retention took the segment away; look again where the batches are.
                         Err(SegmentError::Store(StoreError::Object(ObjectError::NotFound(_))))
                             if tries < TRIES => {}
@@ -183,17 +183,16 @@ impl Reader<'_> {
 
     async fn read_history(
         &self,
-        segment: u64,
-        key: &str,
+        key: &Arc<str>,
         topic: &Topic,
         partition: Partition,
         from: u64,
         max_bytes: usize,
     ) -> Result<Vec<Committed>, SegmentError> {
-        let parts = self.shared.footer(self.files, segment, key).await?;
+        let parts = self.shared.footer(self.files, key).await?;
         let ours = |part: &&Part| part.topic == *topic && part.partition == partition && part.end > from;
         let part = parts.iter().find(ours);
-        let part = part.ok_or_else(|| SegmentError::Missing { key: key.to_owned(), offset: from })?;
+        let part = part.ok_or_else(|| SegmentError::Missing { key: key.to_string(), offset: from })?;
         read_part(self.files, key, part, from, max_bytes as u64).await
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     /// Told when a journal file was begun: maintenance has something to do.
     pub rolled: Notify,
     /// Footers of segments read lately.
-    footers: Mutex<HashMap<u64, Arc<Vec<Part>>>>,
+    footers: Mutex<HashMap<Arc<str>, Arc<Vec<Part>>>>,
 }
 
 impl Shared {
@@ -70,8 +70,8 @@ impl Shared {
     }
 
     /// A segment's footer.
-    pub async fn footer(&self, files: &Files, id: u64, key: &str) -> Result<Arc<Vec<Part>>, SegmentError> {
-        if let Some(parts) = self.footers.lock().get(&id) {
+    pub async fn footer(&self, files: &Files, key: &Arc<str>) -> Result<Arc<Vec<Part>>, SegmentError> {
+        if let Some(parts) = self.footers.lock().get(key) {
             return Ok(Arc::clone(parts));
         }
         let parts = Arc::new(read_footer(files, key).await?);
@@ -79,7 +79,7 @@ impl Shared {
         if footers.len() >= FOOTERS_MAX {
             footers.clear();
         }
-        footers.insert(id, Arc::clone(&parts));
+        footers.insert(Arc::clone(key), Arc::clone(&parts));
         Ok(parts)
     }
 

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use candor_keyring::VaultEntry;
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
-use candor_model::{Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
+use candor_model::{Offset, Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
 use candor_store::{Disk, DiskObjects, Files, KeyWrap};
+use parking_lot::Mutex;
 
 use crate::batch::Batch;
-use crate::{FailStop, Limits, LogOptions, Topic};
+use crate::{Committed, FailStop, Follower, Limits, Log, LogOptions, Topic};
 
 /// Wraps by exclusive or: enough to see that keys are wrapped and are the right ones.
 pub struct TestKeys(pub u8);
@@ -90,4 +91,28 @@ pub fn options(disk: Arc<dyn Disk>, stop: Arc<SeenStop>, limits: Limits) -> LogO
         consumers: Vec::new(),
         limits,
     }
+}
+
+/// Remembers what it was shown.
+#[derive(Default)]
+pub struct Recorder(pub Mutex<Vec<Committed>>);
+
+impl Follower for Recorder {
+    fn committed(&self, batches: &[Committed]) {
+        self.0.lock().extend_from_slice(batches);
+    }
+}
+
+/// All that a project's topic holds.
+pub async fn read_all(log: &Log, project: i64) -> Vec<Committed> {
+    let topic = topic(project);
+    let mut from = log.log_start(&topic, Partition(0));
+    let mut all = Vec::new();
+    while from < log.high_watermark(&topic, Partition(0)) {
+        let batches = log.read(&topic, Partition(0), from, 10_000).await.expect("reads");
+        let last = batches.last().expect("at least one");
+        from = Offset(last.base.0 + u64::from(last.count));
+        all.extend(batches);
+    }
+    all
 }

@@ -1,0 +1,348 @@
+//! A node of a cluster: puts and commits segments, shows what is committed, here or elsewhere, and reads it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use candor_model::{Clock, Offset, Partition, Random, Timestamp};
+use candor_store::{FileKind, Files, ObjectError, StoreError};
+use parking_lot::Mutex;
+
+use super::seal::{Sealed, seal};
+use super::sequencer::{Bounds, Run, Sequenced, Sequencer, SequencerError};
+use crate::queue::Request;
+use crate::segment::{Part, SegmentError, read_part};
+use crate::shared::Shared;
+use crate::state::PartitionKey;
+use crate::{AppendError, Appended, Committed, ReadError, Topic};
+
+/// Tries of a commit whose outcome is unknown, with growing pauses: about ten seconds. Then the client is told that
+/// it is unavailable, and the poll finds out what became of it.
+const COMMIT_TRIES: u32 = 8;
+
+/// Runs asked for at once.
+const RUNS_MAX: u32 = 16;
+
+/// What is read at once to catch up with other nodes.
+const CATCH_UP_BYTES: usize = 4 << 20;
+
+/// How often a read starts over when what it was to read moved away under it.
+const READ_TRIES: u32 = 4;
+
+/// Changes are asked for this much further back than the last time, as nodes' clocks differ.
+const SKEW: i64 = 10 * Timestamp::SECOND;
+
+/// After this long every partition is looked at, as clocks may differ more.
+const WHOLE_LOOK: i64 = 60 * Timestamp::SECOND;
+
+/// A node.
+pub(crate) struct Node {
+    pub shared: Arc<Shared>,
+    pub files: Arc<Files>,
+    pub sequencer: Arc<dyn Sequencer>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    /// The pause before the second try of a commit; none in the simulation.
+    pub retry_pause: Duration,
+    /// Held from the commit of a segment until it is shown: what is shown is in order.
+    showing: tokio::sync::Mutex<()>,
+    polled: Mutex<Polled>,
+}
+
+#[derive(Default)]
+struct Polled {
+    last: Timestamp,
+    whole: Timestamp,
+}
+
+impl Node {
+    pub fn new(
+        shared: Arc<Shared>,
+        files: Arc<Files>,
+        sequencer: Arc<dyn Sequencer>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        retry_pause: Duration,
+    ) -> Node {
+        Node {
+            shared,
+            files,
+            sequencer,
+            clock,
+            random,
+            retry_pause,
+            showing: tokio::sync::Mutex::new(()),
+            polled: Mutex::new(Polled { last: Timestamp(i64::MIN), whole: Timestamp(i64::MIN) }),
+        }
+    }
+
+    /// Learns what there is. To be done before anything else.
+    pub async fn learn(&self) -> Result<(), SequencerError> {
+        let all = self.sequencer.bounds(None).await?;
+        let mut state = self.shared.state.write();
+        for bounds in all {
+            let key = state.intern(&bounds.topic, bounds.partition);
+            if let Some(partition) = state.get_mut(key) {
+                (partition.start, partition.end) = (bounds.start, bounds.next);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a segment of a group.
+    pub fn seal(&self, group: Vec<Request>) -> Sealed {
+        seal(group, self.clock.now(), &*self.random)
+    }
+
+    /// Puts a segment on stable storage.
+    pub async fn persist(&self, key: &str, content: Bytes) -> Result<(), AppendError> {
+        let put = self.files.put(key, FileKind::Segment, content).await;
+        put.map(drop).map_err(|error| match error {
+            StoreError::Object(ObjectError::Full) => AppendError::Full,
+            error => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a segment was not put");
+                AppendError::Unavailable
+            }
+        })
+    }
+
+    /// Commits a segment that is on stable storage, shows it, and answers who waits.
+    pub async fn commit(&self, sealed: Sealed) {
+        let showing = self.showing.lock().await;
+        let sequenced = match self.sequence(&sealed).await {
+            Ok(sequenced) => sequenced,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a segment was not committed");
+                drop(showing);
+                return sealed.refuse(&AppendError::Unavailable);
+            }
+        };
+        let Sealed { batches, waiting, .. } = sealed;
+        for (of_part, places) in batches.into_iter().zip(&sequenced) {
+            let fresh = of_part.into_iter().zip(places).filter(|(_, place)| !place.duplicate);
+            let fresh = fresh.map(|(batch, place)| Committed { base: Offset(place.base), ..batch });
+            if let Err(error) = self.show(fresh.collect()).await {
+                // It is committed and durable. The poll shows it, as soon as what lies before it can be read.
+                tracing::warn!(error = &error as &dyn std::error::Error, "a segment is shown later");
+            }
+        }
+        drop(showing);
+        for waiting in waiting {
+            let place = |(part, batch): &(usize, usize)| {
+                let place = sequenced.get(*part)?.get(*batch)?;
+                let Sequenced { base, count, duplicate } = *place;
+                Some(Appended { base: Offset(base), count, duplicate })
+            };
+            let appended: Option<Vec<Appended>> = waiting.places.iter().map(place).collect();
+            let _ = waiting.reply.send(appended.ok_or(AppendError::Unavailable));
+        }
+    }
+
+    async fn sequence(&self, sealed: &Sealed) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+        let mut tried = 0;
+        loop {
+            let error = match self.sequencer.commit(&sealed.proposal).await {
+                Ok(sequenced) => return Ok(sequenced),
+                Err(error) => error,
+            };
+            tried += 1;
+            if !error.is_transient() || tried >= COMMIT_TRIES {
+                return Err(error);
+            }
+            if !self.retry_pause.is_zero() {
+                tokio::time::sleep(self.retry_pause * (1 << tried.min(6))).await;
+            }
+        }
+    }
+
+    /// Shows batches of one partition, and before them what other nodes committed in between.
+    async fn show(&self, batches: Vec<Committed>) -> Result<(), ReadError> {
+        let Some(first) = batches.first() else { return Ok(()) };
+        let (topic, partition) = (first.topic.clone(), first.partition);
+        let key = self.shared.state.write().intern(&topic, partition);
+        for batch in batches {
+            self.catch_up(key, &topic, partition, batch.base.0).await?;
+            self.show_next(key, batch);
+        }
+        Ok(())
+    }
+
+    /// Shows a batch, unless it was shown already.
+    fn show_next(&self, key: PartitionKey, batch: Committed) {
+        if self.shared.state.read().end(key) > batch.base.0 {
+            return;
+        }
+        let end = batch.base.0 + u64::from(batch.count);
+        self.shared.publish(&[(key, batch)], |state| {
+            if let Some(partition) = state.get_mut(key) {
+                partition.end = end;
+            }
+        });
+    }
+
+    /// Reads and shows what is committed before `until` and was not shown here yet.
+    async fn catch_up(
+        &self,
+        key: PartitionKey,
+        topic: &Topic,
+        partition: Partition,
+        until: u64,
+    ) -> Result<(), ReadError> {
+        loop {
+            let end = self.shared.state.read().end(key);
+            if end >= until {
+                return Ok(());
+            }
+            let batches = self.read_stored(topic, partition, end, until, CATCH_UP_BYTES).await?;
+            if batches.is_empty() {
+                // Offsets become visible in their order, so what is not there is gone: trimmed before this node
+                // saw it.
+                self.skip_to(key, until);
+            }
+            for batch in batches {
+                self.skip_to(key, batch.base.0);
+                self.show_next(key, batch);
+            }
+        }
+    }
+
+    fn skip_to(&self, key: PartitionKey, offset: u64) {
+        if let Some(partition) = self.shared.state.write().get_mut(key) {
+            partition.end = partition.end.max(offset);
+        }
+    }
+
+    /// Looks what other nodes, or commits whose answers were lost, added, and shows it.
+    pub async fn poll(&self) -> Result<(), SequencerError> {
+        let _showing = self.showing.lock().await;
+        let now = self.clock.now();
+        let since = {
+            let polled = self.polled.lock();
+            let whole = now.0.saturating_sub(polled.whole.0) >= WHOLE_LOOK;
+            (!whole).then_some(Timestamp(polled.last.0.saturating_sub(SKEW)))
+        };
+        for Bounds { topic, partition, start, next } in self.sequencer.bounds(since).await? {
+            let key = {
+                let mut state = self.shared.state.write();
+                let key = state.intern(&topic, partition);
+                if let Some(held) = state.get_mut(key) {
+                    held.start = start.max(held.start);
+                    // A node that lost touch for longer than retention goes on at what is left.
+                    held.end = held.end.max(held.start);
+                }
+                key
+            };
+            if let Err(error) = self.catch_up(key, &topic, partition, next).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a partition is shown later");
+            }
+        }
+        let mut polled = self.polled.lock();
+        polled.last = now;
+        if since.is_none() {
+            polled.whole = now;
+        }
+        Ok(())
+    }
+
+    /// Reads committed batches: see [`crate::Log::read`].
+    pub async fn read(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        from: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Committed>, ReadError> {
+        let (start, end) = {
+            let state = self.shared.state.read();
+            let key = state.find(topic, partition);
+            let held = key.and_then(|key| state.get(key));
+            let (start, end) = held.map_or((0, 0), |partition| (partition.start, partition.end));
+            if from < start || from > end {
+                return Err(ReadError::OutOfRange { asked: from, start, end });
+            }
+            if from == end {
+                return Ok(Vec::new());
+            }
+            if let Some(key) = key
+                && let Some(mut batches) = self.shared.cache.lock().read(key, from, max_bytes)
+            {
+                batches.retain(|batch| batch.base.0 < end);
+                return Ok(batches);
+            }
+            (start, end)
+        };
+        let batches = self.read_stored(topic, partition, from, end, max_bytes).await?;
+        if batches.is_empty() {
+            // Trimmed by another node since the last poll.
+            return Err(ReadError::OutOfRange { asked: from, start: start.max(from + 1), end });
+        }
+        Ok(batches)
+    }
+
+    /// Reads batches from the store, from the one that holds `from` on, none that begins at `until` or after.
+    async fn read_stored(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        from: u64,
+        until: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Committed>, ReadError> {
+        let storage = |error: Box<dyn std::error::Error + Send + Sync>| ReadError::Storage(error);
+        let mut tries = 0;
+        'again: loop {
+            tries += 1;
+            let runs = self.sequencer.find(topic, partition, from, RUNS_MAX).await;
+            let mut found: Vec<Committed> = Vec::new();
+            let mut bytes = 0;
+            for run in runs.map_err(|error| storage(Box::new(error)))? {
+                let next = found.last().map_or(from, |last| last.base.0 + u64::from(last.count));
+                if run.base >= until || (!found.is_empty() && (bytes >= max_bytes || run.base != next)) {
+                    break;
+                }
+                let read = read_run(&self.shared, &self.files, topic, partition, &run, next).await;
+                let batches = match read {
+                    // Compaction or retention took the segment away; look again where the batches are.
+                    Err(SegmentError::Store(StoreError::Object(ObjectError::NotFound(_))))
+                        if tries < READ_TRIES =>
+                    {
+                        continue 'again;
+                    }
+                    read => read.map_err(|error| storage(Box::new(error)))?,
+                };
+                for batch in batches {
+                    bytes += batch.batch.len();
+                    let enough = !found.is_empty() && bytes > max_bytes;
+                    if enough || batch.base.0 >= until {
+                        return Ok(found);
+                    }
+                    found.push(batch);
+                }
+            }
+            return Ok(found);
+        }
+    }
+}
+
+/// Reads batches of a run, from the one that holds `from` on, with their offsets.
+pub(super) async fn read_run(
+    shared: &Shared,
+    files: &Files,
+    topic: &Topic,
+    partition: Partition,
+    run: &Run,
+    from: u64,
+) -> Result<Vec<Committed>, SegmentError> {
+    let parts = shared.footer(files, &run.segment).await?;
+    let ours = |part: &&Part| part.topic == *topic && part.partition == partition;
+    let missing = || SegmentError::Missing { key: run.segment.to_string(), offset: from };
+    // A compacted segment may hold a partition in several parts, with gaps between.
+    let within = from.max(run.base) - run.base + run.relative;
+    let part = parts.iter().filter(ours).find(|part| part.end > within).ok_or_else(missing)?;
+    let batches = read_part(files, &run.segment, part, within, CATCH_UP_BYTES as u64).await?;
+    let end = run.relative + (run.next - run.base);
+    let ours = batches.into_iter().filter(|batch| batch.base.0 >= run.relative && batch.base.0 < end);
+    Ok(ours
+        .map(|batch| Committed { base: Offset(batch.base.0 - run.relative + run.base), ..batch })
+        .collect())
+}
