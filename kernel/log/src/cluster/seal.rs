@@ -22,6 +22,7 @@ pub(crate) struct Sealed {
     /// The batches of each part, with offsets from 0.
     pub batches: Vec<Vec<Committed>>,
     pub waiting: Vec<Waiting>,
+    pub sealed_at: tokio::time::Instant,
 }
 
 /// An append in a segment.
@@ -32,6 +33,20 @@ pub(crate) struct Waiting {
 }
 
 impl Sealed {
+    /// The batches of each part, to be shown.
+    pub fn take_batches(&mut self) -> Vec<Vec<Committed>> {
+        std::mem::take(&mut self.batches)
+    }
+
+    /// Answers everybody who waits with where their batches went, by part and batch.
+    pub fn acknowledge(self, place: &dyn Fn(usize, usize) -> Option<Appended>) {
+        for waiting in self.waiting {
+            let appended: Option<Vec<Appended>> =
+                waiting.places.iter().map(|(part, batch)| place(*part, *batch)).collect();
+            let _ = waiting.reply.send(appended.ok_or(AppendError::Unavailable));
+        }
+    }
+
     /// Answers everybody who waits with an error.
     pub fn refuse(self, error: &AppendError) {
         for waiting in self.waiting {
@@ -99,5 +114,5 @@ pub(crate) fn seal(group: Vec<Request>, made_at: Timestamp, random: &dyn Random)
     let (content, _) = builder.finish();
     let key = key_at(made_at, random);
     let proposal = Proposal { key, bytes: content.len() as u64, made_at, parts };
-    Sealed { content, proposal, batches, waiting }
+    Sealed { content, proposal, batches, waiting, sealed_at: tokio::time::Instant::now() }
 }

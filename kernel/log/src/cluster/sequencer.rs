@@ -71,6 +71,9 @@ pub(crate) enum SequencerError {
     /// The segment came so late that it was taken for garbage.
     #[error("{0} was given up before it was committed")]
     GivenUp(Arc<str>),
+    /// It did not answer in time. Then the outcome is unknown, too.
+    #[error("the sequencer did not answer in time")]
+    Silent,
     /// Another node holds the lease.
     #[error("another node holds the lease")]
     Fenced,
