@@ -37,8 +37,10 @@ use flight::InFlight;
 use rate::Rates;
 
 /// Bytes of all requests in the house. What parsing makes of them is several times as much; with this the process
-/// stays below its 600 MB under load.
-const IN_FLIGHT_BYTES_MAX: usize = 96 << 20;
+/// stays below its 600 MB under load. The largest body that is allowed fits beside some small ones: else it would be
+/// told to come again until it is alone, and a bomb would not be told that it is one.
+const IN_FLIGHT_BYTES_MAX: usize = 128 << 20;
+const _: () = assert!(IN_FLIGHT_BYTES_MAX >= BODY_DECODED_BYTES_MAX + BODY_BYTES_MAX);
 
 /// What admission bounds.
 #[derive(Debug, Clone)]
