@@ -18,7 +18,8 @@ function recording(options) {
       const [headers, items] = envelope;
       for (const [item, payload] of items) {
         const line = { acked: Date.now() / 1000, status: answer.statusCode, headers, type: item.type, item };
-        if (payload instanceof Uint8Array) line.bytes = payload.length;
+        if (payload instanceof Uint8Array) line.content = Buffer.from(payload).toString("base64");
+        else if (item.type === "attachment") line.content = Buffer.from(payload).toString("base64");
         else line.payload = typeof payload === "string" ? JSON.parse(payload) : payload;
         console.log(JSON.stringify(line));
       }

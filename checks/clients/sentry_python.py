@@ -3,9 +3,10 @@
     python sentry_python.py DSN [--large]
 
 Prints one JSON line for each item that left, as soon as the server has answered: when, with what status, the item's
-type and its payload exactly as it went over the wire (or `bytes`, where it is no JSON). `--large` sends the largest payloads that the SDK makes instead.
+type and its payload exactly as it went over the wire (or `content` in base64, where it is no JSON). `--large` sends the largest payloads that the SDK makes instead.
 """
 
+import base64
 import json
 import logging
 import sys
@@ -33,7 +34,7 @@ class Recording(HttpTransport):
                 try:
                     line["payload"] = json.loads(data)
                 except ValueError:
-                    line["bytes"] = len(data)
+                    line["content"] = base64.b64encode(data).decode()
                 print(json.dumps(line, default=str), flush=True)
 
     def _request(self, *args, **kwargs):
