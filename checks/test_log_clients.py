@@ -45,7 +45,7 @@ def differences(line, row):
     for name, stored in line["gate"].items():
         if attributes.get(name) != stored:
             yield f"attribute {name}: the gate should have stored {stored!r}, not {attributes.get(name)!r}"
-        if stored is None and not any(code.startswith("user:") for code in row["subjects"] or []):
+        if stored is None and not any(code.startswith(("user:", "name:")) for code in row["subjects"] or []):
             yield f"attribute {name}: no code among the subjects {row['subjects']!r}"
 
 

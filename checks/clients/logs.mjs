@@ -109,14 +109,14 @@ async function pinoLogflare() {
     const logger = pino({ level: 'trace' }, stream);
     const [plain, failed] = [newKey(), newKey()];
     const before = Date.now();
-    logger.warn({ 'check.id': plain, order: { id: 7, items: [{ sku: 'a' }] }, password: 'hunter2-hunter2' }, `pino ${plain}`);
+    logger.warn({ 'check.id': plain, order: { id: 7, items: [{ sku: 'a' }] }, password: 'hunter2-hunter2', user: `ada ${plain}`, ip: '192.0.2.7' }, `pino ${plain}`);
     logger.error({ 'check.id': failed, err: new Error('broken') }, `pino failed ${failed}`);
     const status = await answer;
     globalThis.fetch = fetched;
     if (status !== 200) throw new Error(`pino-logflare got ${status}`);
     // Its own fields stand in `metadata`, and so does the name by which the row is found.
     say('pino-logflare', 'logs', plain, { body: `pino ${plain}`, severity_text: 'warning', severity_number: 13, host_name: hostname(), source, timestamp_not_before: before / 1000 },
-      { 'metadata.order.id': '7', 'metadata.order.items': [{ sku: 'a' }] }, { 'metadata.password': '[secret]' }, 'metadata.check.id');
+      { 'metadata.order.id': '7', 'metadata.order.items': [{ sku: 'a' }] }, { 'metadata.password': '[secret]', 'metadata.user': null, 'metadata.ip': '[ip]' }, 'metadata.check.id');
     say('pino-logflare', 'logs', failed, { body: `pino failed ${failed}`, severity_text: 'error', severity_number: 17, source }, { 'metadata.err.type': 'Error', 'metadata.err.message': 'broken' }, {}, 'metadata.check.id');
     await new Promise((done) => { setTimeout(done, 50); });
     await new Promise((done) => { stream.once('close', done); stream.end(); });
@@ -129,10 +129,10 @@ async function logtail() {
     const client = new Logtail(options.token, { endpoint: options.url, throwExceptions: true });
     const key = newKey();
     const before = Date.now();
-    await client.warn(`logtail ${key}`, { 'check.id': key, order: { id: 7, items: [{ sku: 'a' }] }, password: 'hunter2-hunter2' });
+    await client.warn(`logtail ${key}`, { 'check.id': key, order: { id: 7, items: [{ sku: 'a' }] }, password: 'hunter2-hunter2', user: { id: `u-${key}` } });
     await client.flush();
     say('@logtail/node', 'logs', key, { body: `logtail ${key}`, severity_text: 'warn', severity_number: 13, timestamp_not_before: before / 1000 },
-      { 'order.id': '7', 'order.items': [{ sku: 'a' }] }, { password: '[secret]' });
+      { 'order.id': '7', 'order.items': [{ sku: 'a' }] }, { password: '[secret]', 'user.id': null });
   }
 }
 
