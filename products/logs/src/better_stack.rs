@@ -11,24 +11,20 @@ use axum::response::{IntoResponse, Response};
 use candor_gate::admission::Refusal;
 use candor_log::AppendError;
 use candor_model::LogRecord;
-use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::Logs;
 use crate::cursor::Malformed;
-use crate::door;
 use crate::drops::Parsed;
 use crate::event::Dialect;
 use crate::events::Events;
-use crate::intake::{self, Sender};
+use crate::intake::Outcome;
 use crate::msgpack;
+use crate::shipper::{self, Failure};
 use crate::sources::SourceError;
 
 /// Largest body as it comes over the wire, bytes: what Better Stack takes.
 pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
-
-/// Seconds after which a client that was refused for now may come again.
-const RETRY_AFTER_S: u32 = 3;
 
 /// How many records of a request were dropped: the answer's body is empty, so a header says it.
 const DROPPED: HeaderName = HeaderName::from_static("x-candor-dropped");
@@ -51,72 +47,44 @@ pub fn parse(body: &[u8]) -> Result<Parsed<LogRecord>, Malformed> {
     events(body).map(Parsed::collect)
 }
 
+/// What is said of a body that holds no records.
+const UNREADABLE: &str = "Couldn't parse JSON content.";
+
 /// `POST /`.
 pub(crate) async fn ingest(State(logs): State<Arc<Logs>>, request: Request) -> Response {
-    match accept(&logs, request).await {
-        Ok(response) => response,
-        Err(failure) => failure.into_response(),
+    match shipper::receive(&logs, "better-stack", BODY_BYTES_MAX, request, events).await {
+        Ok(outcome) => success(&outcome),
+        Err(failure) => refusal(&failure),
     }
 }
 
-/// Why a request was not taken.
-enum Failure {
-    Refused(Refusal),
-    Source(SourceError),
-    Body,
-    Append(AppendError),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
-        Failure::Refused(refusal)
-    }
-}
-
-async fn accept(logs: &Logs, request: Request) -> Result<Response, Failure> {
-    let entry = door::enter(logs, "better-stack", BODY_BYTES_MAX, request).await?;
-    let source = logs.source(&entry).await.map_err(Failure::Source)?;
-    let events = events(&entry.body).map_err(|_| Failure::Body)?;
-    let sender = Sender { entry: &entry, source: &source };
-    let outcome = intake::store(&*logs.door, sender, events).await.map_err(Failure::Append)?;
+fn success(outcome: &Outcome) -> Response {
     if outcome.stored == 0 && outcome.drops.unreadable() > 0 {
-        return Err(Failure::Body);
+        return (StatusCode::NOT_ACCEPTABLE, UNREADABLE).into_response();
     }
     let mut response = StatusCode::ACCEPTED.into_response();
     if !outcome.drops.is_empty() {
         response.headers_mut().insert(DROPPED, HeaderValue::from(outcome.drops.total()));
     }
-    Ok(response)
+    response
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let (status, text) = match &self {
-            Failure::Refused(Refusal::NoKey | Refusal::WrongKey) => {
-                (StatusCode::FORBIDDEN, "Unauthorized".to_owned())
-            }
-            Failure::Refused(Refusal::BodyTooLarge { .. } | Refusal::DecodedTooLarge) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "payload reached size limit".to_owned())
-            }
-            Failure::Refused(refusal) => (refusal.status(), refusal.to_string()),
-            Failure::Source(SourceError::Sql(_)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "metadata is unreachable".to_owned())
-            }
-            Failure::Source(error) => (StatusCode::NOT_ACCEPTABLE, error.to_string()),
-            Failure::Body => (StatusCode::NOT_ACCEPTABLE, "Couldn't parse JSON content.".to_owned()),
-            Failure::Append(AppendError::Overloaded) => {
-                (StatusCode::TOO_MANY_REQUESTS, "overloaded".to_owned())
-            }
-            Failure::Append(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        };
-        let mut response = (status, text).into_response();
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            let seconds = match &self {
-                Failure::Refused(refusal) => refusal.retry_after().unwrap_or(RETRY_AFTER_S),
-                _ => RETRY_AFTER_S,
-            };
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+fn refusal(failure: &Failure) -> Response {
+    let (status, text) = match failure {
+        Failure::Refused(Refusal::NoKey | Refusal::WrongKey) => {
+            (StatusCode::FORBIDDEN, "Unauthorized".to_owned())
         }
-        response
-    }
+        Failure::Refused(Refusal::BodyTooLarge { .. } | Refusal::DecodedTooLarge) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "payload reached size limit".to_owned())
+        }
+        Failure::Refused(refusal) => (refusal.status(), refusal.to_string()),
+        Failure::Source(SourceError::Sql(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "metadata is unreachable".to_owned())
+        }
+        Failure::Source(error) => (StatusCode::NOT_ACCEPTABLE, error.to_string()),
+        Failure::Body(_) => (StatusCode::NOT_ACCEPTABLE, UNREADABLE.to_owned()),
+        Failure::Append(AppendError::Overloaded) => (StatusCode::TOO_MANY_REQUESTS, "overloaded".to_owned()),
+        Failure::Append(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    };
+    failure.answer(status, text)
 }

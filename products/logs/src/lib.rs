@@ -19,6 +19,7 @@ pub mod logflare;
 mod msgpack;
 pub mod otlp;
 mod routes;
+mod shipper;
 #[cfg(test)]
 mod shown;
 pub mod sources;

@@ -1,0 +1,57 @@
+//! What the protocols of log shippers share: one request in, its records stored, and why it was not taken. How that
+//! is said is each protocol's own.
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use candor_gate::admission::Refusal;
+use candor_log::AppendError;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use crate::Logs;
+use crate::cursor::Malformed;
+use crate::door;
+use crate::events::Events;
+use crate::intake::{self, Outcome, Sender};
+use crate::sources::SourceError;
+
+/// Seconds after which a client that was refused for now may come again, as Logflare says it.
+const RETRY_AFTER_S: u32 = 3;
+
+/// Why a request was not taken.
+pub(crate) enum Failure {
+    Refused(Refusal),
+    Source(SourceError),
+    Body(Malformed),
+    Append(AppendError),
+}
+
+/// Lets a request in, takes its body apart and stores its records.
+pub(crate) async fn receive(
+    logs: &Logs,
+    protocol: &'static str,
+    body_bytes_max: usize,
+    request: Request,
+    events: fn(&[u8]) -> Result<Events<'_>, Malformed>,
+) -> Result<Outcome, Failure> {
+    let entry = door::enter(logs, protocol, body_bytes_max, request).await.map_err(Failure::Refused)?;
+    let source = logs.source(&entry).await.map_err(Failure::Source)?;
+    let events = events(&entry.body).map_err(Failure::Body)?;
+    let sender = Sender { entry: &entry, source: &source };
+    intake::store(&*logs.door, sender, events).await.map_err(Failure::Append)
+}
+
+impl Failure {
+    /// An answer, with the time to wait where the client may come again.
+    pub(crate) fn answer(&self, status: StatusCode, body: impl IntoResponse) -> Response {
+        let mut response = (status, body).into_response();
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            let seconds = match self {
+                Failure::Refused(refusal) => refusal.retry_after().unwrap_or(RETRY_AFTER_S),
+                _ => RETRY_AFTER_S,
+            };
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
