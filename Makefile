@@ -42,6 +42,7 @@ test: web/dist/index.html
 soak: web/dist/index.html
 	CARGO="$(CARGO)" CANDOR_SOAK=1 bash checks/run
 
-bench: build
-	$(CARGO) build --release --locked -p candor-bench
+# Figures beside the peers, `make bench BENCH="queries --rows 1000000"` for a part of them.
+bench: web/dist/index.html
+	$(CARGO) build --release --locked -p candor -p candor-bench -p candor-logs --bins --example ingest_speed
 	python3 bench/run.py $(BENCH)

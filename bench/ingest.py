@@ -1,9 +1,10 @@
 """Ingest, small appends, start: what a write costs."""
 
 import pathlib
+import subprocess
 import time
 
-from measure import Server, cpu_by_thread, cpu_s, median, resident_mb, say, spread, stored_mb, tool
+from measure import BUILD, TARGET, Server, cpu_by_thread, cpu_s, median, resident_mb, say, spread, stored_mb, tool
 
 ROUTES = {"otlp": "/v1/logs", "json": "/api/logs?source_name=bench"}
 
@@ -25,25 +26,21 @@ def ingest(data: pathlib.Path, rows: int, runs: int):
                 figures["threads"].append({name: (s - threads.get(name, 0.0)) * 1000 / sent["mb"] for name, s in now.items()})
                 figures["resident_mb"].append(resident_mb(pid))
                 assert server.count("bench", "logs") == rows
-                figures["stages"] = stages(server, sent["mb"])
                 server.cli("flush")
                 figures["disk_mb"].append(stored_mb(server.data_dir / "objects"))
     for folder, figures in seen.items():
         by_thread = {name: median([run.get(name, 0.0) for run in figures["threads"]]) for name in figures["threads"][0]}
         say(f"ingest {folder}", mb_per_s=spread(figures["mb_per_s"]), cpu_ms_per_mb=spread(figures["cpu_ms_per_mb"]),
             cpu_ms_per_mb_by_thread={name: ms for name, ms in sorted(by_thread.items(), key=lambda item: -item[1]) if ms >= 0.05},
-            cpu_ms_per_mb_by_stage=figures["stages"], resident_mb=max(figures["resident_mb"]),
+            resident_mb=max(figures["resident_mb"]),
             objects_mb=median(figures["disk_mb"]), runs=runs)
 
 
-def stages(server, mb: float) -> dict:
-    """CPU ms a MB by stage, as the server's own metrics have it."""
-    found = {}
-    for line in server.request("GET", "/metrics").body.decode().splitlines():
-        if line.startswith("candor_ingest_cpu_seconds_total{"):
-            stage = line.split('stage="')[1].split('"')[0]
-            found[stage] = round(float(line.rsplit(" ", 1)[1]) * 1000 / mb, 2)
-    return found
+def before_the_log(data: pathlib.Path):
+    """MB a second of one core, stage by stage, over the payloads that are sent: parsing, the gate, encoding."""
+    for payload in (data / "otlp" / "000000.pb", data / "json" / "000000.json"):
+        print_lines = subprocess.run([TARGET / BUILD / "examples/ingest_speed", payload], check=True, capture_output=True, text=True)
+        say("stages before the log", line=print_lines.stdout.strip().replace(str(payload), payload.name))
 
 
 def appends(scratch: pathlib.Path, runs: int):

@@ -53,6 +53,7 @@ def main():
             ingest.appends(scratch, chosen.runs)
         if "ingest" in sections:
             say("data", **queries.main_data(data / str(chosen.ingest_rows), chosen.ingest_rows))
+            ingest.before_the_log(data / str(chosen.ingest_rows))
             ingest.ingest(data / str(chosen.ingest_rows), chosen.ingest_rows, chosen.runs)
         if "queries" in sections:
             os.environ["CANDOR_PEERS_PYTHON"] = peers_python()
