@@ -91,6 +91,9 @@ export interface Schema {
 
 const in_ = (project: string) => `project=${encodeURIComponent(project)}`;
 
+/** Where the screen downloads what came with an event. */
+export const attachmentPath = (project: string, event: string, id: string) => `/api/v1/events/${event}/attachments/${id}?${in_(project)}`;
+
 export const api = {
   status: () => call<Status>("GET", "/api/v1/status"),
   setup: (body: { token: string; email: string; password: string; org?: string }) => call<void>("POST", "/api/v1/setup", body),

@@ -1,7 +1,7 @@
 // An event's story: exceptions with their stacks, breadcrumbs as a timeline, request, contexts, the raw event folded.
 import { useState } from "react";
-import type { Cell, EventDetail } from "../lib/api";
-import { clock, exactWithZone } from "../lib/format";
+import { type Cell, type EventDetail, attachmentPath } from "../lib/api";
+import { bytes, clock, exactWithZone } from "../lib/format";
 import { cellText as text } from "../lib/search";
 import { CopyButton, Level } from "./basics";
 import { JsonTree, Long } from "./JsonTree";
@@ -14,7 +14,7 @@ const list = (cell: Cell | undefined): Json[] => {
   return Array.isArray(items) ? items.map(object) : [];
 };
 
-export function EventStory({ event: detail }: { event: EventDetail }) {
+export function EventStory({ project, event: detail }: { project: string; event: EventDetail }) {
   const event = detail.event;
   // Sentry lists causes first; people read the last thrown first.
   const exceptions = list(event.exception).reverse();
@@ -22,6 +22,7 @@ export function EventStory({ event: detail }: { event: EventDetail }) {
   const message = text(object(event.logentry).formatted) || text(object(event.logentry).message) || text(event.message);
   const crumbs = list(event.breadcrumbs);
   const request = object(event.request);
+  const attachments = list(event.attachments);
   const contexts = Object.entries(object(event.contexts)).filter(([, value]) => Object.keys(object(value)).length > 0);
   return (
     <div className="stack">
@@ -34,6 +35,7 @@ export function EventStory({ event: detail }: { event: EventDetail }) {
         </section>
       ))}
       {exceptions.length === 0 && threads.slice(0, 1).map((thread, i) => <section key={i}><h2>Stack</h2><Stack frames={list(object(thread.stacktrace).frames)} /></section>)}
+      {attachments.length > 0 && <section><h2>Attachments</h2><ul className="attachments">{attachments.map((one) => <Attachment key={text(one.id)} project={project} event={detail.event_id} attachment={one} />)}</ul></section>}
       {crumbs.length > 0 && <section><h2>Breadcrumbs</h2><Crumbs crumbs={crumbs} /></section>}
       {Object.keys(request).length > 0 && (
         <section><h2>Request</h2><p className="data"><strong>{text(request.method)}</strong> <Veiled text={text(request.url)} /></p>
@@ -47,6 +49,18 @@ export function EventStory({ event: detail }: { event: EventDetail }) {
         <JsonTree value={event as Cell} depth={1} />
       </section>
     </div>
+  );
+}
+
+/** A file that came with the event, as a download: what is in it is a stranger's, and is never shown here. */
+function Attachment({ project, event, attachment }: { project: string; event: string; attachment: Json }) {
+  const name = text(attachment.name) || "attachment";
+  return (
+    <li>
+      <a href={attachmentPath(project, event, text(attachment.id))} download={name}><Veiled text={name} /></a>
+      <span className="soft data">{bytes(Number(attachment.size) || 0)}</span>
+      <span className="soft">{text(attachment.content_type) || text(attachment.type)}</span>
+    </li>
   );
 }
 

@@ -51,7 +51,7 @@ export function IssuePage({ project, id }: { project: string; id: string }) {
           <div className="issue-body">
             <div className="story">
               {newest.problem && <Trouble problem={newest.problem} again={newest.reload} />}
-              <Shown loaded={event} skeleton={<Skeleton lines={14} />}>{(e) => <><EventNav event={e} turn={turn} /><EventStory event={e} /><Around project={project} event={e} /></>}</Shown>
+              <Shown loaded={event} skeleton={<Skeleton lines={14} />}>{(e) => <><EventNav event={e} turn={turn} /><EventStory project={project} event={e} /><Around project={project} event={e} /></>}</Shown>
             </div>
             <IssueFacts project={project} issue={i} event={event.data} />
           </div>
@@ -78,5 +78,5 @@ export function EventById({ project, id }: { project: string; id: string }) {
   useEffect(() => {
     if (issue != null) go(href([project, "errors", String(issue)], { event: id }), true);
   }, [issue]);
-  return <Shown loaded={event}>{(e) => (e.issue === null ? <div className="issue"><EventStory event={e} /></div> : <Skeleton />)}</Shown>;
+  return <Shown loaded={event}>{(e) => (e.issue === null ? <div className="issue"><EventStory project={project} event={e} /></div> : <Skeleton />)}</Shown>;
 }
