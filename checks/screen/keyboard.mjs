@@ -3,6 +3,7 @@
 import { fail, say } from "./browser.mjs";
 
 const stepsMost = 400;
+const completionMsMost = 50;
 /** Marks where Tab stands, and says whether it can be seen there. */
 function focused() {
   const e = document.activeElement;
@@ -40,6 +41,24 @@ export async function walk(page, name) {
   if (!round) fail(`${name}: Tab does not come round in ${stepsMost} steps`);
   for (const what of await page.evaluate(missed)) fail(`${name}: Tab does not reach ${what}`);
   say({ walked: name, stops: path.length });
+}
+
+/** From a letter typed to the list on the page. */
+async function completionMs(page) {
+  await page.evaluate(() => {
+    const began = {};
+    addEventListener("keydown", () => { began.at ??= performance.now(); }, { capture: true, once: true });
+    new MutationObserver((_, seen) => {
+      if (!document.querySelector(".cm-tooltip-autocomplete li")) return;
+      globalThis.completionMs = performance.now() - began.at;
+      seen.disconnect();
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await page.keyboard.press("r");
+  await page.waitForFunction(() => globalThis.completionMs !== undefined, null, { timeout: 5000 });
+  const took = Math.round(await page.evaluate(() => globalThis.completionMs));
+  if (took > completionMsMost) fail(`completion takes ${took} ms`);
+  return took;
 }
 
 /** The keys of the help, each seen to do what it says. */
@@ -127,10 +146,20 @@ export async function keys({ page, origin, appear, gone, holds, allowing }) {
   await page.waitForTimeout(100);
   const cell = await page.locator(".cells [aria-selected=true]").innerText();
   holds(cell !== "" && await page.evaluate(() => navigator.clipboard.readText()) === cell, `c does not copy the chosen cell ${cell}`);
+  await press("Enter");
+  await appear(".drawer", "enter opens the row of a result");
+  await press("Escape");
+  await gone(".drawer", "escape closes the row of a result");
+  await press("v");
+  await appear(".chart-whole, .sql-result > .page", "v shows the chart");
+  await press("v");
   await page.locator(".cm-content").focus();
   await press("Control+a");
-  await page.keyboard.type("SELECT ser", { delay: 20 });
+  await page.keyboard.type("SELECT se", { delay: 20 });
   await appear(".cm-tooltip-autocomplete", "completion");
+  await press("Escape");
+  await gone(".cm-tooltip-autocomplete", "escape closes the completion");
+  say({ completion_ms: await completionMs(page) });
   holds((await text(".cm-tooltip-autocomplete li")).startsWith("service_name"), `completion begins with ${await text(".cm-tooltip-autocomplete li")}`);
   // The editor takes no choice within 75 ms of offering it: nobody meant it.
   await page.waitForTimeout(200);

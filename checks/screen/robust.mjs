@@ -47,6 +47,11 @@ export async function lostSession({ page, context, origin, see, appear, holds, w
   await other.getByLabel("Password").waitFor({ timeout: 5000 }).catch(() => fail("signing out does not lead to the door"));
   await page.keyboard.press("r");
   await see("Sign in", "a session that ended in another tab");
+  // The door stands still: it must not ask again and again who is there.
+  let asked = 0;
+  page.on("request", (request) => { if (request.url().endsWith("/api/v1/me")) asked++; });
+  await page.waitForTimeout(1000);
+  holds(asked <= 1, `the door asks who is there ${asked} times a second`);
   holds(page.url() === address, `the address was ${address} and is ${page.url()}`);
   await page.getByLabel("E-mail").fill("ada@example.org");
   await page.getByLabel("Password").fill("wrong wrong wrong");

@@ -12,6 +12,7 @@ import { errorEvent, sendEvent, sendLogs, someLogs } from "./seed.mjs";
 const [setupUrl, out] = process.argv.slice(2);
 /** First load, compressed; what a route adds to it. */
 const firstLoadMost = 200_000, routeMost = 120_000;
+const paintMsMost = 1500;
 
 const direct = new URL(setupUrl).origin;
 const line = await cuttable(direct);
@@ -128,6 +129,8 @@ await look("sql-error");
 await open("shop/errors", ".issues tbody tr");
 await look("errors");
 await walk(page, "errors");
+await page.getByRole("columnheader", { name: "Events" }).getByRole("button").click();
+await page.waitForURL(/order=count/, { timeout: 5000 }).catch(() => fail("a head does not sort"));
 await page.getByRole("link", { name: "PaymentError" }).click();
 for (const words of ["charge", "Breadcrumbs", "What the gate removed", "Raw event, after the gate"]) await see(words, "error page");
 await appear(".story .veil", "the error page draws the veil");
@@ -224,13 +227,18 @@ async function loaded(what, most) {
 /** What each route adds to the first load, in a browser that has nothing yet. */
 async function routes() {
   const state = await screen.context.storageState();
-  const sizes = {};
+  const sizes = {}, paints = {};
   for (const [name, path] of Object.entries({ ...views, drawer: undefined })) {
     if (!path) continue;
     const fresh = await screen.browser.newContext({ storageState: state });
     const tab = await fresh.newPage();
     await tab.goto(`${origin}/app/${path}`);
     await tab.waitForLoadState("networkidle", { timeout: 5000 }).catch(() => {});
+    paints[name] = await tab.evaluate(() => new Promise((done) => {
+      new PerformanceObserver((list) => done(Math.round(list.getEntries().at(-1).startTime))).observe({ type: "largest-contentful-paint", buffered: true });
+      setTimeout(() => done(0), 1000);
+    }));
+    holds(paints[name] <= paintMsMost, `${name} paints its largest part after ${paints[name]} ms`);
     const entries = await tab.evaluate(() => performance.getEntriesByType("resource").filter((r) => r.name.includes("/assets/")).map((r) => [r.name.replace(/.*assets\//, ""), r.encodedBodySize]));
     sizes[name] = entries.filter(([file]) => !/^index-|\.woff2$/.test(file)).reduce((sum, [, size]) => sum + size, 0);
     // The editor loads after its view stands, and is the one part that large.
@@ -239,6 +247,7 @@ async function routes() {
     await fresh.close();
   }
   say({ route_bytes: sizes });
+  say({ largest_paint_ms: paints });
 }
 
 /** The share of a canvas's pixels that are not its commonest colour. */

@@ -15,6 +15,8 @@ export class Problem extends Error {
 /** Fired on `window` when the server no longer knows this session. */
 export const signedOut = "candor:signed-out";
 
+const whoAmI = "/api/v1/me", session = "/api/v1/session";
+
 export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   let response: Response;
   try {
@@ -34,7 +36,8 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
   const json = parse(text);
   if (!response.ok) {
     const problem = (json ?? {}) as { title?: string; detail?: string; clause?: string };
-    if (response.status === 401 && method !== "POST") window.dispatchEvent(new Event(signedOut));
+    // Asking who one is finds out by itself; telling it would have it ask again for ever.
+    if (response.status === 401 && path !== whoAmI && path !== session) window.dispatchEvent(new Event(signedOut));
     throw new Problem(response.status, problem.title ?? `HTTP ${response.status}`, problem.detail ?? "", problem.clause);
   }
   return json as T;
@@ -97,9 +100,9 @@ export const attachmentPath = (project: string, event: string, id: string) => `/
 export const api = {
   status: () => call<Status>("GET", "/api/v1/status"),
   setup: (body: { token: string; email: string; password: string; org?: string }) => call<void>("POST", "/api/v1/setup", body),
-  signIn: (email: string, password: string) => call<void>("POST", "/api/v1/session", { email, password }),
-  signOut: () => call<void>("DELETE", "/api/v1/session"),
-  me: () => call<Me>("GET", "/api/v1/me"),
+  signIn: (email: string, password: string) => call<void>("POST", session, { email, password }),
+  signOut: () => call<void>("DELETE", session),
+  me: () => call<Me>("GET", whoAmI),
   createProject: (name: string, org?: string) => call<Created>("POST", "/api/v1/projects", { name, org }),
   project: (name: string, signal?: AbortSignal) => call<Project>("GET", `/api/v1/projects/${encodeURIComponent(name)}`, undefined, signal),
   rotateKeys: (name: string, grace_seconds: number) =>

@@ -2,10 +2,13 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Cell, QueryResult } from "../lib/api";
+import { count } from "../lib/format";
 import { useKeys } from "../lib/keys";
 import { cellText } from "../lib/search";
 import { useWidths } from "../lib/widths";
-import { copy } from "./basics";
+import { setQuery, usePlace } from "../lib/route";
+import { copy, CopyButton } from "./basics";
+import { Long } from "./JsonTree";
 import { Resizer } from "./Resizer";
 import { Veiled } from "./veil";
 
@@ -26,6 +29,8 @@ function guessedWidth(result: QueryResult, column: number): number {
 export function DataTable({ result }: { result: QueryResult }) {
   const scroller = useRef<HTMLDivElement>(null);
   const [at, setAt] = useState<{ row: number; column: number }>({ row: 0, column: 0 });
+  const { query } = usePlace();
+  const open = rowOf(query.get("row"), result);
   const { widths, set } = useWidths();
   const guessed = useMemo(() => result.columns.map((_, i) => guessedWidth(result, i)), [result]);
   const sizes = result.columns.map((c, i) => widths.get(c.name) ?? guessed[i]!);
@@ -34,6 +39,7 @@ export function DataTable({ result }: { result: QueryResult }) {
   const move = (rows: number, columns: number) => {
     const row = Math.max(0, Math.min(result.rows.length - 1, at.row + rows)), column = Math.max(0, Math.min(result.columns.length - 1, at.column + columns));
     setAt({ row, column });
+    if (open !== undefined && rows !== 0) setQuery({ row: String(row) }, true);
     virtual.scrollToIndex(row, { align: "auto" });
     const left = sizes.slice(0, column).reduce((a, b) => a + b, 0), element = scroller.current;
     if (element && columns !== 0) {
@@ -44,10 +50,12 @@ export function DataTable({ result }: { result: QueryResult }) {
   useKeys({
     j: () => move(1, 0), k: () => move(-1, 0), arrowdown: () => move(1, 0), arrowup: () => move(-1, 0), arrowright: () => move(0, 1), arrowleft: () => move(0, -1),
     c: () => void copy(cellText(result.rows[at.row]?.[at.column])),
+    enter: () => setQuery({ row: String(at.row) }, open !== undefined), escape: () => { if (open !== undefined) setQuery({ row: undefined }); },
   });
   if (!result.rows.length) return <p className="page soft">No rows.</p>;
   const columns = `${sizes.map((px) => `${px}px`).join(" ")} 1fr`;
   return (
+    <div className="cells-whole">
     <div className="cells" ref={scroller} role="grid" aria-label="Result" aria-rowcount={result.rows.length + 1} aria-colcount={result.columns.length} tabIndex={0} aria-activedescendant={`cell-${at.row}-${at.column}`}>
       <div role="presentation" style={{ minWidth: sizes.reduce((a, b) => a + b, 0) }}>
         <div role="row" aria-rowindex={1} className="cells-head" style={{ gridTemplateColumns: columns }}>
@@ -58,13 +66,41 @@ export function DataTable({ result }: { result: QueryResult }) {
             <div key={item.key} role="row" aria-rowindex={item.index + 2} className="cells-row data" style={{ gridTemplateColumns: columns, transform: `translateY(${item.start}px)` }}>
               {result.rows[item.index]!.map((cell, i) => (
                 <span key={i} id={`cell-${item.index}-${i}`} role="gridcell" aria-selected={at.row === item.index && at.column === i} className={isNumber(result.columns[i]!.type) ? "clip number" : "clip"}
-                  title={cell === null ? undefined : cellText(cell).slice(0, 2000)} onClick={() => setAt({ row: item.index, column: i })}><CellText cell={cell} /></span>
+                  title={cell === null ? undefined : cellText(cell).slice(0, 2000)} onClick={() => setAt({ row: item.index, column: i })} onDoubleClick={() => setQuery({ row: String(item.index) }, open !== undefined)}><CellText cell={cell} /></span>
               ))}
             </div>
           ))}
         </div>
       </div>
     </div>
+    {open !== undefined && <RowDrawer result={result} row={open} />}
+    </div>
+  );
+}
+
+/** The row that an address names, where the result has it. */
+function rowOf(text: string | null, result: QueryResult): number | undefined {
+  const row = /^\d{1,6}$/.test(text ?? "") ? Number(text) : -1;
+  return row >= 0 && row < result.rows.length ? row : undefined;
+}
+
+/** One row with its fields below each other. */
+function RowDrawer({ result, row }: { result: QueryResult; row: number }) {
+  const cells = result.rows[row]!;
+  const json = () => JSON.stringify(Object.fromEntries(result.columns.map((c, i) => [c.name, cells[i]])), null, 2);
+  return (
+    <aside className="drawer" aria-label="Row">
+      <div className="row">
+        <h2 className="grow">Row {count(row + 1)} of {count(result.rows.length)}</h2>
+        <CopyButton text={json} label="Copy JSON" />
+        <button type="button" className="button" data-kind="quiet" aria-label="Close" title="Close (esc)" onClick={() => setQuery({ row: undefined })}>✕</button>
+      </div>
+      <dl>
+        {result.columns.map((c, i) => (
+          <div key={i} className="field-line"><dt className="clip" title={`${c.name}, ${c.type.toLowerCase()}`}>{c.name}</dt><dd>{cells[i] === null ? <span className="soft">null</span> : <span className="field-value"><Long text={cellText(cells[i])} /></span>}</dd></div>
+        ))}
+      </dl>
+    </aside>
   );
 }
 

@@ -66,7 +66,7 @@ export default function Editor({ value, onChange, onRun, schema }: { value: stri
         extensions: [
           // Tab leaves the editor, as keyboard users expect; completion is on Ctrl-Space and while typing.
           keymap.of([{ key: "Mod-Enter", run: () => { run.current(); return true; } }, ...completionKeymap, ...defaultKeymap.filter((k) => k.key !== "Mod-Enter"), ...historyKeymap]),
-          history(), closeBrackets(), autocompletion({ override: [completing(known)], icons: false }), sql({ dialect }), skin, colors, EditorView.lineWrapping,
+          history(), closeBrackets(), autocompletion({ override: [completing(known)], icons: false, activateOnTypingDelay: 0, maxRenderedOptions: 40 }), sql({ dialect }), skin, colors, EditorView.lineWrapping,
           placeholder("SELECT * FROM logs ORDER BY timestamp DESC LIMIT 100"),
           EditorView.contentAttributes.of({ "aria-label": "SQL", "data-search": "" }),
           EditorView.updateListener.of((update) => { if (update.docChanged) change.current(update.state.doc.toString()); }),

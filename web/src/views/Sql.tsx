@@ -28,7 +28,7 @@ export function Sql({ project }: { project: string }) {
   const run = () => {
     if (!draft.trim()) return;
     if (draft === asked) setTurn(turn + 1);
-    else setQuery({ sql: draft, w: undefined });
+    else setQuery({ sql: draft, w: undefined, row: undefined });
   };
   const show = (as: boolean) => setQuery({ as: as ? "chart" : undefined }, true);
   useKeys({ "mod+enter": run, v: () => show(!chart) });
