@@ -8,7 +8,7 @@ import { cellText } from "../lib/search";
 import { useWidths } from "../lib/widths";
 import { setQuery, usePlace } from "../lib/route";
 import { copy, CopyButton } from "./basics";
-import { Long } from "./JsonTree";
+import { JsonTree, Long } from "./JsonTree";
 import { Resizer } from "./Resizer";
 import { Veiled } from "./veil";
 
@@ -35,7 +35,7 @@ export function DataTable({ result }: { result: QueryResult }) {
   const guessed = useMemo(() => result.columns.map((_, i) => guessedWidth(result, i)), [result]);
   const sizes = result.columns.map((c, i) => widths.get(c.name) ?? guessed[i]!);
   const virtual = useVirtualizer({ count: result.rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowPx, overscan: 12, scrollPaddingStart: headPx });
-  useEffect(() => setAt({ row: 0, column: 0 }), [result]);
+  useEffect(() => setAt({ row: open ?? 0, column: 0 }), [result]);
   const move = (rows: number, columns: number) => {
     const row = Math.max(0, Math.min(result.rows.length - 1, at.row + rows)), column = Math.max(0, Math.min(result.columns.length - 1, at.column + columns));
     setAt({ row, column });
@@ -63,7 +63,7 @@ export function DataTable({ result }: { result: QueryResult }) {
         </div>
         <div role="presentation" style={{ height: virtual.getTotalSize(), position: "relative" }}>
           {virtual.getVirtualItems().map((item) => (
-            <div key={item.key} role="row" aria-rowindex={item.index + 2} className="cells-row data" style={{ gridTemplateColumns: columns, transform: `translateY(${item.start}px)` }}>
+            <div key={item.key} role="row" aria-rowindex={item.index + 2} className="cells-row data" data-open={item.index === open} style={{ gridTemplateColumns: columns, transform: `translateY(${item.start}px)` }}>
               {result.rows[item.index]!.map((cell, i) => (
                 <span key={i} id={`cell-${item.index}-${i}`} role="gridcell" aria-selected={at.row === item.index && at.column === i} className={isNumber(result.columns[i]!.type) ? "clip number" : "clip"}
                   title={cell === null ? undefined : cellText(cell).slice(0, 2000)} onClick={() => setAt({ row: item.index, column: i })} onDoubleClick={() => setQuery({ row: String(item.index) }, open !== undefined)}><CellText cell={cell} /></span>
@@ -97,7 +97,7 @@ function RowDrawer({ result, row }: { result: QueryResult; row: number }) {
       </div>
       <dl>
         {result.columns.map((c, i) => (
-          <div key={i} className="field-line"><dt className="clip" title={`${c.name}, ${c.type.toLowerCase()}`}>{c.name}</dt><dd>{cells[i] === null ? <span className="soft">null</span> : <span className="field-value"><Long text={cellText(cells[i])} /></span>}</dd></div>
+          <div key={i} className="field-line"><dt className="clip" title={`${c.name}, ${c.type.toLowerCase()}`}>{c.name}</dt><dd>{cells[i] === null ? <span className="soft">null</span> : <div className="field-value">{typeof cells[i] === "object" ? <JsonTree name={Array.isArray(cells[i]) ? "list" : "map"} value={cells[i]!} /> : <Long text={cellText(cells[i])} />}</div>}</dd></div>
         ))}
       </dl>
     </aside>

@@ -79,11 +79,26 @@ export function Skeleton({ lines = 8 }: { lines?: number }) {
   );
 }
 
+/** Rows to come, in the columns that they will have. */
+export function SkeletonRows({ columns, rows, rowPx }: { columns: string; rows: number; rowPx: number }) {
+  const cells = columns.split(" ").length;
+  return (
+    <div role="status" aria-busy="true" aria-label="Loading">
+      {Array.from({ length: rows }, (_, r) => (
+        <div key={r} className="skeleton-row" style={{ gridTemplateColumns: columns, height: rowPx }}>
+          {Array.from({ length: cells }, (_, c) => <span key={c} className="skeleton" style={{ width: `${84 - ((r * 13 + c * 29) % 46)}%` }} />)}
+        </div>
+      ))}
+    </div>
+  );
+}
+
 /** What was loaded, or why not: a server that went away leaves what was there in place, under a word about it. */
 export function Shown<T>({ loaded, skeleton = <Skeleton />, children }: { loaded: Loaded<T>; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
-  const { data, problem, slow, reload } = loaded;
+  const { data, problem, loading, slow, reload } = loaded;
   const gone = problem?.status === 0;
   if (problem && !(gone && data !== undefined)) return <div className="page"><Trouble problem={problem} again={reload} /></div>;
+  if (data === undefined && !loading) return <div className="page row"><span className="soft">Stopped.</span> <button type="button" className="button" onClick={reload}>Ask again</button></div>;
   if (data === undefined) return slow ? skeleton : null;
   return <>{gone && <div className="page"><Trouble problem={problem} again={reload} /></div>}{children(data)}</>;
 }

@@ -5,7 +5,7 @@ import { count } from "../lib/format";
 import { useKeys } from "../lib/keys";
 import { useLoad, usePolling } from "../lib/load";
 import { go, href, setQuery, usePlace } from "../lib/route";
-import { Empty, Level, Shown, Time } from "../parts/basics";
+import { Empty, Level, Shown, SkeletonRows, Time } from "../parts/basics";
 import { FirstEvent } from "../parts/FirstEvent";
 import { SearchBar } from "../parts/SearchBar";
 import { Trend } from "../parts/Trend";
@@ -47,11 +47,11 @@ export function Errors({ project }: { project: string }) {
       <nav className="tabs" aria-label="State">
         {states.map((s) => (
           <a key={s} className="tab" aria-current={status === s ? "page" : undefined} href={href([project, "errors"], { status: s === "unresolved" ? undefined : s, q, order: query.get("order") ?? undefined })}>
-            {s} <span className="soft data">{count(counts[s] ?? 0)}</span>
+            {s} {loaded.data && <span className="soft data">{count(counts[s] ?? 0)}</span>}
           </a>
         ))}
       </nav>
-      <Shown loaded={loaded}>
+      <Shown loaded={loaded} skeleton={<SkeletonRows columns="1fr 120px 92px 92px 116px 116px" rows={8} rowPx={53} />}>
         {() => issues.length === 0 ? <NoIssues project={project} known={Object.keys(counts).length > 0} again={loaded.reload} /> : (
           <>
             <table className="list issues">

@@ -9,7 +9,7 @@ import { useTail, type Tail } from "../lib/tail";
 import { Facets } from "../explore/Facets";
 import { Drawer } from "../explore/Drawer";
 import { Rows } from "../explore/Rows";
-import { Empty, Shown, Skeleton, Trouble, Waiting } from "../parts/basics";
+import { Empty, Shown, SkeletonRows, Trouble, Waiting } from "../parts/basics";
 import { FirstEvent } from "../parts/FirstEvent";
 import { SearchBar } from "../parts/SearchBar";
 import { rangeOf, zoomTo, type Range } from "../parts/TimeRange";
@@ -55,11 +55,11 @@ export function Explore({ project }: { project: string }) {
           {open && <Drawer project={project} rows={rows} place={open} />}
         </div>
       ) : (
-        <Shown loaded={found} skeleton={<Skeleton lines={14} />}>
+        <Shown loaded={found} skeleton={<Coming />}>
           {(data) => (
             <>
               <div className="explore-histogram">
-                {data.total > 0 && <Suspense><Histogram histogram={data.histogram} from={range.from} to={range.to} onZoom={zoomTo} onOut={() => stepOut(range)} /></Suspense>}
+                {data.total > 0 && <Suspense fallback={<div className="histogram-room" />}><Histogram histogram={data.histogram} from={range.from} to={range.to} onZoom={zoomTo} onOut={() => stepOut(range)} /></Suspense>}
               </div>
               <div className="explore-body" data-stale={found.loading && found.slow || undefined}>
                 <Facets q={q} facets={data.facets} />
@@ -72,6 +72,16 @@ export function Explore({ project }: { project: string }) {
         </Shown>
       )}
     </div>
+  );
+}
+
+/** The shape of what is being searched for. */
+function Coming() {
+  return (
+    <>
+      <div className="explore-histogram"><span className="skeleton histogram-room" /></div>
+      <div className="explore-body"><div className="facets" /><div className="grow"><SkeletonRows columns="112px 76px 120px 1fr" rows={24} rowPx={24} /></div></div>
+    </>
   );
 }
 
