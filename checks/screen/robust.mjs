@@ -98,6 +98,16 @@ export async function large({ page, origin, appear, see, holds }, direct, token,
   holds(frames.median <= frameMsMost, `a frame takes ${frames.median} ms while scrolling`);
   holds(frames.blank <= 9, `${frames.blank} of 180 frames are blank while scrolling`);
 
+  // What senders write is text, however long and whatever it holds.
+  const hostile = `<img src=x onerror=alert(1)> \u202Eesrever\u202C\n\n${"long ".repeat(40_000)}`;
+  await sendLogs(direct, token, [{ message: hostile, metadata: { level: "error", service: "hostile" } }]);
+  await page.goto(`${origin}/app/shop/explore?q=service:hostile`);
+  await see("<img src=x", "a hostile record is text");
+  const height = await page.locator(".rows .line").first().evaluate((line) => line.getBoundingClientRect().height);
+  holds(height <= 30, `a long record's line is ${height} px high`);
+  await page.keyboard.press("Enter");
+  await see(/all 200,\d+ characters/, "a long record offers the rest");
+
   const id = "c".repeat(32), event = largeEvent(id);
   await sendEvent(direct, project, event);
   const began = Date.now();

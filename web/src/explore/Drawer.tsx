@@ -6,7 +6,7 @@ import { href, setQuery, usePlace } from "../lib/route";
 import { cellText, hasTerm, parsePlace, placeOf, toggleTerm, withoutTerm } from "../lib/search";
 import { zoneName } from "../lib/zone";
 import { CopyButton, Level, Skeleton, Trouble } from "../parts/basics";
-import { Veiled } from "../parts/veil";
+import { Long } from "../parts/JsonTree";
 import { columnsOf, toggleColumn } from "./Rows";
 
 const aroundMs = 30_000;
@@ -48,7 +48,7 @@ function Whole({ project, row, close }: { project: string; row: Record_; close: 
         <button type="button" className="button" data-kind="quiet" aria-label="Close" title="Close (esc)" onClick={close}>✕</button>
       </div>
       <div className="row"><Level text={cellText(row.severity_text)} severity={Number(row.severity_number) || null} /><span className="soft data">{cellText(row.service_name)}</span></div>
-      <pre className="drawer-body" tabIndex={0} role="region" aria-label="Message"><Veiled text={cellText(row.body)} /></pre>
+      <pre className="drawer-body" tabIndex={0} role="region" aria-label="Message"><Long text={cellText(row.body)} /></pre>
       <nav className="row drawer-links" aria-label="From here">
         {!Number.isNaN(time) && <a className="button" href={link({ from: new Date(time - aroundMs).toISOString(), to: new Date(time + aroundMs).toISOString(), row: placeOf(row) })}>Around it</a>}
         {trace && <a className="button" href={link({ q: `trace:${trace}`, range: "7d" })}>Its trace</a>}
@@ -75,7 +75,7 @@ function Fields({ fields, columns, bare }: { fields: [string, string][]; columns
           <div key={key} className="field-line">
             <dt className="clip" title={key}>{key}</dt>
             <dd>
-              <span className="field-value"><Veiled text={asTime(key, value)} /></span>
+              <span className="field-value"><Long text={asTime(key, value)} /></span>
               {!bare && !/timestamp/.test(key) && (
                 <span className="field-acts">
                   <button type="button" className="button" data-kind="quiet" aria-pressed={within} aria-label={`${within ? "Drop" : "Search for"} ${key} = ${value}`} title={within ? "Drop from the search" : "Only this value"} onClick={() => setQuery({ q: toggleTerm(q, name, value) || undefined })}>+</button>

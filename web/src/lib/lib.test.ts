@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { choices, tablesOf } from "./complete";
 import { ago, bytes, duration, exact, level, millis, span } from "./format";
 import { href } from "./route";
-import { parsePlace, toggleTerm, withoutTerm } from "./search";
+import { parsePlace, placeOf, toggleTerm, withoutTerm } from "./search";
 import { snippets } from "./snippets";
-import { missed } from "./tail";
+import { missed, recordOf } from "./tail";
 import { goalsFor } from "./views";
 import { parseWidths } from "./widths";
 import { byLevel } from "../explore/Facets";
@@ -109,6 +109,11 @@ test("series of one chart never share a colour while there are colours left", ()
 
 test("column widths from an address are bounded, whatever it says", () => {
   expect([...parseWidths("time:190,a%3Ab:9999,bad,x:NaN,y:1")]).toEqual([["time", 190], ["a:b", 1200], ["y", 48]]);
+});
+
+test("a record of the tail has its place in the log", () => {
+  expect(placeOf(recordOf('{"body":"m1"}', "17")!)).toBe("0-17");
+  expect(recordOf("no JSON", "17")).toBeUndefined();
 });
 
 test("a tail's word about missed records is read, whatever it holds", () => {

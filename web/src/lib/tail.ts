@@ -36,11 +36,9 @@ export function useTail(key: string | undefined, address: (after?: string) => st
       };
       source.onmessage = (event) => {
         if (event.lastEventId) last = event.lastEventId;
-        try {
-          waiting.push(JSON.parse(event.data) as Record_);
-        } catch {
-          return;
-        }
+        const record = recordOf(event.data, event.lastEventId);
+        if (!record) return;
+        waiting.push(record);
         if (waiting.length > kept) { dropped += waiting.length - kept; waiting = waiting.slice(-kept); }
       };
       source.addEventListener("dropped", (event) => { dropped += missed((event as MessageEvent<string>).data); });
@@ -62,6 +60,15 @@ export function useTail(key: string | undefined, address: (after?: string) => st
 async function askWhy() {
   const status = await fetch("/api/v1/me").then((r) => r.status, () => 0);
   if (status === 401) window.dispatchEvent(new Event(signedOut));
+}
+
+/** A record with its place in the log, which the tail tells as the event's id. Signal topics have one partition. */
+export function recordOf(data: string, id: string): Record_ | undefined {
+  try {
+    return { ...(JSON.parse(data) as Record_), _partition: 0, _offset: Number(id) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** How many records a `dropped` event tells of. */
