@@ -85,6 +85,16 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
+    /// Every kind, in order.
+    pub const ALL: [SubjectKind; 6] = [
+        SubjectKind::User,
+        SubjectKind::Email,
+        SubjectKind::Name,
+        SubjectKind::Device,
+        SubjectKind::Session,
+        SubjectKind::Replay,
+    ];
+
     /// The prefix of the code: `user` in `user:…`.
     pub fn name(self) -> &'static str {
         match self {

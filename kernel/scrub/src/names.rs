@@ -40,11 +40,6 @@ impl Secrecy {
     pub(crate) fn takes_containers(self) -> bool {
         self != Secrecy::Weak
     }
-
-    /// True where a number under the name is secret.
-    pub(crate) fn takes_numbers(self) -> bool {
-        self != Secrecy::Weak
-    }
 }
 
 /// Longest name that is read, bytes. What is longer is text, not a name.
@@ -116,10 +111,10 @@ fn is_placeholder(name: &[u8]) -> bool {
 }
 
 /// True for a number of tokens: `"tokens": 512` counts, `"token": 512` does not.
-pub(crate) fn is_amount(name: Option<&str>, number: Option<f64>) -> bool {
+pub(crate) fn is_amount(name: Option<&str>, text: &str) -> bool {
     let plural =
         name.is_some_and(|name| name.as_bytes().last().is_some_and(|byte| byte.eq_ignore_ascii_case(&b's')));
-    plural && number.is_some_and(|number| number.abs() < 1e9)
+    plural && text.parse().is_ok_and(|number: f64| number.abs() < 1e9)
 }
 
 /// True where a name says that its value tells things apart or counts them (`trace_id`, `offset`): a long number

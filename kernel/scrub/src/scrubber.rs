@@ -2,6 +2,7 @@
 
 use candor_model::{Object, Value};
 
+use crate::detect::value;
 use crate::hit::{self, Hit};
 use crate::names::{self, Meaning, Secrecy};
 use crate::rules::{Action, Detector, Kind, RuleError, Rules};
@@ -103,17 +104,12 @@ impl Scrubber {
         counts: &mut Counts,
     ) -> Option<String> {
         let Meaning::Secret(secrecy) = meaning else { return self.scrub_text(text, key, meaning, counts) };
-        // Numbers are stored as text, and count the same there.
-        let is_amount = |text: &str| secrecy == Secrecy::Token && names::is_amount(key, text.parse().ok());
-        let takes = |text: &str| {
-            self.detects(Detector::SecretName) && self.is_secret(text, secrecy) && !is_amount(text)
-        };
-        if takes(text) {
+        if self.takes(text, key, secrecy) {
             return self.replaced(text, Detector::SecretName, counts);
         }
         let scrubbed = self.scrub_text(text, key, Meaning::Ordinary, counts)?;
         // What is left of a word about a secret may be none.
-        match takes(&scrubbed) {
+        match self.takes(&scrubbed, key, secrecy) {
             true => self.replaced(&scrubbed, Detector::SecretName, counts).or(Some(scrubbed)),
             false => Some(scrubbed),
         }
@@ -138,10 +134,13 @@ impl Scrubber {
         self.detectors.has(detector)
     }
 
-    /// True where text under a name of that secrecy is a secret.
-    pub(crate) fn is_secret(&self, text: &str, secrecy: Secrecy) -> bool {
+    /// True where text under a name of that secrecy is a secret. Numbers are taken as the text that they are stored
+    /// as.
+    pub(crate) fn takes(&self, text: &str, key: Option<&str>, secrecy: Secrecy) -> bool {
         let scan = Scan::new(text.as_bytes(), &self.stand_ins, self.detectors);
-        crate::detect::value::is_secret(&scan, text.as_bytes(), secrecy, false)
+        self.detects(Detector::SecretName)
+            && value::is_secret(&scan, text.as_bytes(), secrecy, false)
+            && !(secrecy == Secrecy::Token && names::is_amount(key, text))
     }
 
     /// Scrubs text under a name that is no secret's.

@@ -57,12 +57,11 @@ fn walk(scrubber: &Scrubber, value: &mut Value, above: Above<'_>, counts: &mut C
 
 /// What takes the place of a number; none where it stays.
 fn number(scrubber: &Scrubber, value: &Value, above: Above<'_>, counts: &mut Counts) -> Option<String> {
-    if let Meaning::Secret(secrecy) = above.meaning
-        && secrecy.takes_numbers()
-        && scrubber.detects(Detector::SecretName)
-        && !(secrecy == Secrecy::Token && names::is_amount(above.key, value.as_f64()))
-    {
-        return scrubber.replaced(&value.to_text(), Detector::SecretName, counts);
+    if let Meaning::Secret(secrecy) = above.meaning {
+        let text = value.to_text();
+        if scrubber.takes(&text, above.key, secrecy) {
+            return scrubber.replaced(&text, Detector::SecretName, counts);
+        }
     }
     let magnitude = match value {
         Value::Int(number) => number.unsigned_abs(),

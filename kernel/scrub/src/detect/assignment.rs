@@ -123,6 +123,13 @@ fn named(scan: &mut Scan<'_>, name: Word, behind: usize, link: Link, quoted_name
     if meaning == Meaning::Ordinary {
         return;
     }
+    // The kind of a person's code may be such a name (`session:…`).
+    let code_end = behind + value::CODE_BYTES;
+    if value::is_person_code(slice(bytes, name_start, code_end))
+        && !at(bytes, code_end).is_ascii_alphanumeric()
+    {
+        return;
+    }
     let start = skip(bytes, behind, is_blank);
     let secrecy = match meaning {
         Meaning::Secret(secrecy) if scan.detects(Detector::SecretName) => secrecy,

@@ -48,7 +48,8 @@ pub(crate) fn after_scheme(scan: &mut Scan<'_>, colon: usize) {
     }
     let (Some(separator), Some(end)) = (separator, end) else { return };
     let password = slice(bytes, separator + 1, end);
-    if separator < end && !password.is_empty() && !value::is_stand_in(scan, password) {
+    let is_code = value::is_person_code(slice(bytes, start, end));
+    if separator < end && !password.is_empty() && !value::is_stand_in(scan, password) && !is_code {
         scan.hit(start, end, Detector::UrlCredentials);
     }
 }
@@ -68,7 +69,8 @@ pub(crate) fn before_at(scan: &mut Scan<'_>, index: usize) {
     let pair = slice(bytes, start, index);
     let Some(separator) = memchr::memchr(b':', pair) else { return };
     let password = slice(pair, separator + 1, pair.len());
-    if !password.is_empty() && before(bytes, index) != b']' && !value::is_stand_in(scan, password) {
+    let is_stand_in = value::is_stand_in(scan, password) || value::is_person_code(pair);
+    if !password.is_empty() && before(bytes, index) != b']' && !is_stand_in {
         scan.hit(start, index, Detector::UrlCredentials);
     }
 }

@@ -4,6 +4,8 @@
 //! rule here was chosen so that a doubt takes more rather than less, except where the text is plainly about a secret
 //! instead of being one (`password: required`, `token = self.token`).
 
+use candor_model::SubjectKind;
+
 use crate::bytes::{at, before, from, is_blank, is_quote, is_word, skip, slice};
 use crate::names::Secrecy;
 use crate::rules::Kind;
@@ -105,10 +107,17 @@ pub(crate) fn is_stand_in(scan: &Scan<'_>, text: &[u8]) -> bool {
         || is_person_code(text)
 }
 
-/// The code of a person that already stands in for an identifier: `kind:` and 26 base32 characters, or those alone.
-fn is_person_code(text: &[u8]) -> bool {
-    let code = text.iter().position(|byte| *byte == b':').and_then(|at| text.get(at + 1..)).unwrap_or(text);
-    code.len() == 26 && code.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+/// What a person's code has behind its kind, bytes: 128 bits in base32.
+pub(crate) const CODE_BYTES: usize = 26;
+
+/// The code of a person that already stands in for an identifier: `kind:` and 26 base32 characters.
+pub(crate) fn is_person_code(text: &[u8]) -> bool {
+    SubjectKind::ALL.iter().any(|kind| {
+        let code = text.strip_prefix(kind.name().as_bytes()).and_then(|rest| rest.strip_prefix(b":"));
+        code.is_some_and(|code| {
+            code.len() == CODE_BYTES && code.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+        })
+    })
 }
 
 /// `***`, `xxxx`, `....`, `••••`.

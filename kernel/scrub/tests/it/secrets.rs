@@ -1,8 +1,29 @@
 //! Passwords, tokens, keys and credentials in text.
 
+use candor_scrub::{Counts, Scrubber};
 use expect_test::expect;
 
 use crate::{check, scrubbed};
+
+#[test]
+fn codes_of_persons_stand_in_and_what_only_ends_like_one_does_not() {
+    let code = "abcdefghijklmnopqrstuvwx27";
+    let scrubber = Scrubber::default();
+    let field = |key: &str, text: &str| {
+        scrubber.scrub_field(key, text, &mut Counts::new()).unwrap_or_else(|| text.to_owned())
+    };
+    for kind in ["user", "email", "name", "device", "session", "replay"] {
+        let coded = format!("{kind}:{code}");
+        assert_eq!(field("password", &coded), coded);
+        for text in [format!("x {coded} y"), format!("token={coded}"), format!("https://{coded}@host/")] {
+            assert_eq!(scrubbed(&text), text);
+        }
+    }
+    assert_eq!(field("password", &format!("hunter2 user:{code}")), "[secret]");
+    assert_eq!(field("password", &format!("hunter2:{code}")), "[secret]");
+    assert_eq!(field("password", code), "[secret]");
+    assert_eq!(scrubbed(&format!("https://jane:{code}@host/")), "https://[url_credentials]@host/");
+}
 
 #[test]
 fn named_in_text() {
