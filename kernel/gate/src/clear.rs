@@ -151,6 +151,11 @@ impl<'a> Clearing<'a> {
         for (mut record, mut found) in window.drain(..) {
             if !repeats.is_empty() {
                 record.replace(repeats, &mut found);
+                if found.is_repeated() {
+                    // With codes in it a text may read as another: what is stored must not change when it is
+                    // scrubbed again.
+                    record.scrub(self.scrubber, &mut self.counts);
+                }
             }
             self.sealing.add(found.identities());
             self.removed.identifiers += found.removed.identifiers;

@@ -7,8 +7,9 @@
 //! Incoming ─ limits ─ identity: codes in, identifiers out ─ scrub ─ repeated identifiers ─ rows ─ encode ─ Admitted
 //! ```
 //!
-//! Identity goes first because it goes by names, and a name may be scrubbed; repeats go last so that a code is never
-//! taken for a secret. Fail closed: a record that cannot be cleared is dropped and counted, never stored raw. The
+//! Identity goes first because it goes by names, and a name may be scrubbed; repeats go behind the scrubbing because
+//! what is struck needs no code. A record in which one was replaced is scrubbed once more (the detectors know a
+//! code), so that what is stored does not change when it is scrubbed again. Fail closed: a record that cannot be cleared is dropped and counted, never stored raw. The
 //! trade-off refused is clearing lazily at read: what is stored raw once is in every backup.
 
 mod binary;

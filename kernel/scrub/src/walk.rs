@@ -63,6 +63,13 @@ fn number(scrubber: &Scrubber, value: &Value, above: Above<'_>, counts: &mut Cou
             return scrubber.replaced(&text, Detector::SecretName, counts);
         }
     }
+    // The text that a double is stored as has its digits in other places.
+    if matches!((value, above.meaning), (Value::Float(_), Meaning::Card | Meaning::Ssn)) {
+        let text = value.to_text();
+        if let Some(scrubbed) = scrubber.scrub_text(&text, above.key, above.meaning, counts) {
+            return Some(scrubbed);
+        }
+    }
     let magnitude = match value {
         Value::Int(number) => number.unsigned_abs(),
         Value::UInt(number) => *number,

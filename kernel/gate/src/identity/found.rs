@@ -139,6 +139,8 @@ fn unquote(value: &str) -> &str {
 pub(crate) struct Found {
     identities: Vec<Identity>,
     mentions: Vec<String>,
+    /// True where a code took the place of a repeated identifier.
+    repeated: bool,
     /// Identifiers that left the record, by kind; the last is addresses.
     pub(crate) removed: Removed,
 }
@@ -165,13 +167,20 @@ impl Found {
         true
     }
 
-    /// The record's text holds the code of somebody that another record of the batch named.
-    pub(super) fn mention(&mut self, code: &str) {
+    /// A code took the place of an identifier in the record's text; it may be of somebody that another record of the
+    /// batch named.
+    pub(super) fn repeat(&mut self, code: &str) {
+        self.repeated = true;
         let known = self.identities.iter().any(|identity| identity.code == code)
             || self.mentions.iter().any(|mention| mention == code);
         if !known && self.mentions.len() < IDENTIFIERS_MAX {
             self.mentions.push(code.to_owned());
         }
+    }
+
+    /// True where a code took the place of a repeated identifier.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.repeated
     }
 
     /// True where the record has this code itself.

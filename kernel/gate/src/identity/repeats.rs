@@ -185,6 +185,7 @@ impl Repeats {
         let Some(entry) = self.at(&text, 0).filter(|entry| entry.length == text.len()) else { return };
         if found.has(&entry.code) && value.as_f64().is_some_and(|number| number >= 0.0) {
             *value = Value::from(entry.code.as_str());
+            found.repeat(&entry.code);
         }
     }
 
@@ -220,7 +221,7 @@ impl Repeats {
             at += entry.length;
             copied = at;
             within_word = true;
-            found.mention(&entry.code);
+            found.repeat(&entry.code);
         }
         let mut clean = out?;
         clean.push_str(text.get(copied..).unwrap_or(""));

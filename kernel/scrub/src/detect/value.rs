@@ -4,6 +4,9 @@
 //! rule here was chosen so that a doubt takes more rather than less, except where the text is plainly about a secret
 //! instead of being one (`password: required`, `token = self.token`).
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use candor_model::SubjectKind;
 
 use crate::bytes::{at, before, from, is_blank, is_quote, is_word, skip, slice};
@@ -112,12 +115,34 @@ pub(crate) const CODE_BYTES: usize = 26;
 
 /// The code of a person that already stands in for an identifier: `kind:` and 26 base32 characters.
 pub(crate) fn is_person_code(text: &[u8]) -> bool {
-    SubjectKind::ALL.iter().any(|kind| {
-        let code = text.strip_prefix(kind.name().as_bytes()).and_then(|rest| rest.strip_prefix(b":"));
-        code.is_some_and(|code| {
-            code.len() == CODE_BYTES && code.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
-        })
-    })
+    text.len() > CODE_BYTES && person_code(text, text.len() - CODE_BYTES - 1) == Some(0..text.len())
+}
+
+/// Where the code of a person stands that has its colon at `colon`.
+fn person_code(text: &[u8], colon: usize) -> Option<Range<usize>> {
+    let end = colon + 1 + CODE_BYTES;
+    let code = text.get(colon + 1..end).filter(|_| at(text, colon) == b':')?;
+    let is_code = code.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+    let kind =
+        SubjectKind::ALL.iter().find(|kind| slice(text, 0, colon).ends_with(kind.name().as_bytes()))?;
+    is_code.then(|| colon - kind.name().len()..end)
+}
+
+/// Text without the codes of persons in it: they look random, and say nothing about what they stand in.
+fn without_codes(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.len() <= CODE_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut done) = (Vec::new(), 0);
+    for code in memchr::memchr_iter(b':', text).filter_map(|colon| person_code(text, colon)) {
+        out.extend_from_slice(slice(text, done, code.start));
+        done = code.end;
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.extend_from_slice(from(text, done));
+    Cow::Owned(out)
 }
 
 /// `***`, `xxxx`, `....`, `••••`.
@@ -311,17 +336,21 @@ pub(crate) fn is_secret(scan: &Scan<'_>, text: &[u8], secrecy: Secrecy, prose: b
         let word = text.strip_suffix(b".").unwrap_or(text);
         words.iter().any(|known| known.eq_ignore_ascii_case(word))
     };
-    let has = |class: fn(&u8) -> bool| text.iter().any(class);
-    let (has_digit, has_letter) = (has(u8::is_ascii_digit), has(u8::is_ascii_alphabetic));
     let alphabetic = text.iter().all(u8::is_ascii_alphabetic);
     match secrecy {
         Secrecy::Password => !(prose && lower(&PROSE)),
-        Secrecy::Weak => !prose && ((has_digit && has_letter) || (text.len() >= 16 && !text.contains(&b' '))),
+        Secrecy::Weak => !prose && looks_random(&without_codes(text)),
         Secrecy::Token | Secrecy::Authorization | Secrecy::Cookie => {
             let word = prose && alphabetic && text.len() < 16;
             !word && !is_version(text) && !is_object(text)
         }
     }
+}
+
+/// True for letters and digits together, and for what is long and in one piece.
+fn looks_random(text: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| text.iter().any(class);
+    (has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)) || (text.len() >= 16 && !text.contains(&b' '))
 }
 
 /// `1.2`, `v3.4.5-beta.1`: what stands under the name of a package.
