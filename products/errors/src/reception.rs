@@ -38,8 +38,7 @@ pub(crate) async fn envelope(
         Ok(presented) => (admit(state, &presented, number).await?, presented.client, body),
         Err(AuthError::Missing) => {
             // A tunnel: the key is in the envelope's first line, which is read before the rest is let in.
-            let (first, body) =
-                peek::first_line(&headers, body).await.map_err(|error| refused(error.into()))?;
+            let (first, body) = peek::first_line(&headers, body).await.map_err(refused)?;
             let presented = peek::dsn(&first)
                 .ok_or(AuthError::Missing)
                 .and_then(|dsn| auth::from_dsn(&dsn))

@@ -26,7 +26,7 @@ use candor_model::{
 /// When the tests happen.
 pub const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
-pub struct Bed {
+pub(crate) struct Bed {
     pub gate: Gate,
     pub keyring: Arc<Keyring>,
     pub scope: WriteScope,
