@@ -2,9 +2,29 @@
 
 import pytest
 
-from server import Server
+import cluster
+from server import CLUSTERED, Server
 
 _tables: list[str] = []
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "local: what only a data dir has, left out with CANDOR_MODE=cluster")
+
+
+def pytest_collection_modifyitems(items):
+    if not CLUSTERED:
+        return
+    lacks = cluster.missing()
+    for item in items:
+        if lacks:
+            item.add_marker(pytest.mark.skip(reason=f"{lacks}: 1 case"))
+        elif item.get_closest_marker("local"):
+            item.add_marker(pytest.mark.skip(reason="only a data dir has this: 1 case"))
+
+
+def pytest_unconfigure():
+    cluster.CLUSTER.cleanup()
 
 
 @pytest.fixture(scope="session")

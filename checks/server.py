@@ -11,6 +11,11 @@ import time
 import urllib.error
 import urllib.request
 
+from cluster import CLUSTER
+
+# Where the servers of this run keep their data.
+CLUSTERED = os.environ.get("CANDOR_MODE") == "cluster"
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 START_S = 30
 
@@ -42,10 +47,16 @@ class Answer:
 class Server:
     """One `candor serve` over a data dir of its own."""
 
-    def __init__(self, data_dir=None, *flags, env=None, prefix=()):
+    def __init__(self, data_dir=None, *flags, env=None, prefix=(), place=None):
         self.own = data_dir is None
         self.data_dir = pathlib.Path(data_dir or tempfile.mkdtemp(prefix="candor-check-"))
         self.flags, self.env, self.prefix = list(flags), env or {}, list(prefix)
+        # With CANDOR_MODE=cluster every server keeps its data in PostgreSQL and S3; a check may give it a place.
+        self.own_place = place is None and CLUSTERED
+        self.place = CLUSTER.place() if self.own_place else place
+        if self.place:
+            self.flags += self.place.flags
+            self.env = {**self.place.env, **self.env}
         self.process = None
         self.ready = {}
 
@@ -95,6 +106,8 @@ class Server:
             shutil.rmtree(self.data_dir, ignore_errors=True)
             for end in ("log", "ready"):
                 (self.data_dir.parent / f"{self.data_dir.name}.{end}").unlink(missing_ok=True)
+        if self.own_place:
+            self.place.cleanup()
 
     def __enter__(self):
         return self.start()
@@ -104,7 +117,8 @@ class Server:
 
     def cli(self, *args, check=True, timeout=120):
         """A command against this server, found by its data dir. Gives the finished process."""
-        done = subprocess.run([binary(), *args, "--data-dir", str(self.data_dir)], capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run([binary(), *args, "--data-dir", str(self.data_dir)], capture_output=True, text=True, timeout=timeout,
+                              env={**os.environ, **self.env})
         if check and done.returncode != 0:
             raise AssertionError(f"candor {' '.join(args)} exited {done.returncode}: {done.stderr[-2000:]}\n{self.log_text()[-1500:]}")
         return done

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from server import post_otlp, post_sentry
+from server import CLUSTERED, post_otlp, post_sentry
 
 KILLS = int(os.environ.get("CANDOR_KILLS", "5"))
 
@@ -74,13 +74,14 @@ def test_kill_nine_loses_nothing_acknowledged(own_server, show):
     events = {row["event_id"]: int(row["n"]) for row in server.query("crash", "SELECT event_id, count(*) AS n FROM errors GROUP BY event_id")}
     lost_events = [e for e in retried_ids if e not in events]
     doubled_events = [e for e, n in events.items() if n > 1]
-    show(f"kill -9 {KILLS} times: {len(acked)} acknowledged of {len(sent)} sent, {len(lost)} lost, {len(doubled)} doubled; "
+    show(f"kill -9 {KILLS} times, {'PostgreSQL and S3' if CLUSTERED else 'a data dir'}: {len(acked)} acknowledged of {len(sent)} sent, {len(lost)} lost, {len(doubled)} doubled; "
          f"{len(retried_ids)} events sent twice, {len(lost_events)} lost, {len(doubled_events)} doubled")
     assert len(acked) > 50 and len(retried_ids) > 10
     assert not lost and not doubled and not strangers
     assert not lost_events and not doubled_events
 
 
+@pytest.mark.local
 def test_the_answer_comes_after_the_sync(own_server, tmp_path, show):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed: 1 case")

@@ -18,6 +18,7 @@ const LOCK_FILE: &str = "lock";
 const ADDRESS_FILE: &str = "server.json";
 const ADMIN_KEY_FILE: &str = "admin.key";
 const ROOT_KEY_FILE: &str = "root.key";
+const STORAGE_FILE: &str = "storage.json";
 /// What the local admin key begins with.
 pub const ADMIN_KEY_PREFIX: &str = "candor_admin_";
 
@@ -62,6 +63,19 @@ pub enum DataDirError {
     /// The data is there, the key is not.
     #[error("{path} is missing, and the data in the folder cannot be read without it\nput the key back, or name it with --root-key", path = .0.display())]
     RootKeyMissing(PathBuf),
+    /// The flags say that the data is in another place than it was.
+    #[error(
+        "{path} belongs to a server with {was}, and this start says {is}\ngive the flags it was started with, or name a new folder with --data-dir\nwhere the data was really moved, remove {file} first",
+        path = .path.display(), file = .path.join(STORAGE_FILE).display()
+    )]
+    Moved {
+        /// Which folder.
+        path: PathBuf,
+        /// Where the data was.
+        was: Storage,
+        /// Where the flags say it is.
+        is: Storage,
+    },
     /// The key lies open.
     #[error("{path} can be read by others\nchmod 600 it", path = .0.display())]
     Exposed(PathBuf),
@@ -76,6 +90,45 @@ fn file_error(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) ->
 struct Instance {
     format: u32,
     test_clock: bool,
+}
+
+/// Where the data of a server is that keeps it elsewhere than in its data dir. Without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// True where metadata is in PostgreSQL.
+    pub postgres: bool,
+    /// Where objects are, `s3://…`, if not in the data dir.
+    pub objects: Option<String>,
+    /// The root key's file, if not in the data dir.
+    pub root_key: Option<PathBuf>,
+}
+
+impl Storage {
+    /// Everything in the data dir.
+    pub const HERE: Storage = Storage { postgres: false, objects: None, root_key: None };
+
+    /// True where a copy of the data dir is not a copy of the data.
+    pub fn is_elsewhere(&self) -> bool {
+        self.postgres || self.objects.is_some()
+    }
+}
+
+impl std::fmt::Display for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let metadata = if self.postgres { "PostgreSQL" } else { "the folder" };
+        let objects = self.objects.as_deref().unwrap_or("the folder");
+        write!(f, "metadata in {metadata} and data in {objects}")
+    }
+}
+
+/// Where the data of a data dir is, as its last start had it.
+pub fn storage(root: &Path) -> Result<Storage, DataDirError> {
+    let path = root.join(STORAGE_FILE);
+    if !files::exists(&path) {
+        return Ok(Storage::HERE);
+    }
+    let text = files::read_text(&path).map_err(file_error("read", &path))?;
+    serde_json::from_str(&text).map_err(|error| file_error("read", &path)(std::io::Error::other(error)))
 }
 
 /// Where a running server is, as commands read it.
@@ -135,6 +188,27 @@ impl DataDir {
     /// True where tests may shift the clock.
     pub fn test_clock(&self) -> bool {
         self.test_clock
+    }
+
+    /// Notes where the data is, so that commands look there and a start with other flags does not begin anew beside
+    /// it. Refuses where it was elsewhere.
+    pub fn settle_storage(&self, storage: &Storage) -> Result<(), DataDirError> {
+        let path = self.root.join(STORAGE_FILE);
+        // A folder from before there was a note holds its data itself.
+        let was = match files::exists(&path) || files::exists(&self.root.join("meta.db")) {
+            true => Some(self::storage(&self.root)?),
+            false => None,
+        };
+        if let Some(was) = was
+            && (was.postgres, &was.objects) != (storage.postgres, &storage.objects)
+        {
+            return Err(DataDirError::Moved { path: self.root.clone(), was, is: storage.clone() });
+        }
+        if !storage.is_elsewhere() {
+            return Ok(());
+        }
+        let text = serde_json::to_vec(storage).unwrap_or_default();
+        files::write_private(&path, &text).map_err(file_error("write", &path))
     }
 
     /// The root key: made at the first start, read afterwards. `elsewhere` is what `--root-key` names.
@@ -266,6 +340,29 @@ mod tests {
         assert!(matches!(again.root_key(None, &random), Err(DataDirError::RootKeyMissing(_))));
         files::write_private(&root.join(ROOT_KEY_FILE), b"nonsense").expect("writes");
         assert!(matches!(again.root_key(None, &random), Err(DataDirError::RootKey { .. })));
+    }
+
+    #[test]
+    fn a_start_with_other_storage_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let dir = DataDir::open(root, false).expect("opens");
+        let elsewhere = Storage {
+            postgres: true,
+            objects: Some("s3://bucket/prefix".to_owned()),
+            root_key: Some(PathBuf::from("/keys/root.key")),
+        };
+        dir.settle_storage(&elsewhere).expect("is new");
+        dir.settle_storage(&elsewhere).expect("is as before");
+        assert_eq!(storage(root).expect("reads"), elsewhere);
+        let refused = dir.settle_storage(&Storage::HERE).expect_err("would begin anew");
+        assert!(refused.to_string().contains("PostgreSQL and data in s3://bucket/prefix"), "{refused}");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = DataDir::open(folder.path(), false).expect("opens");
+        dir.settle_storage(&Storage::HERE).expect("is new");
+        files::write_private(&folder.path().join("meta.db"), b"").expect("writes");
+        assert!(matches!(dir.settle_storage(&elsewhere), Err(DataDirError::Moved { .. })));
     }
 
     #[test]

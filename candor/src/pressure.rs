@@ -1,4 +1,4 @@
-//! Notices why nothing can be taken in: no space, a lost database, a lake that does not keep up.
+//! Notices why nothing can be taken in: no space, a lost database or object store, a lake that does not keep up.
 //!
 //! It looks every second and tells the one admission point, which answers 503 with Retry-After before a body is
 //! read and lets requests in again as soon as the cause is gone. Reads go on meanwhile.
@@ -11,12 +11,16 @@ use std::time::Duration;
 use candor_gate::admission::{Admission, Cause};
 use candor_lake::{Lake, Pressure};
 use candor_meta::Database;
+use candor_store::S3Objects;
 
 use crate::ballast::Ballast;
 use crate::files;
 
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often S3 is asked whether it answers, in looks: a request is a small cost, and every put tells as well.
+const ASK_OBJECTS_EVERY: u32 = 3;
 
 /// How often the use of keys with a quota is stored.
 const SAVE_USAGE_EVERY: u32 = 5;
@@ -55,6 +59,8 @@ pub struct Watcher {
     pub reserve: u64,
     /// The metadata.
     pub meta: Database,
+    /// The objects, where they are in S3.
+    pub s3: Option<S3Objects>,
     /// The tables.
     pub lake: Lake,
     /// The admission point.
@@ -71,6 +77,9 @@ impl Watcher {
         let mut looks = 0u32;
         loop {
             self.look().await;
+            if let Some(s3) = self.s3.as_ref().filter(|_| looks.is_multiple_of(ASK_OBJECTS_EVERY)) {
+                self.admission.pressure().set(Cause::ObjectsLost, !s3.is_reachable().await);
+            }
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(SAVE_USAGE_EVERY)
                 && let Err(error) = self.admission.save_usage().await

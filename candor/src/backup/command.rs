@@ -7,7 +7,7 @@ use candor_meta::Database;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{CATALOG, META, Subject, restore as copy_back, take};
+use super::{BackupError, CATALOG, META, Subject, restore as copy_back, take};
 use crate::cli::Global;
 use crate::client::Client;
 use crate::data_dir::{self, DataDir, DataDirError};
@@ -20,6 +20,9 @@ pub async fn create(global: &Global, dir: &Path) -> Result<()> {
     let root = &global.data_dir;
     let manifest = match stopped(global)? {
         Some(_lock) => {
+            if data_dir::storage(root)?.is_elsewhere() {
+                return Err(BackupError::Elsewhere.into());
+            }
             let open = |name: &'static str| async move {
                 Database::open_sqlite(&root.join(name), &[])
                     .await

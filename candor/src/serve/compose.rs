@@ -11,46 +11,32 @@ use candor_gate::Gate;
 use candor_gate::admission::{self, Admission, Network};
 use candor_keyring::{Keyring, Vault};
 use candor_lake::{Lake, LakeConfig, LakeParts, Retention};
-use candor_log::{Consumer, FailStop, Ingest, Limits, Log, LogOptions};
+use candor_log::Ingest;
 use candor_logs::{LogsState, sources::Sources};
-use candor_meta::{Database, Tenancy};
+use candor_meta::Tenancy;
 use candor_model::{Clock, Random};
 use candor_people::People;
 use candor_query::Query;
-use candor_store::{Disk, DiskObjects, Files, KeyWrap, Objects, RealDisk, S3Objects};
+use candor_store::{Disk, Files, KeyWrap, RealDisk};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use super::options::{Metadata, ObjectsAt, Options};
+use super::options::Options;
+use super::storage::{self, Databases, LogParts, Place};
 use crate::app::App;
-use crate::backup::{CATALOG, META, OBJECTS};
 use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
 use crate::files;
 use crate::http::caller::digest_of;
 use crate::pressure::{FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
-use crate::vault::{self, VaultKeeper};
-
-/// Schemas in PostgreSQL.
-const META_SCHEMA: &str = "candor";
-const CATALOG_SCHEMA: &str = "candor_lake";
+use crate::vault::VaultKeeper;
 
 /// Everything that listens and what it shares.
 pub(super) struct House {
     pub(super) app: Arc<App>,
     pub(super) http: Vec<Router>,
     pub(super) grpc: Option<Routes>,
-}
-
-/// After a failed sync nothing is known about what the disk holds: only a restart, which reads it back, may go on.
-struct EndProcess;
-
-impl FailStop for EndProcess {
-    fn stop(&self, why: &str) {
-        tracing::error!(why, "the process ends: what was acknowledged is on stable storage");
-        std::process::exit(1);
-    }
 }
 
 /// Opens the data dir and everything in it.
@@ -63,10 +49,12 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let data_dir = DataDir::open(&options.data_dir, options.test_clock)?;
     let root = data_dir.root().to_owned();
     let clock = clock(&data_dir);
+    let noted = storage::noted(options)?;
+    data_dir.settle_storage(&noted)?;
     let root_key = data_dir.root_key(options.root_key.as_deref(), &*random)?;
     let admin_key = data_dir.admin_key(&*random)?;
     let keyring = Arc::new(Keyring::new(&root_key, Arc::clone(&random)));
-    let (meta, catalog) = databases(options, &root).await?;
+    let Databases { meta, catalog, log: log_database } = storage::databases(options, &root).await?;
     Vault::open(meta.clone(), &keyring).await.context("cannot open the vault")?;
     let tenancy = Tenancy::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
         .await
@@ -79,21 +67,18 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let disk: Arc<dyn Disk> = Arc::new(
         RealDisk::open(&root, reserve).with_context(|| format!("cannot write to {}", root.display()))?,
     );
-    let (objects, data_path) = objects(options, &disk, &root)?;
+    let Place { objects, s3, data_path } = storage::objects(options, &disk, &root, &*random).await?;
     let keys: Arc<dyn KeyWrap> = Arc::<Keyring>::clone(&keyring);
     let store = Arc::new(Files::new(objects, Some(Arc::clone(&keys)), Arc::clone(&random)));
-    let log = Log::open(LogOptions {
+    let log = storage::log(LogParts {
         disk,
         files: Arc::clone(&store),
-        keys: Some(keys),
+        keys,
+        database: log_database,
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
-        stop: Arc::new(EndProcess),
-        consumers: vec![lake_consumer(), candor_errors::issues::consumer(), vault::consumer()],
-        limits: Limits::default(),
     })
-    .await
-    .context("cannot open the log")?;
+    .await?;
 
     let parts = LakeParts {
         catalog: catalog.clone(),
@@ -143,6 +128,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         folder: root,
         reserve,
         meta: meta.clone(),
+        s3,
         lake: lake.clone(),
         admission: admission.clone(),
         free: Arc::clone(&free),
@@ -171,7 +157,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         started,
         admin_digest: digest_of(&admin_key),
         addresses: OnceLock::new(),
-        objects_elsewhere: options.metadata != Metadata::Sqlite || options.objects != ObjectsAt::DataDir,
+        objects_elsewhere: noted.is_elsewhere(),
         exporting: tokio::sync::Mutex::new(()),
     });
     let http = vec![candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
@@ -197,51 +183,4 @@ fn clock(data_dir: &DataDir) -> Arc<dyn Clock> {
         }
         None => Arc::new(WallClock::system()),
     }
-}
-
-async fn databases(options: &Options, root: &std::path::Path) -> Result<(Database, Database)> {
-    match &options.metadata {
-        Metadata::Sqlite => {
-            let open = |name: &'static str| async move {
-                let path = root.join(name);
-                Database::open_sqlite(&path, &[])
-                    .await
-                    .with_context(|| format!("cannot open {}", path.display()))
-            };
-            Ok((open(META).await?, open(CATALOG).await?))
-        }
-        Metadata::Postgres(url) => {
-            let open = |schema: &'static str| async move {
-                Database::open_postgres(url, schema, &[]).await.with_context(|| {
-                    format!("--metadata: cannot open schema {schema}; check host, user and database")
-                })
-            };
-            Ok((open(META_SCHEMA).await?, open(CATALOG_SCHEMA).await?))
-        }
-    }
-}
-
-/// The objects, and what the operator's own catalog names as their place.
-fn objects(
-    options: &Options,
-    disk: &Arc<dyn Disk>,
-    root: &std::path::Path,
-) -> Result<(Arc<dyn Objects>, String)> {
-    match &options.objects {
-        ObjectsAt::DataDir => {
-            let place = files::absolute(root).with_context(|| format!("cannot find {}", root.display()))?;
-            let data_path = format!("{}/{OBJECTS}/lake/", place.display());
-            Ok((Arc::new(DiskObjects::new(Arc::clone(disk), OBJECTS)), data_path))
-        }
-        ObjectsAt::S3(url) => {
-            let objects = S3Objects::from_url(url)
-                .with_context(|| format!("--objects {url}: check the bucket and the AWS_… variables"))?;
-            Ok((Arc::new(objects), format!("{}/lake/", url.trim_end_matches('/'))))
-        }
-    }
-}
-
-/// What the lake has not published is not trimmed. Its name is the one that the lake gives to the log.
-fn lake_consumer() -> Consumer {
-    Consumer { name: "lake", topics: |topic| topic.signal().is_some() }
 }

@@ -7,6 +7,7 @@ mod compose;
 mod grpc;
 mod options;
 mod signals;
+mod storage;
 
 pub use options::UsageError;
 

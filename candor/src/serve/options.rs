@@ -60,7 +60,7 @@ impl Options {
             return Err(UsageError {
                 flag: "metadata",
                 value: "postgres".to_owned(),
-                what: "the root key must be given with it\nname its file with --root-key: every node needs the same one",
+                what: "the root key must be given with it\nname its file with --root-key (it is made at the first start): every node needs the same one, and without it nothing can be read",
             });
         }
         if let Some(path) = &arguments.ready_file

@@ -50,6 +50,8 @@ impl Request {
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Checked {
+    /// Where the files are.
+    pub place: String,
     /// Files that opened.
     pub files: u64,
     /// Their content, bytes.
@@ -67,6 +69,7 @@ pub async fn run(request: Request, as_json: bool) -> Result<()> {
     let checked = check(&request).await?;
     if as_json {
         output::json(&json!({
+            "place": checked.place,
             "files": checked.files,
             "bytes": checked.bytes,
             "records": checked.records,
@@ -75,8 +78,8 @@ pub async fn run(request: Request, as_json: bool) -> Result<()> {
         }))?;
     } else {
         output::line(&format!(
-            "{} files open, {} bytes, {} records; {} files are not ours",
-            checked.files, checked.bytes, checked.records, checked.foreign
+            "{}: {} files open, {} bytes, {} records; {} files are not ours",
+            checked.place, checked.files, checked.bytes, checked.records, checked.foreign
         ))?;
         for fault in checked.faults.iter().take(FAULTS_SHOWN_MAX) {
             output::line(fault)?;
@@ -96,22 +99,29 @@ pub async fn check(request: &Request) -> Result<Checked> {
     if !data_dir::is_data_dir(root) {
         bail!("{} is no data dir\nname it with --data-dir", root.display());
     }
-    let root_key = data_dir::read_root_key(&data_dir::root_key_path(root, request.root_key.as_deref()))?;
+    let noted = data_dir::storage(root)?;
+    let root_key = request.root_key.as_deref().or(noted.root_key.as_deref());
+    let root_key = data_dir::read_root_key(&data_dir::root_key_path(root, root_key))?;
     let random: Arc<dyn Random> = Arc::new(OsRandom::new());
     let keys = Arc::new(Keyring::new(&root_key, Arc::clone(&random)));
     let disk: Arc<RealDisk> =
         Arc::new(RealDisk::open(root, 0).with_context(|| format!("cannot open {}", root.display()))?);
-    let objects: Arc<dyn Objects> = match &request.objects {
-        Some(url) => Arc::new(S3Objects::from_url(url).context("cannot reach the objects")?),
-        None => Arc::new(DiskObjects::new(Arc::<RealDisk>::clone(&disk), crate::backup::OBJECTS)),
-    };
+    let elsewhere = request.objects.as_ref().or(noted.objects.as_ref());
+    let objects: Arc<dyn Objects> =
+        match elsewhere {
+            Some(url) => Arc::new(S3Objects::from_url(url).with_context(|| {
+                format!("cannot open {url}: check the AWS_… variables, as serve has them")
+            })?),
+            None => Arc::new(DiskObjects::new(Arc::<RealDisk>::clone(&disk), crate::backup::OBJECTS)),
+        };
     let store = Files::new(Arc::clone(&objects), Some(Arc::<Keyring>::clone(&keys)), random);
     let mut writer = match &request.decrypt_to {
         Some(folder) => Some(Writer::new(folder)?),
         None => None,
     };
-    let mut checked = Checked::default();
-    for key in objects.list("").await.context("cannot list the objects")? {
+    let place = elsewhere.map_or_else(|| root.display().to_string(), Clone::clone);
+    let mut checked = Checked { place, ..Checked::default() };
+    for key in objects.list("").await.with_context(|| format!("cannot list {}", checked.place))? {
         if !is_ours(&key) {
             checked.foreign += 1;
             continue;
@@ -137,7 +147,8 @@ pub async fn check(request: &Request) -> Result<Checked> {
 fn is_ours(key: &str) -> bool {
     let hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match key.split_once('/') {
-        Some(("log", name)) => hex(name),
+        // Those of a cluster tell when they were made, before the dash.
+        Some(("log", name)) => name.split('-').all(hex),
         Some(("lake", rest)) => rest.ends_with(".parquet") || rest.ends_with(".sidecar"),
         Some(("blob", _)) => true,
         _ => false,

@@ -6,7 +6,7 @@
 pub mod database;
 pub mod tenancy;
 
-pub use database::{Database, Engine, Migration, Param, Row, SqlError, SqliteOptions, Synchronous, Tx};
+pub use database::{Database, Engine, Held, Migration, Param, Row, SqlError, SqliteOptions, Synchronous, Tx};
 pub use tenancy::{
     KeyInfo, KeyKind, KeyLimits, Org, Project, ProjectKeys, ReadScope, Role, Tenancy, TenancyError,
     WriteScope,

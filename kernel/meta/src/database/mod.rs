@@ -10,6 +10,7 @@
 //! is written `CAST(? AS BIGINT)`; and rows touched by `SELECT … FOR UPDATE` logic are guarded by [`Tx::lock`].
 
 mod error;
+mod held;
 mod migrate;
 mod param;
 mod postgres;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::SqlError;
+pub use held::Held;
 pub use migrate::Migration;
 pub use param::{Param, Row};
 pub use sqlite::{SqliteOptions, Synchronous};
@@ -186,6 +188,14 @@ impl Tx {
         match &mut self.inner {
             TxInner::Sqlite(_) => Ok(()),
             TxInner::Postgres(tx) => tx.lock(name).await,
+        }
+    }
+
+    /// The same without waiting: false where another transaction has it. Always true on SQLite.
+    pub async fn try_lock(&mut self, name: &str) -> Result<bool, SqlError> {
+        match &mut self.inner {
+            TxInner::Sqlite(_) => Ok(true),
+            TxInner::Postgres(tx) => tx.try_lock(name).await,
         }
     }
 

@@ -131,6 +131,16 @@ impl PostgresTx {
         .map(drop)
     }
 
+    pub(super) async fn try_lock(&mut self, name: &str) -> Result<bool, SqlError> {
+        let rows = self
+            .query(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(current_setting('search_path') || ?, 0))",
+                &[Param::from(name)],
+            )
+            .await?;
+        rows.first().map_or(Ok(false), |row| Ok(row.int(0)? != 0))
+    }
+
     pub(super) async fn commit(self) -> Result<(), SqlError> {
         self.tx.commit().await.map_err(SqlError::from)
     }

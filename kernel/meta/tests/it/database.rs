@@ -26,6 +26,7 @@ on_both_engines!(super::SCHEMA;
     sums_are_integers,
     types_of_other_schemas_are_served,
     locks_exclude,
+    a_lock_is_held_by_one_process_as_long_as_its_connection_lives,
     a_closed_database_fails_as_transient,
 );
 
@@ -220,4 +221,28 @@ async fn a_sqlite_copy_is_whole_and_taken_beside_a_writer() {
     assert_eq!(rows, [Row(params!["copied"].to_vec())]);
     assert!(bed.database.copy_to(&path).await.is_err(), "an existing file is never overwritten");
     bed.database.checkpoint().await.unwrap();
+}
+
+async fn a_lock_is_held_by_one_process_as_long_as_its_connection_lives(bed: Bed) {
+    let mut held = bed.database.hold("serve").await.unwrap().expect("it is free");
+    held.check().await.unwrap();
+    let other = bed.engine.open(&[]).await.unwrap();
+    let second = other.hold("serve").await.unwrap();
+    // On SQLite the folder's lock has kept other processes out already.
+    assert_eq!(second.is_none(), bed.database.engine() == Engine::Postgres);
+    assert!(other.hold("something else").await.unwrap().is_some());
+    drop(second);
+    if bed.database.engine() == Engine::Postgres {
+        // The server ends the connection, as it does where a client vanished.
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory'
+                   AND pid <> pg_backend_pid() AND mode = 'ExclusiveLock'";
+        other.query(end, &[]).await.unwrap();
+        assert!(held.check().await.is_err_and(|error| error.is_transient()));
+    }
+    let mut tries = 0;
+    while other.hold("serve").await.unwrap().is_none() {
+        tries += 1;
+        assert!(tries < 100, "a lost connection frees the lock");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }

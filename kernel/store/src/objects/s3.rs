@@ -25,6 +25,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// All retries of one request together: callers answer 503 after that.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What [`S3Objects::try_out`] may take: somebody waits for the start.
+const TRY_OUT_WITHIN: Duration = Duration::from_secs(15);
+
+/// How soon a store answers that is there.
+const REACHABLE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Where objects lie that are made to see whether they can be.
+const PROBES: &str = "probe/";
+
 /// Objects in a bucket, below a prefix. Cheap to clone.
 #[derive(Clone)]
 pub struct S3Objects {
@@ -53,6 +62,47 @@ impl S3Objects {
             .with_secret_access_key(secret_key)
             .with_allow_http(endpoint.starts_with("http://"));
         S3Objects::from_builder(url, builder)
+    }
+
+    /// Tries what is needed: that the bucket is there, takes and gives objects, and keeps one that is there from being
+    /// overwritten, on which a put that is repeated rests. `name` is of this attempt alone.
+    pub async fn try_out(&self, name: &str) -> Result<(), ObjectError> {
+        let key = format!("{PROBES}{name}");
+        let no_bucket = || ObjectError::Failed {
+            operation: "put",
+            key: key.clone(),
+            source: "there is no such bucket".into(),
+        };
+        let tried = async {
+            self.put(&key, Bytes::from_static(b"candor was here")).await.map_err(|error| match error {
+                ObjectError::NotFound(_) => no_bucket(),
+                error => error,
+            })?;
+            let read = self.get_range(&key, 0..100).await?;
+            let overwritten = match self.put(&key, Bytes::from_static(b"and here")).await {
+                Err(ObjectError::Exists(_)) => false,
+                Ok(()) => true,
+                Err(error) => return Err(error),
+            };
+            self.delete(&key).await?;
+            if overwritten || read != "candor was here" {
+                let source = "it does not honour If-None-Match: objects would be overwritten".into();
+                return Err(ObjectError::Failed { operation: "put", key: key.clone(), source });
+            }
+            Ok(())
+        };
+        let slow = || ObjectError::Failed {
+            operation: "put",
+            key: key.clone(),
+            source: format!("no answer within {} s", TRY_OUT_WITHIN.as_secs()).into(),
+        };
+        tokio::time::timeout(TRY_OUT_WITHIN, tried).await.unwrap_or_else(|_| Err(slow()))
+    }
+
+    /// Whether the store answers at all.
+    pub async fn is_reachable(&self) -> bool {
+        let asked = tokio::time::timeout(REACHABLE_WITHIN, self.size(&format!("{PROBES}none"))).await;
+        matches!(asked, Ok(Ok(_) | Err(ObjectError::NotFound(_))))
     }
 
     fn from_builder(url: &str, builder: AmazonS3Builder) -> Result<S3Objects, ObjectError> {

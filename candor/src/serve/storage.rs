@@ -1,0 +1,227 @@
+//! Where the data is: databases, objects, and the log over them, on one machine or shared by a cluster.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use candor_log::{ClusterOptions, Consumer, FailStop, Limits, Log, LogOptions};
+use candor_meta::{Database, Held, SqlError};
+use candor_model::{Clock, Random};
+use candor_store::{Disk, DiskObjects, Files, KeyWrap, Objects, S3Objects};
+
+use super::options::{Metadata, ObjectsAt, Options};
+use crate::backup::{CATALOG, META, OBJECTS};
+use crate::data_dir::Storage;
+use crate::{files, vault};
+
+/// Schemas in PostgreSQL.
+const META_SCHEMA: &str = "candor";
+const CATALOG_SCHEMA: &str = "candor_lake";
+const LOG_SCHEMA: &str = "candor_log";
+
+/// The lock of the process that serves.
+const SERVING: &str = "candor_serving";
+
+/// How long a start waits for the lock: PostgreSQL takes a moment to notice that a process was killed.
+const HOLD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How often a lock is tried for, and looked after.
+const HOLD_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The databases. The log has one in a cluster alone.
+pub(super) struct Databases {
+    pub meta: Database,
+    pub catalog: Database,
+    pub log: Option<Database>,
+}
+
+/// What the data dir notes of where the data is.
+pub(super) fn noted(options: &Options) -> Result<Storage> {
+    let absolute = |path: &std::path::PathBuf| {
+        files::absolute(path).with_context(|| format!("--root-key {}: cannot find it", path.display()))
+    };
+    Ok(Storage {
+        postgres: options.metadata != Metadata::Sqlite,
+        objects: match &options.objects {
+            ObjectsAt::DataDir => None,
+            ObjectsAt::S3(url) => Some(url.trim_end_matches('/').to_owned()),
+        },
+        root_key: options.root_key.as_ref().map(absolute).transpose()?,
+    })
+}
+
+/// Opens the databases, in PostgreSQL as the only process that serves from them.
+pub(super) async fn databases(options: &Options, root: &Path) -> Result<Databases> {
+    match &options.metadata {
+        Metadata::Sqlite => {
+            let open = |name: &'static str| async move {
+                let path = root.join(name);
+                Database::open_sqlite(&path, &[])
+                    .await
+                    .with_context(|| format!("cannot open {}", path.display()))
+            };
+            Ok(Databases { meta: open(META).await?, catalog: open(CATALOG).await?, log: None })
+        }
+        Metadata::Postgres(url) => {
+            let open = |schema: &'static str| async move {
+                Database::open_postgres(url, schema, &[]).await.with_context(|| {
+                    format!(
+                        "--metadata: cannot open schema {schema}\ncheck that the server runs and takes this host, user, password and database"
+                    )
+                })
+            };
+            let meta = open(META_SCHEMA).await?;
+            let held = hold(&meta).await?;
+            tokio::spawn(keep_held(held, meta.clone()));
+            let log = match options.objects {
+                ObjectsAt::S3(_) => Some(open(LOG_SCHEMA).await?),
+                ObjectsAt::DataDir => None,
+            };
+            Ok(Databases { meta, catalog: open(CATALOG_SCHEMA).await?, log })
+        }
+    }
+}
+
+/// Takes the right to serve.
+async fn hold(meta: &Database) -> Result<Held> {
+    let until = tokio::time::Instant::now() + HOLD_WAIT_MAX;
+    loop {
+        if let Some(held) =
+            meta.hold(SERVING).await.context("--metadata: cannot take the lock of who serves")?
+        {
+            return Ok(held);
+        }
+        if tokio::time::Instant::now() >= until {
+            bail!(
+                "--metadata: another candor serves from this database\nin this release one process serves at a time: stop that one, or give this one a database of its own"
+            );
+        }
+        tokio::time::sleep(HOLD_LOOK_EVERY).await;
+    }
+}
+
+/// Sees that the right to serve is held, and takes it again where the connection was lost. Where somebody else has
+/// it by then, this process ends: nothing acknowledged is lost, as offsets and positions are fenced in the database.
+/// It is held until the process is gone: what drains still writes.
+async fn keep_held(held: Held, meta: Database) {
+    let mut held = Some(held);
+    loop {
+        tokio::time::sleep(HOLD_LOOK_EVERY).await;
+        match &mut held {
+            Some(lock) => {
+                if let Err(error) = lock.check().await {
+                    tracing::warn!(error = crate::logging::chain(&error), "the lock of who serves is lost");
+                    held = None;
+                }
+            }
+            None => match meta.hold(SERVING).await {
+                Ok(Some(lock)) => {
+                    tracing::info!("the lock of who serves is held again");
+                    held = Some(lock);
+                }
+                Ok(None) => {
+                    // Our own lost connection may hold it for a moment more.
+                    match hold(&meta).await {
+                        Ok(lock) => held = Some(lock),
+                        Err(error) if error.downcast_ref::<SqlError>().is_some() => {}
+                        Err(_) => EndProcess.stop("another candor serves from the database now"),
+                    }
+                }
+                Err(_) => {}
+            },
+        }
+    }
+}
+
+/// The objects.
+pub(super) struct Place {
+    pub objects: Arc<dyn Objects>,
+    /// The same, where it is S3: asked whether it answers.
+    pub s3: Option<S3Objects>,
+    /// What the operator's own catalog names as their place.
+    pub data_path: String,
+}
+
+/// Opens the objects; in S3 it tries that they can be written, read and not overwritten.
+pub(super) async fn objects(
+    options: &Options,
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    random: &dyn Random,
+) -> Result<Place> {
+    match &options.objects {
+        ObjectsAt::DataDir => {
+            let place = files::absolute(root).with_context(|| format!("cannot find {}", root.display()))?;
+            let data_path = format!("{}/{OBJECTS}/lake/", place.display());
+            Ok(Place { objects: Arc::new(DiskObjects::new(Arc::clone(disk), OBJECTS)), s3: None, data_path })
+        }
+        ObjectsAt::S3(url) => {
+            let refused = || {
+                format!(
+                    "--objects {url}: cannot store there\ncheck that the bucket is there, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+                )
+            };
+            let s3 = S3Objects::from_url(url).with_context(refused)?;
+            s3.try_out(&format!("{:016x}", random.next_u64())).await.with_context(refused)?;
+            let data_path = format!("{}/lake/", url.trim_end_matches('/'));
+            Ok(Place { objects: Arc::new(s3.clone()), s3: Some(s3), data_path })
+        }
+    }
+}
+
+/// What the log stands on.
+pub(super) struct LogParts {
+    pub disk: Arc<dyn Disk>,
+    pub files: Arc<Files>,
+    pub keys: Arc<dyn KeyWrap>,
+    /// The sequencer's, in a cluster.
+    pub database: Option<Database>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+/// Opens the log: a journal in the data dir, or segments in S3 with their order in PostgreSQL.
+pub(super) async fn log(parts: LogParts) -> Result<Log> {
+    let LogParts { disk, files, keys, database, clock, random } = parts;
+    let consumers = vec![lake_consumer(), candor_errors::issues::consumer(), vault::consumer()];
+    let stop = Arc::new(EndProcess);
+    let limits = Limits::default();
+    let opened = match database {
+        Some(database) => {
+            Log::open_cluster(ClusterOptions {
+                files,
+                database,
+                clock,
+                random,
+                stop,
+                consumers,
+                limits,
+                linger: ClusterOptions::LINGER,
+                puts_in_flight: ClusterOptions::PUTS_IN_FLIGHT,
+                poll: ClusterOptions::POLL,
+            })
+            .await
+        }
+        None => {
+            let keys = Some(keys);
+            Log::open(LogOptions { disk, files, keys, clock, random, stop, consumers, limits }).await
+        }
+    };
+    opened.context("cannot open the log")
+}
+
+/// What the lake has not published is not trimmed. Its name is the one that the lake gives to the log.
+fn lake_consumer() -> Consumer {
+    Consumer { name: "lake", topics: |topic| topic.signal().is_some() }
+}
+
+/// After a failed sync nothing is known about what the disk holds: only a restart, which reads it back, may go on.
+struct EndProcess;
+
+impl FailStop for EndProcess {
+    fn stop(&self, why: &str) {
+        tracing::error!(why, "the process ends: what was acknowledged is on stable storage");
+        std::process::exit(1);
+    }
+}
