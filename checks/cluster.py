@@ -95,6 +95,11 @@ class Postgres:
                               check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
+    def dump(self, database: str) -> bytes:
+        """Everything in a database, as SQL."""
+        return subprocess.run([str(self.bin / "pg_dump"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "candor", "--inserts", database],
+                              check=True, capture_output=True).stdout
+
     def fresh(self) -> str:
         """A database that nobody else has; its name."""
         self.databases += 1

@@ -87,9 +87,11 @@ def test_duckdb_agrees_over_flushes_and_no_count_falls(own_server, tmp_path, sho
 
     def merges() -> int:
         """Commits so far that replaced files by one, as the operator's catalog records them."""
+        count = "SELECT count(*) FROM {}ducklake_snapshot_changes WHERE changes_made LIKE '%merge_adjacent%'"
+        if server.place:
+            return int(server.place.postgres.query(server.place.database, count.format("candor_lake.")))
         with sqlite3.connect(f"file:{server.data_dir / 'lake.db'}?mode=ro", uri=True) as catalog:
-            return catalog.execute(
-                "SELECT count(*) FROM ducklake_snapshot_changes WHERE changes_made LIKE '%merge_adjacent%'").fetchone()[0]
+            return catalog.execute(count.format("")).fetchone()[0]
 
     threads = [threading.Thread(target=load), threading.Thread(target=poll)]
     for thread in threads:

@@ -5,12 +5,11 @@ import itertools
 import json
 import pathlib
 import sqlite3
-import subprocess
 import urllib.parse
 
 import pytest
 
-from server import Server, binary, post_better_stack, post_logflare, post_otlp, post_sentry
+from server import Server, post_better_stack, post_logflare, post_otlp, post_sentry
 
 SECRETS = {
     "card": "4111111111111111",
@@ -91,9 +90,14 @@ def planted():
 
 def everything(server: Server, into: pathlib.Path) -> dict[str, bytes]:
     """Every byte that a search of the data dir can reach: raw files, decrypted and decoded files, SQLite pages, logs."""
-    subprocess.run([binary(), "verify", "storage", "--decrypt-to", str(into), "--data-dir", str(server.data_dir)], check=True, capture_output=True, timeout=300)
+    server.cli("verify", "storage", "--decrypt-to", str(into), timeout=300)
     found = {"own log": server.log_text().encode()}
-    for folder in (server.data_dir, into):
+    folders = [server.data_dir, into]
+    if server.place:
+        # What PostgreSQL and the object store keep: their own files, their logs and write-ahead logs, and a dump.
+        folders += [server.place.postgres.folder, server.place.s3.folder]
+        found["dump"] = server.place.postgres.dump(server.place.database)
+    for folder in folders:
         for path in folder.rglob("*"):
             if path.is_file():
                 found[str(path)] = path.read_bytes()

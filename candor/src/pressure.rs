@@ -76,10 +76,7 @@ impl Watcher {
     pub async fn run(self) {
         let mut looks = 0u32;
         loop {
-            self.look().await;
-            if let Some(s3) = self.s3.as_ref().filter(|_| looks.is_multiple_of(ASK_OBJECTS_EVERY)) {
-                self.admission.pressure().set(Cause::ObjectsLost, !s3.is_reachable().await);
-            }
+            self.look(looks.is_multiple_of(ASK_OBJECTS_EVERY)).await;
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(SAVE_USAGE_EVERY)
                 && let Err(error) = self.admission.save_usage().await
@@ -90,7 +87,7 @@ impl Watcher {
         }
     }
 
-    async fn look(&self) {
+    async fn look(&self, at_objects: bool) {
         let pressure = self.admission.pressure();
         let before = pressure.cause();
         match files::free_bytes(&self.folder) {
@@ -103,6 +100,9 @@ impl Watcher {
         }
         let asked = tokio::time::timeout(DATABASE_WAIT_MAX, self.meta.query("SELECT 1", &[])).await;
         pressure.set(Cause::DatabaseLost, !matches!(asked, Ok(Ok(_))));
+        if let Some(s3) = self.s3.as_ref().filter(|_| at_objects) {
+            pressure.set(Cause::ObjectsLost, !s3.is_reachable().await);
+        }
         pressure.set(Cause::Lagging, self.lake.pressure() == Pressure::Refuse);
         match (before, pressure.cause()) {
             (was, Some(cause)) if was != Some(cause) => tracing::warn!(?cause, "ingest is refused"),

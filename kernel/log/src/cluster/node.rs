@@ -1,6 +1,7 @@
 //! A node of a cluster: puts and commits segments, shows what is committed, here or elsewhere, and reads it back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,10 +24,11 @@ use crate::{AppendError, Appended, Committed, ReadError, Topic};
 const COMMIT_TRIES: u32 = 8;
 
 /// How long after its sealing a segment is put and committed: clients wait for it.
-pub(super) const COMMIT_WITHIN: Duration = Duration::from_secs(8);
+const COMMIT_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a commit gets at least, however long its put took.
-const COMMIT_WITHIN_LEAST: Duration = Duration::from_secs(1);
+/// What a commit gets at least, however long its put took; and what each gets while the database is known to be lost,
+/// so that those behind one another do not wait for all before them.
+const COMMIT_WITHIN_LEAST: Duration = Duration::from_millis(500);
 
 /// How long a partition's show may wait for the store to give what lies before it. Others wait behind it.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
@@ -62,6 +64,8 @@ pub(crate) struct Node {
     /// Held from the commit of a segment until it is shown: what is shown is in order.
     showing: tokio::sync::Mutex<()>,
     polled: Mutex<Polled>,
+    /// The last commit got no answer.
+    is_lost: AtomicBool,
 }
 
 #[derive(Default)]
@@ -88,6 +92,7 @@ impl Node {
             retry_pause,
             showing: tokio::sync::Mutex::new(()),
             polled: Mutex::new(Polled { last: Timestamp(i64::MIN), whole: Timestamp(i64::MIN) }),
+            is_lost: AtomicBool::new(false),
         }
     }
 
@@ -132,7 +137,14 @@ impl Node {
     pub async fn commit(&self, mut sealed: Sealed) {
         let showing = self.showing.lock().await;
         let least = Instant::now() + COMMIT_WITHIN_LEAST;
-        let sequenced = match self.sequence(&sealed, least.max(sealed.sealed_at + COMMIT_WITHIN)).await {
+        let until = match self.is_lost.load(Ordering::Relaxed) {
+            true => least,
+            false => least.max(sealed.sealed_at + COMMIT_WITHIN),
+        };
+        let sequenced = self.sequence(&sealed, until).await;
+        let is_lost = sequenced.as_ref().is_err_and(SequencerError::is_transient);
+        self.is_lost.store(is_lost, Ordering::Relaxed);
+        let sequenced = match sequenced {
             Ok(sequenced) => sequenced,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a segment was not committed");
@@ -255,14 +267,15 @@ impl Node {
 
     /// Looks what other nodes, or commits whose answers were lost, added, and shows it.
     pub async fn poll(&self) -> Result<(), SequencerError> {
-        let _showing = self.showing.lock().await;
         let now = self.clock.now();
         let since = {
             let polled = self.polled.lock();
             let whole = now.0.saturating_sub(polled.whole.0) >= WHOLE_LOOK;
             (!whole).then_some(Timestamp(polled.last.0.saturating_sub(SKEW)))
         };
+        // Asked without the lock: while the database does not answer, commits are to learn it by themselves.
         for Bounds { topic, partition, start, next } in self.sequencer.bounds(since).await? {
+            let _showing = self.showing.lock().await;
             let key = {
                 let mut state = self.shared.state.write();
                 let key = state.intern(&topic, partition);

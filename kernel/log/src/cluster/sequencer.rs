@@ -80,8 +80,13 @@ pub(crate) enum SequencerError {
 }
 
 impl SequencerError {
+    /// True where the same may pass later; and then the outcome is unknown.
     pub fn is_transient(&self) -> bool {
-        matches!(self, SequencerError::Sql(error) if error.is_transient())
+        match self {
+            SequencerError::Sql(error) => error.is_transient(),
+            SequencerError::Silent => true,
+            SequencerError::GivenUp(_) | SequencerError::Fenced => false,
+        }
     }
 }
 
