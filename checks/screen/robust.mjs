@@ -12,7 +12,7 @@ export async function lostServer({ page, origin, look, see, gone, allowing, hold
   await see("Live:", "live tail");
   await sendLogs(direct, token, [{ message: "tail before the cut", metadata: { level: "info" } }]);
   await see("tail before the cut", "live tail");
-  await allowing(/ERR_|Failed to load/, async () => {
+  await allowing(/ERR_|Failed to (load|fetch)/, async () => {
     line.cut();
     await see("The server does not answer", "a lost tail says so");
     await sendLogs(direct, token, [{ message: "tail during the cut", metadata: { level: "warn" } }]);
@@ -30,6 +30,17 @@ export async function lostServer({ page, origin, look, see, gone, allowing, hold
     await look("server-gone");
     line.mend();
     await gone("[role=alert]", "a list goes on by itself");
+
+    // Code that does not come: a view not opened before, while the server is away.
+    await page.goto(`${origin}/app/shop/errors`);
+    await see("PaymentError", "errors");
+    await page.route(/assets\/Settings/, (route) => route.abort());
+    await page.keyboard.press("g");
+    await page.keyboard.press("p");
+    await see("This view could not be loaded", "code that does not come");
+    await page.unroute(/assets\/Settings/);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await see("Sentry DSN", "a view loaded again");
   });
 }
 

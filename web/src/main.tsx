@@ -4,32 +4,46 @@ import "@fontsource-variable/jetbrains-mono/wght.css";
 import "./design/tokens.css";
 import "./design/base.css";
 import "./design/frame.css";
-import { lazy, StrictMode, Suspense, useEffect } from "react";
+import { lazy, StrictMode, Suspense, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { api, signedOut, type Me } from "./lib/api";
 import { useLoad } from "./lib/load";
-import { followLinks, go, href, usePlace } from "./lib/route";
+import { followLinks, go, href, placeNow, usePlace } from "./lib/route";
 import { applyTheme } from "./lib/theme";
 import { projectsOf } from "./lib/views";
 import { Skeleton, Trouble } from "./parts/basics";
+import { Boundary } from "./parts/Boundary";
 import { Frame } from "./parts/Frame";
 import { TimeRange } from "./parts/TimeRange";
 import { NewProject, Setup, SignIn } from "./views/Doors";
 
-const Explore = lazy(() => import("./views/Explore").then((m) => ({ default: m.Explore })));
-const Sql = lazy(() => import("./views/Sql").then((m) => ({ default: m.Sql })));
-const Errors = lazy(() => import("./views/Errors").then((m) => ({ default: m.Errors })));
-const IssuePage = lazy(() => import("./views/Issue").then((m) => ({ default: m.IssuePage })));
-const EventById = lazy(() => import("./views/Issue").then((m) => ({ default: m.EventById })));
-const Start = lazy(() => import("./views/Start").then((m) => ({ default: m.Start })));
-const Settings = lazy(() => import("./views/Settings").then((m) => ({ default: m.Settings })));
-const Components = lazy(() => import("./views/Components").then((m) => ({ default: m.Components })));
+/** Where each view's code is: asked for while the session is, when the address already names the view. */
+const code = {
+  explore: () => import("./views/Explore"), sql: () => import("./views/Sql"), errors: () => import("./views/Errors"), issue: () => import("./views/Issue"),
+  start: () => import("./views/Start"), settings: () => import("./views/Settings"), components: () => import("./views/Components"),
+};
+const Explore = lazy(() => code.explore().then((m) => ({ default: m.Explore })));
+const Sql = lazy(() => code.sql().then((m) => ({ default: m.Sql })));
+const Errors = lazy(() => code.errors().then((m) => ({ default: m.Errors })));
+const IssuePage = lazy(() => code.issue().then((m) => ({ default: m.IssuePage })));
+const EventById = lazy(() => code.issue().then((m) => ({ default: m.EventById })));
+const Start = lazy(() => code.start().then((m) => ({ default: m.Start })));
+const Settings = lazy(() => code.settings().then((m) => ({ default: m.Settings })));
+const Components = lazy(() => code.components().then((m) => ({ default: m.Components })));
+
+function beginLoading([, view, id]: string[]) {
+  const named = (view === "errors" && id) || view === "events" ? "issue" : view;
+  // What cannot be loaded here is asked for again, and reported, where it is shown.
+  if (named && named in code) void code[named as keyof typeof code]().catch(() => undefined);
+}
 
 function App() {
   const { path } = usePlace();
   const status = useLoad("status", api.status);
-  const me = useLoad(status.data && !status.data.setup_needed ? "me" : undefined, api.me);
-  const again = () => { status.reload(); me.reload(); };
+  // Asked together; before setup nobody is anybody, and the answer is not looked at.
+  const [turn, setTurn] = useState(0);
+  const me = useLoad(`me ${turn}`, api.me);
+  const again = () => { status.reload(); setTurn(turn + 1); };
   useEffect(() => {
     document.addEventListener("click", followLinks);
     return () => document.removeEventListener("click", followLinks);
@@ -79,10 +93,11 @@ function Signed({ me, again }: { me: Me; again: () => void }) {
     : <div className="page"><h1>No such view</h1><p><a href={href([project, "explore"])}>Explore</a></p></div>;
   return (
     <Frame me={me} project={project} view={view === "events" ? "errors" : view} bar={view === "explore" ? <TimeRange /> : undefined}>
-      <Suspense fallback={<Skeleton />}><div key={`${project}/${view}`} style={{ height: "100%" }}>{page}</div></Suspense>
+      <Boundary key={`${project}/${view}`}><Suspense fallback={<Skeleton />}><div style={{ height: "100%" }}>{page}</div></Suspense></Boundary>
     </Frame>
   );
 }
 
 applyTheme();
+beginLoading(placeNow().path);
 createRoot(document.getElementById("root")!).render(<StrictMode><App /></StrictMode>);

@@ -28,13 +28,15 @@ function changed() {
 
 if (typeof window !== "undefined") window.addEventListener("popstate", changed);
 
+export const placeNow = (): Place => current;
+
 export function usePlace(): Place {
   return useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    () => current,
+    placeNow,
   );
 }
 
