@@ -29,4 +29,4 @@ def test_the_screen_works_and_axe_finds_no_serious_fault(own_server, show):
         if not {"view", "walked", "failed", "wrong"} & line.keys():
             show(f"screen: {', '.join(f'{key} {value}' for key, value in line.items())}")
     failed = "\n".join(json.dumps(line["failed"]) for line in lines if "failed" in line)
-    assert done.returncode == 0, f"{failed}\n{done.stderr[-2000:]}"
+    assert done.returncode == 0 and not failed and lines[-1:] == [{"wrong": 0}], f"{failed}\n{done.stderr[-2000:]}"

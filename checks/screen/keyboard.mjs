@@ -118,7 +118,7 @@ export async function keys({ page, origin, appear, gone, holds, allowing }) {
   await press("Escape");
   await gone("dialog.help", "escape closes the keys");
   await press("Control+k");
-  await appear("[role=listbox]", "⌘K opens the palette");
+  await appear("dialog [role=listbox]", "⌘K opens the palette");
   await page.keyboard.type("settings");
   await press("Enter");
   await page.waitForURL(/\/shop\/settings/, { timeout: 5000 }).catch(() => fail("the palette does not go to what was typed"));

@@ -101,6 +101,25 @@ await appear("[role=menu]", "row menu");
 await look("row-menu");
 await page.keyboard.press("Escape");
 
+// Suggestions: a key, its values, by arrows; then what stands there is searched for.
+await page.goto(`${origin}/app/shop/explore`);
+await appear(".rows .line", "Explore");
+await page.keyboard.press("/");
+await page.keyboard.type("ser");
+await appear(".suggestions li", "suggestions");
+await page.keyboard.press("ArrowDown");
+await page.keyboard.press("Enter");
+await page.keyboard.type("c");
+await page.keyboard.press("ArrowDown");
+await look("suggestions");
+await page.keyboard.press("Enter");
+await page.keyboard.press("Enter");
+await page.waitForURL(/q=service%3Acart$/, { timeout: 5000 }).catch(() => fail(`suggestions lead to ${page.url()}`));
+await page.getByRole("button", { name: "How to search" }).click();
+await appear(".syntax", "how to search");
+await look("how-to-search");
+await page.keyboard.press("Escape");
+
 // Live tail.
 await page.goto(`${origin}/app/shop/explore?live=1`);
 await see("Live:", "live tail");
@@ -168,7 +187,7 @@ await open("nowhere/explore", "main h1");
 await look("no-project");
 await open("shop/explore", ".rows .line");
 await page.keyboard.press("Control+k");
-await appear("[role=listbox]", "palette");
+await appear("dialog [role=listbox]", "palette");
 await look("palette");
 await page.keyboard.press("Escape");
 await page.keyboard.press("?");

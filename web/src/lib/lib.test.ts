@@ -4,6 +4,7 @@ import { ago, bytes, duration, exact, level, millis, span } from "./format";
 import { href } from "./route";
 import { parsePlace, placeOf, toggleTerm, withoutTerm } from "./search";
 import { snippets } from "./snippets";
+import { suggest } from "./suggest";
 import { missed, recordOf } from "./tail";
 import { goalsFor } from "./views";
 import { parseWidths } from "./widths";
@@ -58,6 +59,18 @@ test("levels of different words count and stack as one, and empty buckets are dr
   expect(times).toEqual([at / 1000, at / 1000 + 60, at / 1000 + 120]);
   expect(series).toEqual([["info", [4, 0, 1]], ["error", [3, 0, 0]]]);
   expect(byLevel([["info", 5], ["ERROR", 2], ["error", 4], ["INFO", 2]])).toEqual([["info", 7], ["error", 6]]);
+});
+
+test("suggestions follow what is typed", () => {
+  const words = { keys: ["service", "level", "order", "deploy.service"], values: new Map<string, [string, number][]>([["service", [["cart", 5], ["my web", 2]]], ["level", [["error", 3], ["warn", 1]]]]) };
+  const texts = (before: string) => suggest(before, words)?.items.map((item) => item.text);
+  expect(texts("timed out ser")).toEqual(["service:", "deploy.service:"]);
+  expect(texts("service:")).toEqual(["service:cart", 'service:"my web"']);
+  expect(texts("-service:w")).toEqual(['service:"my web"']);
+  expect(suggest("-service:w", words)?.from).toBe(1);
+  expect(texts("level>=e")).toEqual(["level>=error"]);
+  expect(texts('order:"not known')).toBeUndefined();
+  expect(texts("service:cart ")).toBeUndefined();
 });
 
 test("times read on the chosen clock", () => {

@@ -17,10 +17,10 @@ export function Modal({ close, className, label, children }: { close: () => void
   );
 }
 
-interface PanelProps { id?: string; label: string; name: ReactNode; children: (close: () => void) => ReactNode; title?: string }
+interface PanelProps { id?: string; label: string; name: ReactNode; children: (close: () => void) => ReactNode; title?: string; accessibleName?: string }
 
 /** A button with a panel below it. */
-export function Panel({ id, label, name, title, children }: PanelProps) {
+export function Panel({ id, label, name, title, accessibleName, children }: PanelProps) {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const whole = useRef<HTMLSpanElement>(null);
@@ -36,7 +36,7 @@ export function Panel({ id, label, name, title, children }: PanelProps) {
     <span ref={whole} className="panel-host"
       onKeyDown={(event) => { if (open && event.key === "Escape") { event.stopPropagation(); close(); } }}
       onBlur={(event) => { if (open && event.relatedTarget && !event.currentTarget.contains(event.relatedTarget)) setOpen(false); }}>
-      <button id={id} ref={button} type="button" className="button" aria-expanded={open} aria-haspopup="dialog" title={title} onClick={() => setOpen(!open)}>{name}</button>
+      <button id={id} ref={button} type="button" className="button" aria-expanded={open} aria-haspopup="dialog" aria-label={accessibleName} title={title} onClick={() => setOpen(!open)}>{name}</button>
       {open && <div className="panel" role="dialog" aria-label={label}>{children(close)}</div>}
     </span>
   );

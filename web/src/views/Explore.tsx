@@ -5,6 +5,7 @@ import { ago, count, millis } from "../lib/format";
 import { useKeys } from "../lib/keys";
 import { useLoad } from "../lib/load";
 import { back, href, setQuery, usePlace } from "../lib/route";
+import { vocabularyOf } from "../lib/suggest";
 import { useTail, type Tail } from "../lib/tail";
 import { Facets } from "../explore/Facets";
 import { Drawer } from "../explore/Drawer";
@@ -38,10 +39,11 @@ export function Explore({ project }: { project: string }) {
   const turnLive = () => setQuery({ live: live ? undefined : "1", row: undefined });
   useKeys({ l: turnLive, r: again });
 
+  const words = useMemo(() => vocabularyOf(found.data, rows), [found.data, live]);
   const withDate = live ? false : range.to - range.from > dayMs || new Date(range.from).toDateString() !== new Date().toDateString();
   return (
     <div className="explore">
-      <SearchBar label="Search logs" placeholder='service:cart level>=error "timed out" -healthcheck' q={q} run={(next) => { setQuery({ q: next || undefined, row: undefined }); if (next === q) again(); }} />
+      <SearchBar label="Search logs" placeholder='service:cart level>=error "timed out" -healthcheck' q={q} words={words} run={(next) => { setQuery({ q: next || undefined, row: undefined }); if (next === q) again(); }} />
       <div className="explore-facts row">
         {live ? <TailState tail={tail} /> : found.data && <span className="soft" role="status">{count(found.data.total)} in {millis(found.data.stats.elapsed_ms)}</span>}
         <Waiting seconds={found.waited} what="Searching" stop={found.stop} />
