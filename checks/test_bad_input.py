@@ -194,6 +194,19 @@ def test_neighbours_of_bad_records_survive(bed, show, protocol):
             assert protocol.drops(answer) == int(not is_stored), (name, answer)
 
 
+def test_attributes_beyond_the_limit_are_counted(bed, show):
+    """What leaves no trace in an answer leaves one in the metrics."""
+    name = "\ncandor_gate_attributes_dropped_total "
+    counted = lambda: int(float(bed.server.request("GET", "/metrics").body.decode().split(name)[1].split()[0]))
+    # What shippers send as an object stays one, whole, where it would unfold to too many.
+    for protocol, dropped in {Otlp: 2_000, Logflare: 0, BetterStack: 0, Sentry: 0}.items():
+        before, case = counted(), f"many{uuid.uuid4().hex[:10]}"
+        record = protocol.record(case, {f"k{n}": n for n in range(12_000)})
+        answer = wire.post(bed.server, protocol.path.format(number=bed.number), protocol.batch([record]), protocol.headers(bed))
+        show(f"bad input | {protocol.name:<14} | 12,000 attributes            | {answer} | stored, {counted() - before} attributes dropped and counted")
+        assert answer.status in (200, 202) and bed.stored(case) == 1 and counted() - before == dropped
+
+
 def test_unknown_items_and_odd_times(bed, show):
     server, name = bed.server, bed.project["name"]
     case = f"odd{uuid.uuid4().hex[:10]}"

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use candor_errors::{Issues, Outcomes};
+use candor_gate::Gate;
 use candor_gate::admission::Admission;
 use candor_lake::Lake;
 use candor_log::Log;
@@ -60,6 +61,8 @@ pub struct App {
     pub query: Query,
     /// Issues, and which of them a group hash belongs to.
     pub issues: Issues,
+    /// What every record passes.
+    pub gate: Arc<Gate>,
     /// What became of what Sentry's SDKs sent.
     pub outcomes: Outcomes,
     /// What left the rows.

@@ -106,6 +106,20 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (reason, count) in app.admission.refusals().by_reason() {
         let _ = writeln!(text, "{name}{{reason=\"{reason}\"}} {count}");
     }
+    let report = app.gate.totals().report();
+    let help = "Attributes left out because a record had too many, or their names were too long.";
+    let name = "candor_gate_attributes_dropped_total";
+    let _ =
+        writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", report.attributes_dropped);
+    for (name, label, help, counts) in [
+        ("candor_gate_dropped_total", "reason", "Records that the gate dropped.", report.dropped),
+        ("candor_gate_replaced_total", "kind", "Values that the gate replaced or took out.", report.replaced),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+        for (what, count) in counts {
+            let _ = writeln!(text, "{name}{{{label}=\"{what}\"}} {count}");
+        }
+    }
     let name = "candor_sentry_outcomes_total";
     let help = "What became of what Sentry's SDKs sent, or say that they did not send.";
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");

@@ -107,7 +107,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         candor_query::Options::default(),
     );
     let gate = Arc::new(Gate::new(keyring, Arc::clone(&clock), Arc::clone(&random)));
-    let ingest = Ingest::new(gate, log.clone());
+    let ingest = Ingest::new(Arc::clone(&gate), log.clone());
 
     let admission = Admission::new(
         tenancy.clone(),
@@ -147,6 +147,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         lake,
         query,
         issues,
+        gate,
         outcomes: errors.outcomes().clone(),
         vault: keeper,
         admission,

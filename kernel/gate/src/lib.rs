@@ -17,6 +17,7 @@ mod clear;
 mod identity;
 mod policy;
 mod rows;
+mod totals;
 
 pub mod admission;
 pub mod admitted;
@@ -28,6 +29,7 @@ pub mod schema;
 pub use admitted::{Admitted, AdmittedBlob};
 pub use candor_scrub::{RuleError, Rules};
 pub use policy::{Policy, UnknownFields};
+pub use totals::Totals;
 
 use std::sync::Arc;
 
@@ -81,12 +83,13 @@ pub struct Gate {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     policy: RwLock<Arc<Compiled>>,
+    totals: Totals,
 }
 
 impl Gate {
     /// A gate with the default rules.
     pub fn new(keyring: Arc<Keyring>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Gate {
-        Gate { keyring, clock, random, policy: RwLock::default() }
+        Gate { keyring, clock, random, policy: RwLock::default(), totals: Totals::default() }
     }
 
     /// Clears by this policy from now on. Batches that are being cleared end under the one that they began with.
@@ -99,7 +102,14 @@ impl Gate {
     /// Clears one batch for the project that the key proved.
     pub fn clear(&self, scope: &WriteScope, incoming: Incoming) -> Cleared {
         let policy = Arc::clone(&self.policy.read());
-        clear::batch(&self.keyring, &policy, self.clock.now(), scope.project(), incoming)
+        let cleared = clear::batch(&self.keyring, &policy, self.clock.now(), scope.project(), incoming);
+        self.totals.add(&cleared.report);
+        cleared
+    }
+
+    /// What was done since the start.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Clears one attachment. Text is scrubbed (as JSON where it is JSON). In anything else, as a memory dump, runs of
@@ -114,6 +124,8 @@ impl Gate {
         for (to, from) in id.iter_mut().zip(milliseconds.to_be_bytes().into_iter().skip(2)) {
             *to = from;
         }
-        clear::blob(&policy, scope.project(), id, content)
+        let cleared = clear::blob(&policy, scope.project(), id, content);
+        self.totals.add(&cleared.report);
+        cleared
     }
 }

@@ -226,3 +226,14 @@ fn a_busy_batch_keeps_each_record_to_its_person() {
     }
     assert_eq!(admitted.vault().len(), 10_000);
 }
+
+#[test]
+fn what_was_done_is_counted_over_all_batches() {
+    let bed = Bed::new();
+    for _ in 0..3 {
+        bed.log(log(r#"{"note": "paid with 4111111111111111", "user.id": "u-1"}"#));
+    }
+    let report = bed.gate.totals().report();
+    assert_eq!(report.replaced, [("card", 3), ("identifier", 3)]);
+    assert_eq!((report.records_dropped(), report.attributes_dropped), (0, 0));
+}
