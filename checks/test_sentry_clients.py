@@ -43,7 +43,7 @@ def outcomes(server) -> dict:
 
 def watch(server, project, line):
     """Looks for the rows of an item; nothing for one that is not stored yet."""
-    kind, payload = line["type"], line.get("payload")
+    kind, payload = line["type"], line["brief"]
     if kind == "event":
         return Watch(server, project, "errors", f"event_id = '{payload['event_id']}'", line["acked"])
     if kind == "transaction":
@@ -64,8 +64,9 @@ def send(server, project, command):
     lines, watches = [], []
     for text in process.stdout:
         line = json.loads(text)
-        lines.append(line)
-        if line.get("status") == 200 and (found := watch(server, project["name"], line)):
+        if "brief" not in line:
+            lines.append(line)
+        elif line.get("status") == 200 and (found := watch(server, project["name"], line)):
             watches.append(found)
     errors = process.stderr.read()
     assert process.wait() == 0, errors

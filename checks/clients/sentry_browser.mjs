@@ -2,9 +2,9 @@
 //
 //   node sentry_browser.mjs DSN [--large]
 //
-// Prints one JSON line for each item that left, as soon as the server has answered; without a status where the SDK held
-// it back, as the server had asked. Exits 1 where the browser refused a request (a preflight, a missing header) or the
-// page failed. Two pages send: one in the SDK's default way, spans by themselves, and one with whole transactions.
+// Prints what sentry_python.py prints; without a status where the SDK held an item back, as the server had asked. Exits
+// 1 where the browser refused a request (a preflight, a missing header) or the page failed. Two pages send: one in the
+// SDK's default way, spans by themselves, and one with whole transactions.
 import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,18 @@
 // The page of sentry_browser.mjs: an application with the unmodified @sentry/browser in it.
 import * as Sentry from "@sentry/browser";
 
+const lines = [];
+
+// What tells an item's rows from others, in the places where it stands.
+function brief(payload) {
+  return {
+    event_id: payload?.event_id,
+    contexts: { trace: { span_id: payload?.contexts?.trace?.span_id } },
+    spans: (payload?.spans ?? []).map(() => ({})),
+    items: (payload?.items ?? []).map(({ span_id, body }) => ({ span_id, body })),
+  };
+}
+
 // The SDK's own transport; it only tells what it did.
 function recording(options) {
   const inner = Sentry.makeFetchTransport(options);
@@ -13,7 +25,9 @@ function recording(options) {
         const line = { acked: Date.now() / 1000, status: answer.statusCode, headers, type: item.type, item };
         if (payload instanceof Uint8Array) line.bytes = payload.length;
         else line.payload = typeof payload === "string" ? JSON.parse(payload) : payload;
-        window.tell(JSON.stringify(line));
+        const { acked, status, type } = line;
+        window.tell(JSON.stringify({ acked, status, type, brief: brief(line.payload) }));
+        lines.push(line);
       }
       return answer;
     },
@@ -73,4 +87,5 @@ window.start = async (dsn, options) => {
   window.dispatchEvent(new Event("pagehide"));
   await Sentry.flush(20_000);
   await new Promise((done) => setTimeout(done, 700));
+  for (const line of lines) await window.tell(JSON.stringify(line));
 };

@@ -2,11 +2,22 @@
 //
 //   node sentry_node.mjs DSN [--large]
 //
-// Prints one JSON line for each item that left, as soon as the server has answered; without a status where the SDK held
-// it back, as the server had asked.
+// Prints what sentry_python.py prints; without a status where the SDK held an item back, as the server had asked.
 import * as Sentry from "@sentry/node";
 
 const [dsn, flag] = process.argv.slice(2);
+
+const lines = [];
+
+// What tells an item's rows from others, in the places where it stands.
+function brief(payload) {
+  return {
+    event_id: payload?.event_id,
+    contexts: { trace: { span_id: payload?.contexts?.trace?.span_id } },
+    spans: (payload?.spans ?? []).map(() => ({})),
+    items: (payload?.items ?? []).map(({ span_id, body }) => ({ span_id, body })),
+  };
+}
 
 // The SDK's own transport; it only tells what it did.
 function recording(options) {
@@ -21,7 +32,9 @@ function recording(options) {
         if (payload instanceof Uint8Array) line.content = Buffer.from(payload).toString("base64");
         else if (item.type === "attachment") line.content = Buffer.from(payload).toString("base64");
         else line.payload = typeof payload === "string" ? JSON.parse(payload) : payload;
-        console.log(JSON.stringify(line));
+        const { acked, status, type } = line;
+        console.log(JSON.stringify({ acked, status, type, brief: brief(line.payload) }));
+        lines.push(line);
       }
       return answer;
     },
@@ -105,3 +118,4 @@ function large() {
 (flag === "--large" ? large : ordinary)();
 await Sentry.flush(30_000);
 await Sentry.close(30_000);
+for (const line of lines) console.log(JSON.stringify(line));

@@ -2,8 +2,8 @@
 
     python sentry_python.py DSN [--large]
 
-Prints one JSON line for each item that left, as soon as the server has answered: when, with what status, the item's
-type and its payload exactly as it went over the wire (or `content` in base64, where it is no JSON). `--large` sends the largest payloads that the SDK makes instead.
+Prints one short JSON line for each item that left, as soon as the server has answered: when, with what status, the
+item's type and by what its rows are found (`brief`). At the end a line for each again, with its payload exactly as it went over the wire (or `content` in base64, where it is no JSON). `--large` sends the largest payloads that the SDK makes instead.
 """
 
 import base64
@@ -16,6 +16,17 @@ import sentry_sdk
 from sentry_sdk import logger as sentry_logger
 from sentry_sdk.crons import monitor
 from sentry_sdk.transport import HttpTransport
+
+
+LINES = []
+
+
+def brief(payload):
+    """What tells an item's rows from others, in the places where it stands."""
+    trace = payload.get("contexts", {}).get("trace", {})
+    return {"event_id": payload.get("event_id"), "contexts": {"trace": {"span_id": trace.get("span_id")}},
+            "spans": [{}] * len(payload.get("spans", [])),
+            "items": [{"span_id": item.get("span_id"), "body": item.get("body")} for item in payload.get("items", [])]}
 
 
 class Recording(HttpTransport):
@@ -35,7 +46,8 @@ class Recording(HttpTransport):
                     line["payload"] = json.loads(data)
                 except ValueError:
                     line["content"] = base64.b64encode(data).decode()
-                print(json.dumps(line, default=str), flush=True)
+                print(json.dumps({"acked": acked, "status": self.status, "type": line["type"], "brief": brief(line.get("payload", {}))}), flush=True)
+                LINES.append(json.dumps(line, default=str))
 
     def _request(self, *args, **kwargs):
         response = super()._request(*args, **kwargs)
@@ -133,6 +145,7 @@ def main():
     (large if "--large" in sys.argv[2:] else ordinary)()
     sentry_sdk.flush(timeout=30)
     sentry_sdk.get_client().close(timeout=30)
+    print("\n".join(LINES), flush=True)
 
 
 main()
