@@ -1,6 +1,7 @@
 """Data in PostgreSQL and S3: nothing depends on the machine, what is lost for a while comes back, and one serves."""
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -44,7 +45,7 @@ def test_another_machine_goes_on_where_one_was_lost(place, tmp_path, show):
         first.kill()
     # Its disk is gone as well. All that a new one needs is the address of the data, and the root key.
     held = {path.name for path in first.data_dir.rglob("*") if path.is_file()}
-    assert held <= {"instance.json", "lock", "admin.key", "server.json", "storage.json"}, held
+    assert held <= {"instance.json", "lock", "admin.key", "server.json", "storage.json", "reserve"}, held
     with Server(tmp_path / "two", place=place) as second:
         rows = second.query("shared", "SELECT body, count(*) AS n FROM logs GROUP BY body")
         assert sorted(row["body"] for row in rows) == sorted(sent) and all(int(row["n"]) == 1 for row in rows)
@@ -63,7 +64,6 @@ def test_another_machine_goes_on_where_one_was_lost(place, tmp_path, show):
 
 
 def test_what_is_wrong_at_the_start_is_said(place, tmp_path, show):
-    import os
     env = {**os.environ, **place.env}
     said = {}
 

@@ -55,7 +55,9 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let admin_key = data_dir.admin_key(&*random)?;
     let keyring = Arc::new(Keyring::new(&root_key, Arc::clone(&random)));
     let Databases { meta, catalog, log: log_database } = storage::databases(options, &root).await?;
-    Vault::open(meta.clone(), &keyring).await.context("cannot open the vault: does --root-key name the key of this data?")?;
+    Vault::open(meta.clone(), &keyring)
+        .await
+        .context("cannot open the vault: does --root-key name the key of this data?")?;
     let tenancy = Tenancy::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
         .await
         .context("cannot open organisations and projects")?;

@@ -64,7 +64,8 @@ impl PostgresPool {
             connect.application_name("candor").options([("search_path", schema)]).disable_statement_logging();
         // Alone first: a pool tries again and again, and at last says nothing but that time is up.
         let first = tokio::time::timeout(ACQUIRE_TIMEOUT, connect.connect()).await;
-        let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(|error| failed(Box::new(error)))?;
+        let first =
+            first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(|error| failed(Box::new(error)))?;
         drop(first);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
