@@ -423,6 +423,9 @@ fn tells_about(word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use candor_model::Random;
+    use candor_model::random::Seeded;
+
     use super::*;
 
     fn names_of(expected: fn(Meaning) -> bool, names: &str) {
@@ -485,6 +488,83 @@ mod tests {
         for name in ["idle", "card", "grid", "message", ""] {
             assert!(!is_identifier(name.as_bytes()), "{name}");
         }
+    }
+
+    /// What the cheap question lets go means nothing.
+    #[test]
+    fn names_without_anchors_are_ordinary() {
+        let pieces: &[&str] = &[
+            "api",
+            "key",
+            "Keys",
+            "secret",
+            "card",
+            "pin",
+            "auth",
+            "pw",
+            "PW",
+            "pwd",
+            "pass",
+            "Word",
+            "phrase",
+            "seed",
+            "code",
+            "backup",
+            "mfa",
+            "answer",
+            "security",
+            "amz",
+            "signature",
+            "connect",
+            "sid",
+            "basic",
+            "social",
+            "tokens",
+            "creds",
+            "otp",
+            "totp",
+            "cvv",
+            "cvc",
+            "cvn",
+            "csc",
+            "jwt",
+            "bearer",
+            "csrf",
+            "xsrf",
+            "cookie",
+            "session",
+            "sess",
+            "ssn",
+            "ccnumber",
+            "kennwort",
+            "wort",
+            "psw",
+            "id",
+            "_",
+            "-",
+            ".",
+            "1",
+            "x",
+            "é",
+            "a",
+        ];
+        let random = Seeded::new(9);
+        let mut ordinary = 0;
+        for _ in 0..200_000 {
+            let mut name = String::new();
+            for _ in 0..random.next_u64() % 5 {
+                name.push_str(pieces[random.next_u64() as usize % pieces.len()]);
+            }
+            if random.next_u64().is_multiple_of(4) && !name.is_empty() && name.is_ascii() {
+                name.remove(random.next_u64() as usize % name.len());
+            }
+            if !may_mean(name.as_bytes()) {
+                ordinary += 1;
+                let meaning = Words::of(name.as_bytes()).map(|words| words.meaning());
+                assert_eq!(meaning, Some(Meaning::Ordinary), "{name}");
+            }
+        }
+        assert!(ordinary > 10_000, "{ordinary}");
     }
 
     #[test]

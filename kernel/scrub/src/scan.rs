@@ -18,6 +18,26 @@ pub(crate) const LAYERS_MAX: u8 = 4;
 /// Shortest word that can be a token, a base64 text or a key of any kind.
 const LONG_WORD: usize = 16;
 
+/// Fewest digits that anything found by digits alone has: a social security number.
+const DIGITS_MIN: usize = 9;
+
+/// True where no detector but [`Detector::Whole`] can find anything, as in most values of a record: a short word or
+/// two without a sign between a name and a value or of an encoding, without a blank behind an option or a scheme, and
+/// with few digits. What is longer is left to the pass.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    if text.len() >= LONG_WORD {
+        return false;
+    }
+    let (mut classes, mut digits) = (0, 0);
+    for byte in text {
+        let class = CLASSES[usize::from(*byte)];
+        classes |= class;
+        digits += usize::from(class & DIGIT);
+    }
+    classes & (SIGN | BLANK) == 0 && digits < DIGITS_MIN
+}
+
 /// Digits that cards have in their first group, where that is not all of them.
 const GROUP_MIN: usize = 4;
 const GROUP_MAX: usize = 8;
@@ -29,6 +49,7 @@ const UNDERSCORE: u8 = 1 << 3;
 const DASH: u8 = 1 << 4;
 const WORD: u8 = 1 << 5;
 const SIGN: u8 = 1 << 6;
+const BLANK: u8 = 1 << 7;
 const LETTER: u8 = UPPER | LOWER;
 
 /// What each byte is.
@@ -43,6 +64,7 @@ static CLASSES: [u8; 256] = {
             b'_' => WORD | UNDERSCORE,
             b'-' => WORD | DASH,
             b':' | b'=' | b'%' | b'\\' | b',' | b'>' | b'@' | b'&' => SIGN,
+            b' ' | b'\t' => BLANK,
             // What begins a character that reads as a digit or a separator; see `layers::fold`.
             0xc2 | 0xd9 | 0xdb | 0xe0 | 0xe2 | 0xef | 0xf0 => SIGN,
             _ => 0,
