@@ -201,33 +201,36 @@ impl<'a> Scan<'a> {
                 }
                 continue;
             }
+            // One loop a word: where a loop ends is what a processor cannot foresee.
             let start = index;
-            index = skip(bytes, start, |byte| CLASSES[usize::from(byte)] & WORD != 0);
+            let (mut class, mut digits) = (class, 0);
+            classes = 0;
+            while class & WORD != 0 {
+                classes |= class;
+                digits += usize::from(class & DIGIT);
+                index += 1;
+                class = bytes.get(index).map_or(0, |byte| CLASSES[usize::from(*byte)]);
+            }
             word = Word { start, end: index };
-            let text = slice(bytes, start, index);
-            classes = text.iter().fold(0, |classes, byte| classes | CLASSES[usize::from(*byte)]);
-            match classes & DIGIT {
-                0 if chain.digits == 0 => {}
-                0 => self.end_chain(&mut chain),
-                _ => {
-                    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-                    if classes & (LETTER | UNDERSCORE) == 0 {
-                        self.numeric_word(word, classes, digits, &mut chain);
-                    } else {
-                        self.bridge_chain(word, &mut chain);
-                        self.mixed_word(word, classes, digits);
-                    }
+            let length = index - start;
+            if classes & (DIGIT | DASH) == 0 && length < LONG_WORD && !matches!(*byte, b'b' | b'B') {
+                continue;
+            }
+            if digits > 0 {
+                if classes & (LETTER | UNDERSCORE) == 0 {
+                    self.numeric_word(word, classes, digits, &mut chain);
+                } else {
+                    self.bridge_chain(word, &mut chain);
+                    self.mixed_word(word, classes, digits);
                 }
             }
-            if text.len() >= LONG_WORD {
+            if length >= LONG_WORD {
                 self.long_word(word, classes);
             }
             if classes & DASH != 0 {
                 self.dashed_word(word);
             }
-            if matches!(text, [b'b' | b'B', _, _, _, _] | [b'b' | b'B', _, _, _, _, _])
-                && self.detects(Detector::SecretShape)
-            {
+            if matches!(length, 5 | 6) && self.detects(Detector::SecretShape) {
                 bearer::after_word(self, start, index);
             }
         }
@@ -421,7 +424,7 @@ impl<'a> Scan<'a> {
 
     /// What is found in `decoded`, if anything: the detector of the first find.
     pub(crate) fn finds_within(&self, decoded: &[u8]) -> Option<Detector> {
-        self.inner(decoded)?.run().first().map(|hit| hit.detector)
+        self.inner(decoded)?.run().iter().min_by_key(|hit| hit.start).map(|hit| hit.detector)
     }
 
     /// Strikes what the name of the whole text says: a card in any form, a social security number without dashes.

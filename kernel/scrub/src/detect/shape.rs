@@ -142,16 +142,18 @@ const PROBE: usize = 128;
 /// Longest header of a web token, encoded bytes.
 const HEADER_MAX: usize = 1024;
 
-/// Which bytes a prefix begins with, so that most words are let go after one look.
-static FIRSTS: [bool; 256] = {
-    let mut firsts = [false; 256];
+/// Which bytes a prefix begins with, and for each which may come second (a bit for its lowest five bits), so that most
+/// words are let go after one look.
+static BEGINNINGS: [u32; 256] = {
+    let mut beginnings = [0; 256];
     let mut index = 0;
     while index < SHAPES.len() {
-        firsts[SHAPES[index].prefix[0] as usize] = true;
+        let prefix = SHAPES[index].prefix;
+        beginnings[prefix[0] as usize] |= 1 << (prefix[1] & 31);
         index += 1;
     }
-    firsts[b'e' as usize] = true;
-    firsts
+    beginnings[b'e' as usize] |= 1 << (b'y' & 31);
+    beginnings
 };
 
 /// Looks at a word of `[A-Za-z0-9_-]` that is long enough to be a token, and at its parts.
@@ -194,7 +196,7 @@ fn is_dotted_prefix(bytes: &[u8], index: usize) -> bool {
 /// The end of the token that begins at `index`.
 fn token_at(bytes: &[u8], index: usize) -> Option<usize> {
     let first = at(bytes, index);
-    if !FIRSTS.get(usize::from(first)).copied().unwrap_or(false) {
+    if BEGINNINGS[usize::from(first)] >> (at(bytes, index + 1) & 31) & 1 == 0 {
         return None;
     }
     let rest = from(bytes, index);
