@@ -4,6 +4,7 @@
 //! random source that is not handed in: [`Clock`] and [`Random`] are traits, so that the code that ships is the
 //! code that a seeded simulation breaks.
 
+pub mod anchors;
 pub mod ids;
 pub mod issues;
 pub mod json;
@@ -13,6 +14,7 @@ pub mod record;
 pub mod time;
 pub mod value;
 
+pub use anchors::Anchors;
 pub use ids::{Offset, OrgId, Partition, PolicyEpoch, ProjectId, RequestId, Signal, TopicName};
 pub use issues::{IssueMap, NoIssues};
 pub use random::Random;

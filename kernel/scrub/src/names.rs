@@ -5,6 +5,8 @@
 //! by a later word that says what is told *about* the secret (`password_length`, `token_expires_at`); an unknown
 //! later word does not take it back, so that `password_confirmation` and `secret_blob` stay safe.
 
+use candor_model::Anchors;
+
 use crate::rules::Kind;
 
 /// What a name means.
@@ -48,47 +50,16 @@ const NAME_BYTES_MAX: usize = 128;
 const WORDS_MAX: usize = 16;
 
 /// Every word that [`Words::term`] knows has one of these in it, however it is written.
-const ANCHORS: [&[u8; 3]; 28] = [
-    b"pas", b"psw", b"sec", b"tok", b"key", b"aut", b"coo", b"cre", b"srf", b"jwt", b"bea", b"otp", b"cvv",
-    b"cvc", b"cvn", b"csc", b"ses", b"sid", b"cod", b"phr", b"ans", b"sig", b"soc", b"car", b"ccn", b"ssn",
-    b"ken", b"pin",
-];
-
-/// Three letters as one number, without regard to case. Other bytes share numbers with letters: a look-up errs
-/// towards more.
-const fn trigram(before: usize, byte: u8) -> usize {
-    (before << 5 | (byte & 31) as usize) & (TRIGRAMS - 1)
-}
-
-const TRIGRAMS: usize = 1 << 15;
-
-/// A bit for each of [`ANCHORS`], and for whatever ends in `pw`.
-static ANCHORED: [u64; TRIGRAMS / 64] = {
-    let mut bits = [0; TRIGRAMS / 64];
-    let mut index = 0;
-    while index < ANCHORS.len() {
-        let [first, second, third] = *ANCHORS[index];
-        let number = trigram(trigram(trigram(0, first), second), third);
-        bits[number / 64] |= 1 << (number % 64);
-        index += 1;
-    }
-    let mut first = 0;
-    while first < 32 {
-        let number = trigram(trigram(first, b'p'), b'w');
-        bits[number / 64] |= 1 << (number % 64);
-        first += 1;
-    }
-    bits
-};
+static ANCHORS: Anchors = Anchors::new(&[
+    b"pas", b"psw", b"pw", b"sec", b"tok", b"key", b"aut", b"coo", b"cre", b"srf", b"jwt", b"bea", b"otp",
+    b"cvv", b"cvc", b"cvn", b"csc", b"ses", b"sid", b"cod", b"phr", b"ans", b"sig", b"soc", b"car", b"ccn",
+    b"ssn", b"ken", b"pin",
+]);
 
 /// False where a name cannot mean anything: the cheap question before [`meaning`].
 #[inline]
 pub(crate) fn may_mean(name: &[u8]) -> bool {
-    let mut last = 0;
-    name.iter().any(|byte| {
-        last = trigram(last, *byte);
-        ANCHORED.get(last / 64).is_some_and(|bits| bits >> (last % 64) & 1 == 1)
-    })
+    ANCHORS.may_be_in(name)
 }
 
 /// What a name means.

@@ -94,7 +94,11 @@ impl Unfolded {
         }
         self.prefix_bytes += added;
         for (key, value) in object.0 {
-            self.put(format!("{prefix}.{key}"), value);
+            let mut path = String::with_capacity(prefix.len() + 1 + key.len());
+            path.push_str(&prefix);
+            path.push('.');
+            path.push_str(&key);
+            self.put(path, value);
         }
     }
 }

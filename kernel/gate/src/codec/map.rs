@@ -33,21 +33,32 @@ pub(super) fn encode(column: &MapArray, out: &mut Vec<u8>) -> bool {
     let mut shape = Vec::new();
     for row in column.value_offsets().windows(2) {
         let &[start, end] = row else { continue };
+        // Rows of one source have the same keys in the same order: the row before says most of them.
+        let (last_number, last) = match row_shapes.last() {
+            Some(number) => (*number, shapes.get(*number as usize).map_or(&[][..], Vec::as_slice)),
+            None => (0, &[][..]),
+        };
         shape.clear();
-        for place in start..end {
+        for (place, nth) in (start..end).zip(0..) {
             let key = keys.value(place as usize);
-            let number = *key_numbers.entry(key).or_insert_with(|| {
-                key_table.push(key);
-                key_places.push(Vec::new());
-                key_table.len() as u32 - 1
-            });
+            let guess = last.get::<usize>(nth).filter(|guess| key_table.get(**guess as usize) == Some(&key));
+            let number = match guess {
+                Some(number) => *number,
+                None => *key_numbers.entry(key).or_insert_with(|| {
+                    key_table.push(key);
+                    key_places.push(Vec::new());
+                    key_table.len() as u32 - 1
+                }),
+            };
             if let Some(places) = key_places.get_mut(number as usize) {
                 places.push(place as u32);
             }
             shape.push(number);
         }
-        let number = match shape_numbers.get(&shape) {
-            Some(number) => *number,
+        let is_last = !row_shapes.is_empty() && shape == last;
+        let known = if is_last { Some(last_number) } else { shape_numbers.get(&shape).copied() };
+        let number = match known {
+            Some(number) => number,
             None => {
                 shapes.push(shape.clone());
                 shape_numbers.insert(shape.clone(), shapes.len() as u32 - 1);

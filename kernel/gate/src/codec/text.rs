@@ -1,7 +1,5 @@
 //! Columns of text: the form that fits is chosen a column.
 
-use std::collections::HashMap;
-
 use super::CodecError;
 use super::bytes::{Budget, Reader, Validity, put_text, put_validity, put_varint};
 
@@ -51,25 +49,61 @@ pub(super) fn encode<'a>(rows: usize, get: impl Fn(usize) -> Option<&'a str>, ou
 
 /// Entries and a code a value, where values repeat enough.
 fn dictionary<'a>(values: impl Iterator<Item = &'a str>) -> Option<(Vec<&'a str>, Vec<u8>)> {
-    let mut numbers: HashMap<&str, u8> = HashMap::new();
-    let mut entries = Vec::new();
+    let mut known = Numbers::default();
     let mut codes = Vec::new();
     for value in values {
-        let code = match numbers.get(value) {
-            Some(code) => *code,
-            None => {
-                let code = u8::try_from(entries.len()).ok()?;
-                numbers.insert(value, code);
-                entries.push(value);
-                code
-            }
-        };
-        codes.push(code);
-        if codes.len() >= SAMPLE_ROWS && entries.len() > codes.len() / 2 {
+        codes.push(known.number(value)?);
+        if codes.len() >= SAMPLE_ROWS && known.entries.len() > codes.len() / 2 {
             return None;
         }
     }
-    (entries.len() <= DICTIONARY_MAX && entries.len() * 2 <= codes.len()).then_some((entries, codes))
+    let entries = known.entries;
+    (entries.len() * 2 <= codes.len()).then_some((entries, codes))
+}
+
+/// Numbers for at most [`DICTIONARY_MAX`] texts. Nobody gains by texts that fall into one slot: a look-up then
+/// compares with as many as there may be at most.
+struct Numbers<'a> {
+    entries: Vec<&'a str>,
+    /// The number of an entry and one; zero for none. Four slots an entry keep runs of taken ones short.
+    slots: [u16; DICTIONARY_MAX * 4],
+}
+
+impl Default for Numbers<'_> {
+    fn default() -> Self {
+        Numbers { entries: Vec::new(), slots: [0; DICTIONARY_MAX * 4] }
+    }
+}
+
+impl<'a> Numbers<'a> {
+    /// The number of a text; none where there are too many.
+    fn number(&mut self, text: &'a str) -> Option<u8> {
+        let mut place = hash(text.as_bytes()) as usize;
+        loop {
+            place %= self.slots.len();
+            let slot = self.slots.get_mut(place)?;
+            let Some(number) = slot.checked_sub(1) else {
+                let number = u8::try_from(self.entries.len()).ok()?;
+                *slot = u16::from(number) + 1;
+                self.entries.push(text);
+                return Some(number);
+            };
+            if self.entries.get(usize::from(number)) == Some(&text) {
+                return u8::try_from(number).ok();
+            }
+            place += 1;
+        }
+    }
+}
+
+/// Mixes eight bytes at a time; quick, and no more than a place to begin to look.
+fn hash(bytes: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let mix = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(FACTOR);
+    let sum = chunks.iter().fold(bytes.len() as u64, |sum, chunk| mix(sum, u64::from_le_bytes(*chunk)));
+    let last = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    mix(sum, last) >> 40
 }
 
 fn is_packable(value: &str) -> bool {

@@ -7,7 +7,7 @@ use candor_keyring::{Identity, Keyring};
 use candor_model::{ProjectId, Subject, SubjectKind};
 use candor_scrub::{Counts, Kind, Scrubber};
 
-use super::names::{Class, classify, may_identify};
+use super::names::{Class, classify};
 
 /// Identifiers kept of one record. A record of more is a list of people, not a record of one; the rest leaves the
 /// record without a code.
@@ -40,7 +40,6 @@ pub(super) struct Coder<'a> {
     site: Option<&'a str>,
     codes: HashMap<(SubjectKind, String), Arc<str>>,
     classes: HashMap<String, Class>,
-    telling: HashMap<String, bool>,
 }
 
 impl<'a> Coder<'a> {
@@ -50,27 +49,7 @@ impl<'a> Coder<'a> {
         project: ProjectId,
         site: Option<&'a str>,
     ) -> Coder<'a> {
-        Coder {
-            keyring,
-            scrubber,
-            project,
-            site,
-            codes: HashMap::new(),
-            classes: HashMap::new(),
-            telling: HashMap::new(),
-        }
-    }
-
-    /// True where a part of a name may say something of a person.
-    pub(super) fn is_telling(&mut self, part: &str) -> bool {
-        if let Some(telling) = self.telling.get(part) {
-            return *telling;
-        }
-        let telling = may_identify(part);
-        if self.telling.len() < NAMES_MAX {
-            self.telling.insert(part.to_owned(), telling);
-        }
-        telling
+        Coder { keyring, scrubber, project, site, codes: HashMap::new(), classes: HashMap::new() }
     }
 
     /// What a name says; the names of a batch repeat, so the answer is remembered.

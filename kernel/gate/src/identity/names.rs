@@ -6,7 +6,7 @@
 //! OpenTelemetry: <https://opentelemetry.io/docs/specs/semconv/registry/attributes/> (user, enduser, client, source,
 //! network, session, device, app). Sentry: <https://develop.sentry.dev/sdk/data-model/event-payloads/user/>.
 
-use candor_model::SubjectKind;
+use candor_model::{Anchors, SubjectKind};
 
 /// What a name says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,18 +161,14 @@ fn by_last(last: &str) -> Class {
     }
 }
 
-/// A cheap look before the parts are taken apart: most names have none of these in them.
+/// Each name of this module has one of these in it, cut where `_` and `-` may stand.
+static HINTS: Anchors = Anchors::new(&[
+    b"usr", b"user", b"mail", b"name", b"sess", b"devi", b"inst", b"repl", b"ip", b"addr", b"forw", b"host",
+]);
+
+/// A cheap look before the parts are taken apart: most names have none of the hints in them.
 pub(super) fn may_identify(path: &str) -> bool {
-    /// Each name of this module has one of these, lower-case and without `_` and `-`, cut where those may stand.
-    const HINTS: [&[u8]; 12] = [
-        b"usr", b"user", b"mail", b"name", b"sess", b"devi", b"inst", b"repl", b"ip", b"addr", b"forw",
-        b"host",
-    ];
-    let bytes = path.as_bytes();
-    let starts = |at: usize, hint: &[u8]| {
-        bytes.get(at..at + hint.len()).is_some_and(|window| window.eq_ignore_ascii_case(hint))
-    };
-    (0..bytes.len()).any(|at| HINTS.iter().any(|hint| starts(at, hint)))
+    HINTS.may_be_in(path.as_bytes())
 }
 
 /// Lower-case, without what joins words.

@@ -4,7 +4,7 @@ use candor_model::{Object, SubjectKind, Value};
 use candor_scrub::Counts;
 
 use super::found::{Coder, Found};
-use super::names::Class;
+use super::names::{Class, may_identify};
 use super::{ADDRESS_PLACEHOLDER, scalar_text};
 use crate::policy::UnknownFields;
 
@@ -40,9 +40,9 @@ impl<'w, 'a> Walker<'w, 'a> {
     /// Walks the members of an object that stands at `path`.
     pub(super) fn members(&mut self, object: &mut Object, path: &str, keep: Keep) {
         // Most names say nothing, alone or with what is above them: no path is put together for those.
-        let telling_parent = self.coder.is_telling(path.rsplit('.').next().unwrap_or(""));
+        let telling_parent = may_identify(path.rsplit('.').next().unwrap_or(""));
         object.0.retain_mut(|(key, value)| {
-            let class = if telling_parent || self.coder.is_telling(key) {
+            let class = if telling_parent || may_identify(key) {
                 self.coder.class(&join(path, key))
             } else {
                 Class::Plain
