@@ -1,5 +1,7 @@
 //! The parser: recursive descent whose recursion is bounded by the depth it accepts.
 
+use std::borrow::Cow;
+
 use super::scan::plain_run;
 use super::{Bounds, JsonError, Leniency};
 use crate::{Object, Value};
@@ -7,6 +9,8 @@ use crate::{Object, Value};
 /// A position in the input.
 pub(super) struct Parser<'a> {
     input: &'a [u8],
+    /// The same, where all of it is UTF-8: one check of everything costs less than one of every string.
+    text: Option<&'a str>,
     at: usize,
     leniency: Leniency,
     depth_left: usize,
@@ -22,6 +26,7 @@ impl<'a> Parser<'a> {
     pub(super) fn new(input: &'a [u8], leniency: Leniency) -> Parser<'a> {
         Parser {
             input,
+            text: std::str::from_utf8(input).ok(),
             at: 0,
             leniency,
             depth_left: 0,
@@ -184,16 +189,28 @@ impl<'a> Parser<'a> {
     fn string(&mut self) -> Result<String, JsonError> {
         let rest = self.rest();
         let run = plain_run(rest);
-        let plain = rest.get(..run).unwrap_or_default();
         if rest.get(run) != Some(&b'"') {
             return self.escaped_string();
         }
-        let text = match std::str::from_utf8(plain) {
-            Ok(text) => text.to_owned(),
-            Err(invalid) => self.replaced(plain, invalid)?,
-        };
+        let text = self.plain(run)?.into_owned();
         self.at += run + 1;
         Ok(text)
+    }
+
+    /// The next `length` bytes as text.
+    #[inline]
+    fn plain(&self, length: usize) -> Result<Cow<'a, str>, JsonError> {
+        if let Some(plain) = self.text.and_then(|text| text.get(self.at..self.at + length)) {
+            return Ok(Cow::Borrowed(plain));
+        }
+        let raw = self.rest().get(..length).unwrap_or_default();
+        match std::str::from_utf8(raw) {
+            Ok(plain) => Ok(Cow::Borrowed(plain)),
+            Err(invalid) if !self.leniency.replace_invalid => {
+                Err(JsonError { what: "invalid UTF-8", at: self.at + invalid.valid_up_to() })
+            }
+            Err(_) => Ok(Cow::Owned(String::from_utf8_lossy(raw).into_owned())),
+        }
     }
 
     /// A string with escapes in it, or with an error.
@@ -201,13 +218,8 @@ impl<'a> Parser<'a> {
     fn escaped_string(&mut self) -> Result<String, JsonError> {
         let mut text = String::new();
         loop {
-            let rest = self.rest();
-            let run = plain_run(rest);
-            let plain = rest.get(..run).unwrap_or_default();
-            match std::str::from_utf8(plain) {
-                Ok(plain) => text.push_str(plain),
-                Err(invalid) => text.push_str(&self.replaced(plain, invalid)?),
-            }
+            let run = plain_run(self.rest());
+            text.push_str(&self.plain(run)?);
             self.at += run;
             match self.peek() {
                 Some(b'"') => {
@@ -221,14 +233,6 @@ impl<'a> Parser<'a> {
                 Some(_) => return Err(self.error("control character in a string")),
                 None => return Err(self.error("unexpected end")),
             }
-        }
-    }
-
-    #[cold]
-    fn replaced(&self, raw: &[u8], invalid: std::str::Utf8Error) -> Result<String, JsonError> {
-        match self.leniency.replace_invalid {
-            true => Ok(String::from_utf8_lossy(raw).into_owned()),
-            false => Err(JsonError { what: "invalid UTF-8", at: self.at + invalid.valid_up_to() }),
         }
     }
 
