@@ -11,6 +11,7 @@ use candor_gate::Gate;
 use candor_gate::admission::Admission;
 use candor_lake::Lake;
 use candor_log::Log;
+use candor_logs::sources::Sources;
 use candor_meta::{Database, ReadScope, Tenancy};
 use candor_model::{Clock, IssueMap, ProjectId, Random};
 use candor_people::People;
@@ -61,6 +62,8 @@ pub struct App {
     pub query: Query,
     /// Issues, and which of them a group hash belongs to.
     pub issues: Issues,
+    /// The named origins of logs.
+    pub sources: Sources,
     /// What every record passes.
     pub gate: Arc<Gate>,
     /// What became of what Sentry's SDKs sent.
@@ -160,16 +163,6 @@ impl App {
         let _ = crate::files::remove(&file);
         let snapshot = exported.map_err(|error| Problem::internal(&error))?;
         Ok((snapshot, bytes.map_err(|error| Problem::internal(&error))?.into()))
-    }
-
-    /// Collects what a deleted project stored, behind the answer.
-    pub fn collect_deleted(&self, project: ProjectId) {
-        let lake = self.lake.clone();
-        tokio::spawn(async move {
-            if let Err(error) = lake.drop_project(project).await {
-                tracing::warn!(error = crate::logging::chain(&error), %project, "a deleted project's tables stay for now");
-            }
-        });
     }
 }
 

@@ -69,6 +69,15 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Empties a folder but for one name.
+pub fn remove_all_but(folder: &Path, kept: &str) -> io::Result<()> {
+    for name in names(folder)?.iter().filter(|name| *name != kept) {
+        let path = folder.join(name);
+        if is_folder(&path) { remove_folder(&path)? } else { remove(&path)? }
+    }
+    Ok(())
+}
+
 /// Removes a folder and what is in it.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 pub mod data_dir;
+pub mod deleted;
 pub mod demo;
 pub mod files;
 pub mod http;

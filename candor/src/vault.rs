@@ -5,13 +5,14 @@
 //! it over, and only the program knows both. Storing an entry again changes nothing, so reading a stretch of the log
 //! twice is harmless; what was not stored is never trimmed.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use candor_keyring::{Keyring, Vault, VaultEntry};
 use candor_log::{Committed, Consumer, Follower, Log, ReadError, Topic};
 use candor_meta::{Database, Migration, SqlError, params};
-use candor_model::{Clock, Offset, Partition, ProjectId, TopicName};
+use candor_model::{Clock, Offset, Partition, ProjectId, Timestamp, TopicName};
 use tokio::sync::Notify;
 
 const CONSUMER: &str = "vault";
@@ -21,6 +22,9 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// Wait before a failed write is tried again.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// How often positions are stored that moved without anybody new, µs: what a start reads again at most.
+const POSITIONS_EVERY_US: i64 = 60 * Timestamp::SECOND;
 
 /// Entries that wait in memory at most; beyond, the log is read again instead.
 const WAITING_ENTRIES_MAX: usize = 100_000;
@@ -93,6 +97,17 @@ struct Inner {
     clock: Arc<dyn Clock>,
     waiting: Mutex<Waiting>,
     wake: Notify,
+    /// Held while storing. How far topics came that brought nobody new, where that is not stored yet.
+    ahead: tokio::sync::Mutex<Ahead>,
+}
+
+/// Positions that are ahead of the stored ones. Nothing is lost with them, but the next start reads the log from the
+/// stored ones on: so they are stored too, though not with every batch.
+#[derive(Default)]
+struct Ahead {
+    ends: HashMap<(Topic, Partition), Offset>,
+    /// When positions were stored last.
+    stored_at: Option<Timestamp>,
 }
 
 /// What came and is not stored yet.
@@ -142,10 +157,17 @@ impl VaultKeeper {
         clock: Arc<dyn Clock>,
     ) -> Result<VaultKeeper, VaultError> {
         database.migrate(MIGRATIONS).await?;
-        let inner =
-            Arc::new(Inner { database, log, keyring, clock, waiting: Mutex::default(), wake: Notify::new() });
+        let inner = Arc::new(Inner {
+            database,
+            log,
+            keyring,
+            clock,
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            ahead: Default::default(),
+        });
         inner.log.follow(Arc::new(Tap(Arc::downgrade(&inner))));
-        inner.catch_up().await?;
+        inner.catch_up(&mut *inner.ahead.lock().await).await?;
         Ok(VaultKeeper { inner })
     }
 
@@ -156,7 +178,7 @@ impl VaultKeeper {
             loop {
                 inner.wake.notified().await;
                 tokio::time::sleep(GATHER).await;
-                if let Err(error) = inner.store_waiting().await {
+                if let Err(error) = inner.store_waiting(false).await {
                     tracing::warn!(error = crate::logging::chain(&error), "the vault waits");
                     tokio::time::sleep(RETRY_WAIT).await;
                     inner.wake.notify_one();
@@ -167,7 +189,18 @@ impl VaultKeeper {
 
     /// Stores what waits: before a stop, so that the next start has nothing to read.
     pub async fn settle(&self) -> Result<(), VaultError> {
-        self.inner.store_waiting().await
+        self.inner.store_waiting(true).await
+    }
+
+    /// Removes all that a deleted project has in the vault: its keys, and what they seal.
+    pub async fn forget(&self, project: ProjectId) -> Result<(), VaultError> {
+        let mut ahead = self.inner.ahead.lock().await;
+        ahead.ends.retain(|(topic, _), _| topic.project != project);
+        let mut tx = self.inner.database.begin().await.map_err(VaultError::Sql)?;
+        Vault::forget_project(&mut tx, project).await?;
+        tx.execute("DELETE FROM vault_position WHERE project = ?", params![project.0]).await?;
+        tx.commit().await?;
+        Ok(())
     }
 }
 
@@ -176,13 +209,22 @@ impl Inner {
         self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    async fn store_waiting(&self) -> Result<(), VaultError> {
+    /// Stores what waits; with `all_positions` also how far topics came that brought nobody new.
+    async fn store_waiting(&self, all_positions: bool) -> Result<(), VaultError> {
+        let mut ahead = self.ahead.lock().await;
         loop {
             match self.take_some() {
-                None => self.catch_up().await?,
-                Some(stretches) if stretches.is_empty() => return Ok(()),
+                None => self.catch_up(&mut ahead).await?,
+                Some(stretches) if stretches.is_empty() => {
+                    let due =
+                        ahead.stored_at.is_none_or(|at| self.clock.now().0 - at.0 >= POSITIONS_EVERY_US);
+                    if all_positions || due {
+                        self.store(&[], &mut ahead).await?;
+                    }
+                    return Ok(());
+                }
                 Some(stretches) => {
-                    if let Err(error) = self.store(&stretches).await {
+                    if let Err(error) = self.store(&stretches, &mut ahead).await {
                         // The stored positions have not moved: the log has it all.
                         self.waiting().missing = true;
                         return Err(error.into());
@@ -210,48 +252,56 @@ impl Inner {
         Some(taken)
     }
 
-    /// Stores stretches and their ends in one transaction.
-    async fn store(&self, stretches: &[Stretch]) -> Result<(), SqlError> {
+    /// Stores stretches and all ends in one transaction. Where the stretches bring nobody new, their ends wait.
+    async fn store(&self, stretches: &[Stretch], ahead: &mut Ahead) -> Result<(), SqlError> {
         let now = self.clock.now();
-        if stretches.iter().any(|stretch| !stretch.entries.is_empty()) {
+        let ends = || stretches.iter().map(|s| ((s.topic.clone(), s.partition), s.next));
+        let brings = |stretch: &&Stretch| !stretch.entries.is_empty();
+        if stretches.is_empty() || stretches.iter().any(|stretch| brings(&stretch)) {
             let mut tx = self.database.begin().await?;
-            for stretch in stretches.iter().filter(|stretch| !stretch.entries.is_empty()) {
+            for stretch in stretches.iter().filter(brings) {
                 Vault::store(&mut tx, stretch.topic.project, &stretch.entries, now).await?;
             }
-            for stretch in stretches {
+            let mut all = ahead.ends.clone();
+            all.extend(ends());
+            for ((topic, partition), next) in &all {
                 tx.execute(
                     "INSERT INTO vault_position (project, topic, part, next) VALUES (?, ?, ?, ?)
                      ON CONFLICT (project, topic, part) DO UPDATE SET next = excluded.next",
                     params![
-                        stretch.topic.project.0,
-                        stretch.topic.name.0.as_str(),
-                        i64::from(stretch.partition.0),
-                        i64::try_from(stretch.next.0).unwrap_or(i64::MAX)
+                        topic.project.0,
+                        topic.name.0.as_str(),
+                        i64::from(partition.0),
+                        i64::try_from(next.0).unwrap_or(i64::MAX)
                     ],
                 )
                 .await?;
             }
             tx.commit().await?;
+            ahead.ends.clear();
+            ahead.stored_at = Some(now);
+        } else {
+            ahead.ends.extend(ends());
         }
         for stretch in stretches {
             self.keyring.committed(stretch.topic.project, &stretch.entries);
-            // A stretch without entries moves no stored position: reading it again finds nothing again.
+            // Without entries the stored position may lag: reading again from there finds nothing again.
             self.log.consumed(CONSUMER, &stretch.topic, stretch.partition, stretch.next);
         }
         Ok(())
     }
 
     /// Reads from the stored positions to the present. What waits is in the log too.
-    async fn catch_up(&self) -> Result<(), VaultError> {
+    async fn catch_up(&self, ahead: &mut Ahead) -> Result<(), VaultError> {
         *self.waiting() = Waiting::default();
-        let caught_up = self.read_from_positions().await;
+        let caught_up = self.read_from_positions(ahead).await;
         if caught_up.is_err() {
             self.waiting().missing = true;
         }
         caught_up
     }
 
-    async fn read_from_positions(&self) -> Result<(), VaultError> {
+    async fn read_from_positions(&self, ahead: &mut Ahead) -> Result<(), VaultError> {
         let rows = self.database.query("SELECT project, topic, part, next FROM vault_position", &[]).await?;
         let mut stored = std::collections::HashMap::new();
         for row in &rows {
@@ -266,12 +316,18 @@ impl Inner {
             let partition = Partition(0);
             let start = self.log.log_start(&topic, partition);
             let from = stored.get(&(topic.clone(), partition)).copied().unwrap_or(start).max(start);
-            self.read_on(&topic, partition, from).await?;
+            self.read_on(&topic, partition, from, ahead).await?;
         }
         Ok(())
     }
 
-    async fn read_on(&self, topic: &Topic, partition: Partition, from: Offset) -> Result<(), VaultError> {
+    async fn read_on(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        from: Offset,
+        ahead: &mut Ahead,
+    ) -> Result<(), VaultError> {
         let end = self.log.high_watermark(topic, partition);
         let mut next = from;
         while next < end {
@@ -279,7 +335,7 @@ impl Inner {
             let stretches: Vec<Stretch> = batches.iter().map(Stretch::of).collect();
             let Some(last) = stretches.last() else { break };
             next = last.next;
-            self.store(&stretches).await?;
+            self.store(&stretches, ahead).await?;
         }
         self.log.consumed(CONSUMER, topic, partition, next);
         Ok(())

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::Body;
 use crate::app::App;
+use crate::deleted;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
 
@@ -138,8 +139,7 @@ pub async fn remove(
     let project = caller.manage(&app, &path).await?;
     app.tenancy.delete_project(project.id).await?;
     app.people.audit(&caller.actor(), "project.delete", &format!("project:{}", project.id)).await?;
-    // The keys are dead already; what is stored goes behind the answer, and again at the next start if this fails.
-    app.collect_deleted(project.id);
+    deleted::remove_soon(&app, project.id);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -26,6 +26,7 @@ use super::storage::{self, Databases, LogParts, Place};
 use crate::app::App;
 use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
+use crate::deleted;
 use crate::files;
 use crate::http::caller::digest_of;
 use crate::pressure::{FreeSpace, Watcher, reserve_bytes};
@@ -122,7 +123,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let sources = Sources::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
         .await
         .context("cannot open the sources of logs")?;
-    let logs = LogsState::new(admission.clone(), ingest.clone(), sources);
+    let logs = LogsState::new(admission.clone(), ingest.clone(), sources.clone());
     let errors = ErrorsState::new(admission.clone(), ingest, Arc::clone(&clock), Arc::clone(&random));
     let free = Arc::new(FreeSpace::default());
     let watcher = Watcher {
@@ -149,6 +150,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         lake,
         query,
         issues,
+        sources,
         gate,
         outcomes: errors.outcomes().clone(),
         vault: keeper,
@@ -163,6 +165,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         objects_elsewhere: noted.is_elsewhere(),
         exporting: tokio::sync::Mutex::new(()),
     });
+    deleted::start(&app);
     let http = vec![candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
     Ok(House { app, http, grpc: Some(candor_logs::grpc(logs)) })
 }

@@ -37,6 +37,9 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Time that publishing the tail gets; what is not published is read back from the log at the next start.
 const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// How often is asked whether the first account was made.
+const LOOK_FOR_ACCOUNT_EVERY: Duration = Duration::from_secs(1);
+
 /// Stack of a worker thread: parsers recurse as deep as limits allow.
 const STACK_BYTES: usize = 4 << 20;
 
@@ -120,6 +123,9 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
     if let Some(path) = &options.ready_file {
         files::write_private(path, ready.to_string().as_bytes())
             .with_context(|| format!("--ready-file {}: cannot write it", path.display()))?;
+        if !ready["setup_url"].is_null() {
+            tokio::spawn(retire_setup_link(Arc::clone(&app), path.clone(), ready));
+        }
     }
     tracing::info!(%http, version = VERSION, ready_ms = app.started.elapsed().as_millis() as u64, "ready");
 
@@ -213,6 +219,20 @@ async fn ready_document(
     }))
 }
 
+/// Writes the ready file again, without the link, once somebody has used it.
+async fn retire_setup_link(app: Arc<App>, path: std::path::PathBuf, mut ready: Value) {
+    while !matches!(app.people.setup_needed().await, Ok(false)) {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_FOR_ACCOUNT_EVERY) => {}
+        }
+    }
+    ready["setup_url"] = Value::Null;
+    if let Err(error) = files::write_private(&path, ready.to_string().as_bytes()) {
+        tracing::warn!(%error, "the ready file still holds the setup link, which no longer works");
+    }
+}
+
 /// What a person who starts the server reads. It goes to standard output, not to the log: the link is a secret.
 fn announce(ready: &Value, base: &Addresses, as_json: bool, test_clock: bool) {
     if as_json {
@@ -225,8 +245,9 @@ fn announce(ready: &Value, base: &Addresses, as_json: bool, test_clock: bool) {
         .and_then(Value::as_str)
         .and_then(|http| http.rsplit(':').next())
         .unwrap_or_default();
+    let scheme = base.base.split("://").next().unwrap_or("http");
     let screen =
-        if base.given { format!("{}/app/", base.base) } else { format!("http://localhost:{port}/app/") };
+        if base.given { format!("{}/app/", base.base) } else { format!("{scheme}://localhost:{port}/app/") };
     let _ = writeln!(out, "Candor {VERSION} listens at {}; the screen is at {screen}", base.base);
     if let Some(link) = ready.get("setup_url").and_then(Value::as_str) {
         let _ = writeln!(out, "Make the first account here (the link works once):\n  {link}");

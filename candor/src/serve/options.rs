@@ -52,6 +52,19 @@ pub struct Options {
     pub(super) without_effect: Vec<&'static str>,
 }
 
+/// `HOST:PORT`; what the host means is found out when it is bound.
+fn listen_address(flag: &'static str, value: &str) -> Result<(), UsageError> {
+    let port = value.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    match port.and_then(|port| port.parse::<u16>().ok()) {
+        Some(_) => Ok(()),
+        None => Err(UsageError {
+            flag,
+            value: value.to_owned(),
+            what: "it is no address\ngive HOST:PORT, as in 127.0.0.1:8080; port 0 takes a free one",
+        }),
+    }
+}
+
 impl Options {
     /// Checks what was said.
     pub(super) fn validate(arguments: ServeArgs, global: &Global) -> Result<Options, UsageError> {
@@ -71,6 +84,10 @@ impl Options {
                 value: path.display().to_string(),
                 what: "its folder does not exist\nmake the folder or name another file",
             });
+        }
+        listen_address("listen", &arguments.listen)?;
+        if arguments.otlp_grpc_listen != "off" {
+            listen_address("otlp-grpc-listen", &arguments.otlp_grpc_listen)?;
         }
         let without_effect = [
             ("policy", arguments.policy.is_some()),

@@ -137,3 +137,67 @@ fn a_backup_comes_up_elsewhere_with_the_root_key_and_not_without() {
     assert_eq!(damaged.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&damaged.stderr).contains("damaged"));
 }
+
+/// Rows of a database that speak of a project, by table.
+fn rows_of(file: &Path, project: i64) -> Vec<(String, i64)> {
+    let tables = [
+        "vault",
+        "subject_key",
+        "vault_position",
+        "issue",
+        "issue_hash",
+        "issue_hour",
+        "issue_position",
+        "event_attachment",
+        "log_source",
+    ];
+    super::server::block_on(async {
+        let database = candor_meta::Database::open_sqlite(file, &[]).await.expect("opens");
+        let mut found = Vec::new();
+        for table in tables {
+            let column = if table == "log_source" { "project_id" } else { "project" };
+            let sql = format!("SELECT COUNT(*) FROM {table} WHERE {column} = ?");
+            let rows = database.query(&sql, &[project.into()]).await.expect("counts");
+            found.push((table.to_owned(), rows[0].int(0).expect("a number")));
+        }
+        database.close().await;
+        found
+    })
+}
+
+/// A deleted project leaves nothing, also where the process is killed right behind the answer.
+#[test]
+fn a_deleted_project_leaves_nothing() {
+    for killed in [false, true] {
+        let mut server = Server::start();
+        let shop = server.project("shop");
+        let other = server.project("other");
+        server.send_logs(&shop.token, &["of the shop"]);
+        server.send_logs(&other.token, &["of the other"]);
+        let source = format!("/api/logs?source_name=web&api_key={}", shop.token);
+        let logged =
+            server.request("POST", &source, &[("content-type", "application/json")], br#"{"message":"x"}"#);
+        assert_eq!(logged.status, 200, "{}", logged.text());
+        let envelope = concat!(
+            "{}\n{\"type\":\"event\"}\n{\"message\":\"boom\",\"user\":{\"email\":\"ada@example.org\"}}\n",
+            "{\"type\":\"attachment\",\"length\":3,\"filename\":\"a.txt\"}\nabc\n"
+        );
+        let key = &shop.key;
+        let path = format!("/api/{}/envelope/?sentry_key={key}", shop.number);
+        assert_eq!(server.request("POST", &path, &[], envelope.as_bytes()).status, 200);
+        server.print(&["flush"]);
+        server.print(&["project", "delete", "shop"]);
+        if killed {
+            server.kill();
+            server = Server::over(&server.data_dir.clone(), &[]);
+        }
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        assert_eq!(server.count("other", "logs"), 1);
+        server.signal("-TERM");
+        server.wait();
+        let left = rows_of(&server.data_dir.join("meta.db"), shop.number);
+        assert!(left.iter().all(|(_, rows)| *rows == 0), "killed: {killed}: {left:?}");
+        let attached = contents(&server.data_dir.join("objects/blob"));
+        assert!(attached.is_empty(), "{:?}", attached.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    }
+}

@@ -3,7 +3,6 @@
 //!
 //! Nothing of this ships. A test that needs what is not installed says `SKIPPED` and why; it never passes silently.
 #![allow(clippy::disallowed_methods, reason = "it starts servers that tests talk to")]
-
 // The rule about files is the product's.
 #![allow(clippy::disallowed_methods)]
 

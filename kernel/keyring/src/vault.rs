@@ -89,6 +89,14 @@ impl Vault {
         Ok(())
     }
 
+    /// Removes every key of a project's subjects and what they seal.
+    pub async fn forget_project(tx: &mut Tx, project: ProjectId) -> Result<(), SqlError> {
+        for table in ["vault", "subject_key"] {
+            tx.execute(&format!("DELETE FROM {table} WHERE project = ?"), params![project.0]).await?;
+        }
+        Ok(())
+    }
+
     /// Stores entries in a transaction of the caller's, beside its position in the log. Storing an entry again
     /// changes nothing: the first one, under the first key, stays.
     pub async fn store(

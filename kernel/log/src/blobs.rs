@@ -61,6 +61,14 @@ impl Blobs {
         Ok(keys.iter().filter_map(|key| parse(key)).collect())
     }
 
+    /// Removes every blob of a deleted project.
+    pub async fn forget(&self, project: ProjectId) -> Result<(), StoreError> {
+        for key in self.files.list(&format!("{FOLDER}{}/", project.0)).await? {
+            self.files.delete(&key).await?;
+        }
+        Ok(())
+    }
+
     /// Removes a blob; removing what is not there is no error.
     pub async fn delete(&self, blob: &StoredBlob) -> Result<(), StoreError> {
         self.files.delete(&key(blob.project, &blob.name)).await

@@ -66,6 +66,26 @@ impl QueryError {
 }
 
 impl QueryError {
+    /// The sort of error in one word, for our own log: the text may quote what rows hold.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            QueryError::Syntax(_) => "syntax",
+            QueryError::Plan(_) => "plan",
+            QueryError::Refused(_) => "refused",
+            QueryError::Search(_) => "search",
+            QueryError::Argument(_) => "argument",
+            QueryError::Timeout(_) => "timeout",
+            QueryError::Memory(_) => "memory",
+            QueryError::TooLarge(_) => "too large",
+            QueryError::Overloaded => "overloaded",
+            QueryError::NoSnapshot(_) => "no snapshot",
+            QueryError::Execution(_) => "execution",
+            QueryError::Storage(_) => "storage",
+            QueryError::Internal(_) => "internal",
+            QueryError::Cancelled => "cancelled",
+        }
+    }
+
     /// What the engine's error means to the caller.
     pub(crate) fn from_datafusion(error: DataFusionError) -> QueryError {
         match error {

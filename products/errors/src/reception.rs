@@ -212,6 +212,8 @@ async fn keep_attachments(
 struct ContainerIds {
     spans: Option<RequestId>,
     logs: Option<RequestId>,
+    /// Of an event that has no id.
+    events: Option<RequestId>,
 }
 
 impl ContainerIds {
@@ -231,7 +233,11 @@ impl ContainerIds {
         let key = call.header("idempotency-key").filter(|key| !key.is_empty());
         let keyed = |kind| key.map(|key| request_id(project, kind, key));
         let spans = || gathered.spans.iter().all(named).then(payloads);
-        ContainerIds { spans: keyed("spans by key").or_else(spans), logs: keyed("logs by key") }
+        ContainerIds {
+            spans: keyed("spans by key").or_else(spans),
+            logs: keyed("logs by key"),
+            events: keyed("event by key"),
+        }
     }
 }
 
@@ -250,7 +256,11 @@ fn batches(
         }
     };
     for event in gathered.events {
-        let request = event.has_id.then(|| request_id(project, "event", &event.id));
+        let request = match event.has_id {
+            true => Some(request_id(project, "event", &event.id)),
+            // Without an id of its own it is known by the client's `Idempotency-Key`.
+            false => ids.events,
+        };
         let record = ErrorRecord { event: Value::Object(event.event), columns: crate::event::columns };
         add("error", Records::Errors(vec![record]), request);
     }

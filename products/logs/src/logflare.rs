@@ -28,7 +28,7 @@ use crate::sources::SourceError;
 pub(crate) const BODY_BYTES_MAX: usize = 12 << 20;
 
 const DIALECT: Dialect = Dialect {
-    message: &["event_message", "message", "msg"],
+    message: &["event_message", "message", "log_entry", "msg"],
     time: &["timestamp", "time", "@timestamp", "datetime", "dt"],
 };
 

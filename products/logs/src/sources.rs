@@ -132,6 +132,16 @@ impl Sources {
         found
     }
 
+    /// Removes the sources of a deleted project.
+    pub async fn forget(&self, project: ProjectId) -> Result<(), SqlError> {
+        self.inner
+            .database
+            .execute("DELETE FROM log_source WHERE project_id = ?", params![project.0])
+            .await?;
+        self.inner.known.lock().names.retain(|(of, _), _| *of != project);
+        Ok(())
+    }
+
     async fn look_up_or_make(
         &self,
         project: ProjectId,

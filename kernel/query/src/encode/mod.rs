@@ -50,7 +50,7 @@ impl Format {
     }
 }
 
-/// An answer as a stream of text, a piece a batch. A table is aligned over everything, so it comes as one piece.
+/// An answer as a stream of text, a piece a batch. A table is aligned by its first rows, which come as one piece.
 pub fn stream(answer: Answer, format: Format) -> BoxStream<'static, Result<Bytes, QueryError>> {
     let writer = Writer::new(&answer, format);
     let state = Some((answer, writer));
@@ -137,7 +137,7 @@ impl Writer {
                 }
             }
             Writer::Csv(csv) => csv.batch(batch, out),
-            Writer::Table(table) => table.batch(batch),
+            Writer::Table(table) => table.batch(batch, out),
         }
     }
 

@@ -70,11 +70,22 @@ fn field(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Rows that decide how wide a table's columns are: what a person reads. Wider ones below shift their line, so that
+/// memory stays bounded however many rows there are.
+const ALIGNED_ROWS: usize = 1_000;
+
+/// Bytes of rows that are held back at most.
+const ALIGNED_BYTES: usize = 4 << 20;
+
 /// A table for a terminal.
 pub(super) struct Table {
     names: Vec<String>,
     right: Vec<bool>,
-    rows: Vec<Vec<String>>,
+    /// The first rows, until they are enough.
+    held: Vec<Vec<String>>,
+    held_bytes: usize,
+    widths: Option<Vec<usize>>,
+    rows: usize,
 }
 
 impl Table {
@@ -82,48 +93,69 @@ impl Table {
         Table {
             names: schema.fields().iter().map(|field| visible(field.name())).collect(),
             right: schema.fields().iter().map(|field| is_number(field.data_type())).collect(),
-            rows: Vec::new(),
+            held: Vec::new(),
+            held_bytes: 0,
+            widths: None,
+            rows: 0,
         }
     }
 
-    pub(super) fn batch(&mut self, batch: &RecordBatch) {
+    pub(super) fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) {
         let cells: Vec<Cell<'_>> = batch.columns().iter().map(Cell::new).collect();
+        self.rows += batch.num_rows();
         for row in 0..batch.num_rows() {
-            self.rows.push(cells.iter().map(|cell| visible(&plain(cell, row, "∅"))).collect());
+            let texts: Vec<String> = cells.iter().map(|cell| visible(&plain(cell, row, "∅"))).collect();
+            if let Some(widths) = &self.widths {
+                self.line(&texts, widths, out);
+                continue;
+            }
+            self.held_bytes += texts.iter().map(String::len).sum::<usize>();
+            self.held.push(texts);
+            if self.held.len() >= ALIGNED_ROWS || self.held_bytes >= ALIGNED_BYTES {
+                self.begin(out);
+            }
         }
     }
 
-    pub(super) fn end(&mut self, truncated: bool, stats: &Stats, out: &mut Vec<u8>) {
+    /// Fixes the widths and writes the head and what was held back.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        let held = std::mem::take(&mut self.held);
         let width = |at: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(at));
+            let cells = held.iter().filter_map(|row| row.get(at));
             cells.chain(self.names.get(at)).map(|text| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.names.len()).map(width).collect();
-        let line = |cells: &[String], out: &mut Vec<u8>| {
-            let mut text = String::new();
-            for (at, ((cell, width), right)) in cells.iter().zip(&widths).zip(&self.right).enumerate() {
-                if at > 0 {
-                    text.push_str("  ");
-                }
-                let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
-                if *right {
-                    text.push_str(&blanks);
-                    text.push_str(cell);
-                } else {
-                    text.push_str(cell);
-                    text.push_str(&blanks);
-                }
-            }
-            out.extend_from_slice(text.trim_end().as_bytes());
-            out.push(b'\n');
-        };
-        line(&self.names, out);
+        self.line(&self.names, &widths, out);
         let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-        line(&rules, out);
-        for row in &self.rows {
-            line(row, out);
+        self.line(&rules, &widths, out);
+        held.iter().for_each(|row| self.line(row, &widths, out));
+        self.widths = Some(widths);
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize], out: &mut Vec<u8>) {
+        let mut text = String::new();
+        for (at, ((cell, width), right)) in cells.iter().zip(widths).zip(&self.right).enumerate() {
+            if at > 0 {
+                text.push_str("  ");
+            }
+            let blanks = " ".repeat(width.saturating_sub(cell.chars().count()));
+            if *right {
+                text.push_str(&blanks);
+                text.push_str(cell);
+            } else {
+                text.push_str(cell);
+                text.push_str(&blanks);
+            }
         }
-        let rows = self.rows.len();
+        out.extend_from_slice(text.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+
+    pub(super) fn end(&mut self, truncated: bool, stats: &Stats, out: &mut Vec<u8>) {
+        if self.widths.is_none() {
+            self.begin(out);
+        }
+        let rows = self.rows;
         let more = if truncated { " (more were cut)" } else { "" };
         let plural = if rows == 1 { "" } else { "s" };
         let text = format!("{rows} row{plural}{more} in {:.1} ms\n", stats.elapsed_ms);

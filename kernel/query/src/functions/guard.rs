@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-use super::text;
+use super::{text, times};
 
 /// Most bytes that one call of such a function may make for one batch.
 pub(crate) const MADE_BYTES_MAX: u64 = 64 << 20;
@@ -33,6 +33,7 @@ pub(crate) fn guarded(functions: Vec<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
         .filter(|function| !REFUSED.contains(&function.name()))
         .map(|function| match function.name() {
             "repeat" | "lpad" | "rpad" => Arc::new(ScalarUDF::from(Guarded { inner: function })),
+            name if times::NAMES.contains(&name) => times::bounded(function),
             _ => function,
         })
         .collect()

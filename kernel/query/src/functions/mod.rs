@@ -10,6 +10,7 @@ pub(crate) mod pattern;
 pub(crate) mod planner;
 pub(crate) mod scan;
 pub(crate) mod text;
+pub(crate) mod times;
 
 use std::sync::Arc;
 

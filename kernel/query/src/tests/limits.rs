@@ -5,8 +5,36 @@ use std::time::{Duration, Instant};
 
 use candor_model::Signal;
 
-use super::{batch, engine, engine_with, log_row, logs_schema, sql, standard_lake};
+use super::{Cell, TestLake, batch, engine, engine_with, log_row, logs_schema, sql, standard_lake};
 use crate::{Limits, Options, QueryError};
+
+#[tokio::test]
+async fn a_senders_wild_clock_fails_nobodys_query() {
+    let wild = |micros: i64| {
+        let mut row = log_row(0);
+        row.insert("timestamp", Cell::Int(micros));
+        row
+    };
+    let mut lake = TestLake::default();
+    // The years 2500, 1500 and 9999.
+    let rows = [
+        wild(16_725_225_600_000_000),
+        wild(-14_831_769_600_000_000),
+        wild(253_402_207_200_999_999),
+        log_row(1),
+    ];
+    lake.table(Signal::Logs, &[batch(&logs_schema(), &rows)], &[]);
+    let (engine, lake) = (engine(), Arc::new(lake));
+    for sql in [
+        "SELECT date_trunc('hour', timestamp) AS t, count(*) FROM logs GROUP BY 1",
+        "SELECT date_bin(INTERVAL '1 day', timestamp), count(*) FROM logs GROUP BY 1",
+        "SELECT to_char(timestamp, '%Y') FROM logs",
+    ] {
+        let mut answer = engine.sql(Arc::clone(&lake), sql, Limits::default()).await.expect("plans");
+        let batches = answer.collect().await;
+        assert!(batches.is_ok(), "{sql}: {:?}", batches.err());
+    }
+}
 
 #[tokio::test]
 async fn rows_are_cut_at_the_limit_and_said_to_be() {

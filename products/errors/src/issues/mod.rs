@@ -155,6 +155,14 @@ impl Issues {
         self.inner.work().await
     }
 
+    /// Removes all that is known of a deleted project.
+    pub async fn forget(&self, project: ProjectId) -> Result<(), IssuesError> {
+        let _working = self.inner.working.lock().await;
+        store::forget_project(&self.inner.database, project).await?;
+        self.inner.state.lock().forget(project);
+        Ok(())
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.inner.database
     }

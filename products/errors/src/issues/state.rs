@@ -176,6 +176,18 @@ impl State {
         true
     }
 
+    /// Lets go of a deleted project. Its positions go with the rest: what still comes of it is counted anew, and
+    /// let go of again.
+    pub fn forget(&mut self, project: ProjectId) {
+        self.projects.remove(&project);
+        self.progress.retain(|(of, _), _| *of != project);
+        let pending = &mut self.pending;
+        pending.issues.retain(|(of, _), _| *of != project);
+        pending.hashes.retain(|(of, ..)| *of != project);
+        pending.attachments.retain(|(of, ..)| *of != project);
+        pending.positions.retain(|(of, _), _| *of != project);
+    }
+
     /// Skips to an offset because the log no longer holds what was before it.
     pub fn skip_to(&mut self, project: ProjectId, partition: Partition, next: u64) {
         let progress = self.progress.entry((project, partition)).or_default();

@@ -302,6 +302,15 @@ async fn write_hours(tx: &mut Tx, pending: &Pending) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Removes every row of a project.
+pub(crate) async fn forget_project(database: &Database, project: ProjectId) -> Result<(), SqlError> {
+    let mut tx = database.begin().await?;
+    for table in ["issue", "issue_hash", "issue_hour", "issue_position", "event_attachment"] {
+        tx.execute(&format!("DELETE FROM {table} WHERE project = ?"), params![project.0]).await?;
+    }
+    tx.commit().await
+}
+
 /// Forgets the trend of long ago.
 pub(crate) async fn forget_old_hours(database: &Database, now_us: i64) -> Result<u64, SqlError> {
     let oldest = now_us.div_euclid(HOUR_US) - TREND_HOURS_MAX;

@@ -192,7 +192,7 @@ impl Gathered {
         let before = self.spans.len();
         match value.get("items").and_then(Value::as_array) {
             Some(items) => {
-                self.spans.extend(items.iter().filter_map(span::span_v2));
+                self.spans.extend(items.iter().filter_map(span::span_v2).filter(span::has_place));
                 let lost = items.len() - (self.spans.len() - before);
                 context.outcomes.count(
                     context.project,
@@ -203,8 +203,8 @@ impl Gathered {
                 );
             }
             None => {
-                let span = span::span_v1(&value, &span::Common::default()).ok_or(Broken::Shape("span"))?;
-                self.spans.push(span);
+                let span = span::span_v1(&value, &span::Common::default()).filter(span::has_place);
+                self.spans.push(span.ok_or(Broken::Shape("span"))?);
             }
         }
         self.spans.iter_mut().skip(before).for_each(|span| correct_span(span, context.drift));

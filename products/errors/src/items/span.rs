@@ -15,6 +15,11 @@ pub(crate) fn duration_ns(start: Option<EventTime>, end: Option<EventTime>) -> i
     }
 }
 
+/// A span without ids belongs to no trace and is nobody's parent: it is no span.
+pub(crate) fn has_place(span: &SpanRecord) -> bool {
+    !span.trace_id.is_empty() && !span.span_id.is_empty()
+}
+
 /// Reads a span of a container; none where it is no object.
 pub(crate) fn span_v2(item: &Value) -> Option<SpanRecord> {
     let members = item.as_object()?;
