@@ -7,7 +7,7 @@
 import { cuttable, fail, say, start, wrong } from "./browser.mjs";
 import { keys, walk } from "./keyboard.mjs";
 import { large, lostServer, lostSession } from "./robust.mjs";
-import { errorEvent, sendEvent, sendLogs, someLogs } from "./seed.mjs";
+import { errorEvent, sendEvent, sendLogs, sendWithFile, someLogs } from "./seed.mjs";
 
 const [setupUrl, out] = process.argv.slice(2);
 /** First load, compressed; what a route adds to it. */
@@ -58,7 +58,8 @@ await see(/600 logs arrived/, "the waiting mark turns");
 await appear(".arrived .line", "the first record itself");
 await look("arrived");
 await sendEvent(direct, project, errorEvent("a".repeat(32), { exception: { values: [{ type: "TimeoutError", value: "no answer from the bank", stacktrace: { frames: [{ function: "ask", filename: "shop/bank.py", lineno: 7, in_app: true, context_line: "    bank.ask()" }] } }] } }));
-for (let i = 0; i < 5; i++) await sendEvent(direct, project, errorEvent(String(i).padStart(32, "b"), { timestamp: Date.now() / 1000 - i * 600 }));
+for (let i = 1; i < 5; i++) await sendEvent(direct, project, errorEvent(String(i).padStart(32, "b"), { timestamp: Date.now() / 1000 - i * 600 }));
+await sendWithFile(direct, project, errorEvent("0".padStart(32, "b")), "basket.txt", "one kettle, one mug");
 
 // Explore.
 await open("shop/explore", ".rows .line");
@@ -164,6 +165,9 @@ await page.getByRole("link", { name: "PaymentError" }).click();
 for (const words of ["charge", "Breadcrumbs", "What the gate removed", "Raw event, after the gate"]) await see(words, "error page");
 await appear(".story .veil", "the error page draws the veil");
 await see("plan", "tags");
+await see("basket.txt", "attachments");
+const [file] = await Promise.all([page.waitForEvent("download", { timeout: 5000 }).catch(() => undefined), page.getByRole("link", { name: "basket.txt" }).click()]);
+holds(file?.suggestedFilename() === "basket.txt", "an attachment does not download");
 await page.waitForTimeout(400);
 await look("error");
 await walk(page, "error");

@@ -48,6 +48,17 @@ export const sendEvent = (origin, project, event) => {
   return post(origin, `/api/${project.number}/store/?sentry_key=${key}`, {}, event);
 };
 
+/** An event and a file with it, as one envelope. */
+export async function sendWithFile(origin, project, event, name, text) {
+  const key = project.dsn.split("//")[1].split("@")[0];
+  const payload = JSON.stringify(event);
+  const items = [{ event_id: event.event_id }, { type: "event", length: Buffer.byteLength(payload) }, payload,
+    { type: "attachment", length: Buffer.byteLength(text), filename: name, content_type: "text/plain" }, text];
+  const body = items.map((item) => (typeof item === "string" ? item : JSON.stringify(item))).join("\n");
+  const answer = await fetch(`${origin}/api/${project.number}/envelope/?sentry_key=${key}`, { method: "POST", body });
+  if (answer.status !== 200) fail(`sending an envelope: ${answer.status} ${(await answer.text()).slice(0, 300)}`);
+}
+
 /** An event as large as Sentry's protocol takes. */
 export function largeEvent(id) {
   const extra = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`field_${i}`, Array.from({ length: 40 }, (_, j) => `value ${i} ${j} ${"x".repeat(46)}`)]));
