@@ -71,34 +71,34 @@ export function Rows({ project, rows, live, withDate, more }: Props) {
   });
   return (
     <>
-    <div className="rows" ref={scroller} role="grid" aria-label="Log records, newest first" aria-rowcount={rows.length + 1} tabIndex={0}
-      aria-activedescendant={row ? `row-${placeOf(row)}` : undefined} style={{ "--cols": `${sizes.map((px) => `${px}px`).join(" ")} minmax(240px, 1fr)` } as React.CSSProperties}>
-      <div style={{ minWidth: sizes.reduce((a, b) => a + b + 12, 24 + 240) }} role="presentation">
-        <div className="line-head" role="row" aria-rowindex={1}>
-          {fixed.map(([id, name], i) => (
-            <span key={id} role="columnheader" className="clip">
-              {name}
-              {columns.includes(id) && <button type="button" className="column-out" aria-label={`Hide ${name}`} onClick={() => toggleColumn(query, id)}>✕</button>}
-              <Resizer name={name} px={sizes[i]!} set={(px) => set(id, px)} />
-            </span>
-          ))}
-          <span role="columnheader">Message</span>
-        </div>
-        <div style={{ height: virtual.getTotalSize(), position: "relative" }} role="presentation">
-          {items.map((item) => {
-            const record = rows[item.index]!, id = placeOf(record);
-            return (
-              <div key={id} id={`row-${id}`} ref={virtual.measureElement} data-index={item.index} role="row" aria-rowindex={item.index + 2} aria-selected={item.index === at}
-                className={`line data${wrap ? " wrap" : ""}`} data-open={id === open} style={{ transform: `translateY(${item.start}px)` }} onClick={() => show(record)}
-                onContextMenu={(event) => { event.preventDefault(); setChosen(id); setMenu({ x: event.clientX, y: event.clientY }); }}>
-                <LogCells row={record} columns={columns} withDate={withDate} cell="gridcell" />
-              </div>
-            );
-          })}
+      <div className="rows" ref={scroller} role="grid" aria-label="Log records, newest first" aria-rowcount={rows.length + 1} tabIndex={0}
+        aria-activedescendant={row ? `row-${placeOf(row)}` : undefined} style={{ "--cols": `${sizes.map((px) => `${px}px`).join(" ")} minmax(240px, 1fr)` } as React.CSSProperties}>
+        <div style={{ minWidth: sizes.reduce((a, b) => a + b + 12, 24 + 240) }} role="presentation">
+          <div className="line-head" role="row" aria-rowindex={1}>
+            {fixed.map(([id, name], i) => (
+              <span key={id} role="columnheader" className="clip">
+                {name}
+                {columns.includes(id) && <button type="button" className="column-out" aria-label={`Hide ${name}`} onClick={() => toggleColumn(query, id)}>✕</button>}
+                <Resizer name={name} px={sizes[i]!} set={(px) => set(id, px)} />
+              </span>
+            ))}
+            <span role="columnheader">Message</span>
+          </div>
+          <div style={{ height: virtual.getTotalSize(), position: "relative" }} role="presentation">
+            {items.map((item) => {
+              const record = rows[item.index]!, id = placeOf(record);
+              return (
+                <div key={id} id={`row-${id}`} ref={virtual.measureElement} data-index={item.index} role="row" aria-rowindex={item.index + 2} aria-selected={item.index === at}
+                  className={`line data${wrap ? " wrap" : ""}`} data-open={id === open} style={{ transform: `translateY(${item.start}px)` }} onClick={() => show(record)}
+                  onContextMenu={(event) => { event.preventDefault(); setChosen(id); setMenu({ x: event.clientX, y: event.clientY }); }}>
+                  <LogCells row={record} columns={columns} withDate={withDate} cell="gridcell" />
+                </div>
+              );
+            })}
+          </div>
         </div>
       </div>
-    </div>
-    {menu && row && <Menu label="What to do with the record" at={menu} close={() => setMenu(undefined)} acts={rowActs(project, row, q, () => show(row))} />}
+      {menu && row && <Menu label="What to do with the record" at={menu} close={() => setMenu(undefined)} acts={rowActs(project, row, q, () => show(row))} />}
     </>
   );
 }

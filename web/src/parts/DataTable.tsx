@@ -56,24 +56,24 @@ export function DataTable({ result }: { result: QueryResult }) {
   const columns = `${sizes.map((px) => `${px}px`).join(" ")} 1fr`;
   return (
     <div className="cells-whole">
-    <div className="cells" ref={scroller} role="grid" aria-label="Result" aria-rowcount={result.rows.length + 1} aria-colcount={result.columns.length} tabIndex={0} aria-activedescendant={`cell-${at.row}-${at.column}`}>
-      <div role="presentation" style={{ minWidth: sizes.reduce((a, b) => a + b, 0) }}>
-        <div role="row" aria-rowindex={1} className="cells-head" style={{ gridTemplateColumns: columns }}>
-          {result.columns.map((c, i) => <span key={i} role="columnheader" className={isNumber(c.type) ? "clip number" : "clip"} title={`${c.name}, ${c.type.toLowerCase()}`}>{c.name}<Resizer name={c.name} px={sizes[i]!} set={(px) => set(c.name, px)} /></span>)}
-        </div>
-        <div role="presentation" style={{ height: virtual.getTotalSize(), position: "relative" }}>
-          {virtual.getVirtualItems().map((item) => (
-            <div key={item.key} role="row" aria-rowindex={item.index + 2} className="cells-row data" data-open={item.index === open} style={{ gridTemplateColumns: columns, transform: `translateY(${item.start}px)` }}>
-              {result.rows[item.index]!.map((cell, i) => (
-                <span key={i} id={`cell-${item.index}-${i}`} role="gridcell" aria-selected={at.row === item.index && at.column === i} className={isNumber(result.columns[i]!.type) ? "clip number" : "clip"}
-                  title={cell === null ? undefined : cellText(cell).slice(0, 2000)} onClick={() => setAt({ row: item.index, column: i })} onDoubleClick={() => setQuery({ row: String(item.index) }, open !== undefined)}><CellText cell={cell} /></span>
-              ))}
-            </div>
-          ))}
+      <div className="cells" ref={scroller} role="grid" aria-label="Result" aria-rowcount={result.rows.length + 1} aria-colcount={result.columns.length} tabIndex={0} aria-activedescendant={`cell-${at.row}-${at.column}`}>
+        <div role="presentation" style={{ minWidth: sizes.reduce((a, b) => a + b, 0) }}>
+          <div role="row" aria-rowindex={1} className="cells-head" style={{ gridTemplateColumns: columns }}>
+            {result.columns.map((c, i) => <span key={i} role="columnheader" className={isNumber(c.type) ? "clip number" : "clip"} title={`${c.name}, ${c.type.toLowerCase()}`}>{c.name}<Resizer name={c.name} px={sizes[i]!} set={(px) => set(c.name, px)} /></span>)}
+          </div>
+          <div role="presentation" style={{ height: virtual.getTotalSize(), position: "relative" }}>
+            {virtual.getVirtualItems().map((item) => (
+              <div key={item.key} role="row" aria-rowindex={item.index + 2} className="cells-row data" data-open={item.index === open} style={{ gridTemplateColumns: columns, transform: `translateY(${item.start}px)` }}>
+                {result.rows[item.index]!.map((cell, i) => (
+                  <span key={i} id={`cell-${item.index}-${i}`} role="gridcell" aria-selected={at.row === item.index && at.column === i} className={isNumber(result.columns[i]!.type) ? "clip number" : "clip"}
+                    title={cell === null ? undefined : cellText(cell).slice(0, 2000)} onClick={() => setAt({ row: item.index, column: i })} onDoubleClick={() => setQuery({ row: String(item.index) }, open !== undefined)}><CellText cell={cell} /></span>
+                ))}
+              </div>
+            ))}
+          </div>
         </div>
       </div>
-    </div>
-    {open !== undefined && <RowDrawer result={result} row={open} />}
+      {open !== undefined && <RowDrawer result={result} row={open} />}
     </div>
   );
 }

@@ -28,7 +28,7 @@ export function Veiled({ text, tabs = true }: { text: string; tabs?: boolean }) 
   return <>{parts.map((part, i) => <Fragment key={i}>{part}</Fragment>)}</>;
 }
 
-export const veilName = (kind: string) => kind.replace("_", " ");
+const veilName = (kind: string) => kind.replace("_", " ");
 export const veilWords = (kind: string) => words[kind] ?? kind;
 
 export function Veil({ kind }: { kind: string }) {
