@@ -153,6 +153,7 @@ await page.locator(".chart canvas").waitFor({ timeout: 5000 }).catch(() => fail(
 holds(await drawn(".chart canvas") > 0.002, "the chart is blank");
 await look("sql-chart");
 await allowing(/400 \(Bad Request\)/, async () => { await open(query("SELECT * FROM nowhere"), "[role=alert]"); });
+await see("The query does not fit the tables", "a wrong query says what is wrong");
 await look("sql-error");
 
 // Errors.
