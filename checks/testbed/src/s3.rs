@@ -105,7 +105,7 @@ fn start(program: &std::path::Path) -> Result<Server, String> {
     let folder = std::env::temp_dir().join(format!("candor-s3-{}-{port}", std::process::id()));
     std::fs::create_dir(&folder).expect("a temporary folder");
     std::fs::write(folder.join("s3.json"), IDENTITIES).expect("a file");
-    let holder = Command::new("sh")
+    let mut holder = Command::new("sh")
         .args(["-c", HOLD, "hold"])
         .args([folder.as_os_str(), program.as_os_str()])
         .args(ports.iter().map(u16::to_string))
@@ -119,6 +119,8 @@ fn start(program: &std::path::Path) -> Result<Server, String> {
     while !made_bucket(filer) || !answers(port) {
         if Instant::now() > deadline {
             let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            drop(holder.stdin.take());
+            let _ = holder.wait();
             return Err(log);
         }
         std::thread::sleep(Duration::from_millis(200));

@@ -148,7 +148,7 @@ async fn a_full_disk_refuses_and_recovers() {
 async fn a_failed_sync_stops_the_process() {
     let disk = candor_store::sim::SimDisk::new(1);
     let stop = Arc::new(SeenStop::default());
-    let log = Log::open(options(Arc::new(disk.clone()), stop.clone(), Limits::default()));
+    let log = Log::open(options(Arc::new(disk.clone()), Arc::<SeenStop>::clone(&stop), Limits::default()));
     let log = log.await.expect("opens");
     log.append_batches(vec![batch(1, b"x", 1)]).await.expect("appends");
     disk.fail_when(|operation, _| operation == candor_store::sim::SimOperation::Sync);

@@ -128,7 +128,7 @@ impl World {
     }
 
     async fn member(&self) -> Member {
-        let clock: Arc<dyn Clock> = self.clock.clone();
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
         let opened = SqlSequencer::open(self.database.clone(), Arc::clone(&clock)).await;
         let sequencer = Arc::new(opened.expect("opens"));
         let faulty = Faulty {
@@ -140,12 +140,12 @@ impl World {
         let shared = Arc::new(Shared::new(State::new(0), 4_000));
         let objects: Arc<dyn Objects> = Arc::new(self.objects.clone());
         let keys: Option<Arc<dyn KeyWrap>> = Some(Arc::new(TestKeys(9)));
-        let files = Arc::new(Files::new(objects, keys, self.dice.clone()));
-        let random: Arc<dyn Random> = self.dice.clone();
+        let files = Arc::new(Files::new(objects, keys, Arc::<Seeded>::clone(&self.dice)));
+        let random: Arc<dyn Random> = Arc::<Seeded>::clone(&self.dice);
         let node = Node::new(Arc::clone(&shared), files, Arc::new(faulty), clock, random, Duration::ZERO);
         while node.learn().await.is_err() {}
         let seen = Arc::new(Recorder::default());
-        shared.followers.lock().push(seen.clone());
+        shared.followers.lock().push(Arc::<Recorder>::clone(&seen));
         let from = shared.state.read().partitions.iter().map(|p| (p.topic.clone(), p.end)).collect();
         Member { node: Arc::new(node), sequencer, seen, from }
     }

@@ -23,6 +23,9 @@ const STEPS: u64 = 120;
 /// Clients that retry at all do so by then, well within the time that ids are remembered, µs.
 const RETRIED_WITHIN: i64 = 1800 * Timestamp::SECOND;
 
+/// What is stored: by topic and base offset, records and content.
+type Stored = HashMap<Topic, BTreeMap<u64, (u32, Vec<u8>)>>;
+
 type Answer = oneshot::Receiver<Result<Vec<Appended>, AppendError>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +126,7 @@ impl History {
     }
 
     /// Compares what was answered with what is there.
-    fn check(&self, stored: &HashMap<Topic, BTreeMap<u64, (u32, Vec<u8>)>>) {
+    fn check(&self, stored: &Stored) {
         let mut copies: HashMap<(&Topic, &[u8]), Vec<u64>> = HashMap::new();
         for (topic, batches) in stored {
             for (base, (_, content)) in batches {
@@ -249,7 +252,7 @@ async fn run(seed: u64) {
 }
 
 async fn check_all(members: &[Member], history: &History) {
-    let mut first: Option<HashMap<Topic, BTreeMap<u64, (u32, Vec<u8>)>>> = None;
+    let mut first: Option<Stored> = None;
     for member in members {
         let mut stored = HashMap::new();
         for bounds in member.sequencer.bounds(None).await.expect("asks") {
