@@ -6,6 +6,7 @@ mod catch_up;
 mod crash;
 mod duckdb;
 mod merge;
+mod postgres;
 mod promote;
 mod retention;
 mod serve;
