@@ -186,6 +186,30 @@ async fn content_encodings() {
 }
 
 #[tokio::test]
+async fn a_stranger_that_drips_costs_no_more_than_one_that_does_not() {
+    let house = House::new().await;
+    // Nothing like a first line in it, and hardly smaller compressed.
+    let random = candor_model::random::Seeded::new(3);
+    let noise: String =
+        (0..2_500).map(|_| format!("{:016x}", candor_model::Random::next_u64(&random))).collect();
+    let zipped = gzip(noise.as_bytes());
+    let path = format!("/api/{}/envelope/", house.project);
+    let mut took = Vec::new();
+    for size in [zipped.len(), 1] {
+        let pieces: Vec<Result<Vec<u8>, std::io::Error>> =
+            zipped.chunks(size).map(|piece| Ok(piece.to_vec())).collect();
+        let request = Request::post(&path).header("content-encoding", "gzip");
+        let began = std::time::Instant::now();
+        let answer =
+            house.send(request.body(Body::from_stream(futures::stream::iter(pieces))).unwrap()).await;
+        took.push(began.elapsed());
+        assert_eq!(answer.status.as_u16(), 401, "{}", answer.body);
+    }
+    // Decompressing it all again for each of its 23,000 pieces would take a thousand times as long.
+    assert!(took[1] < 50 * took[0] + std::time::Duration::from_millis(200), "{took:?}");
+}
+
+#[tokio::test]
 async fn the_older_path_in_all_its_forms() {
     let house = House::new().await;
     let event = format!(r#"{{"event_id":"{ID}","message":"old"}}"#);
