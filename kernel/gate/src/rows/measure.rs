@@ -47,16 +47,7 @@ pub(crate) fn measure_log(record: &mut LogRecord) -> Result<(usize, u64), Oversi
 /// As [`measure_log`].
 pub(crate) fn measure_span(record: &mut SpanRecord) -> Result<(usize, u64), Oversize> {
     let dropped = tidy(&mut record.attributes);
-    let texts = [
-        &record.trace_id,
-        &record.span_id,
-        &record.parent_span_id,
-        &record.name,
-        &record.op,
-        &record.status,
-        &record.service_name,
-        &record.release,
-    ];
+    let texts = super::texts_of_span(record);
     let fixed: usize = texts.iter().map(|text| text.len()).sum();
     bounded(fixed + size_of_object(&record.attributes, 0)?).map(|size| (size, dropped))
 }

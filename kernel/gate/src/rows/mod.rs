@@ -108,6 +108,20 @@ impl LogRows {
     }
 }
 
+/// The texts of a span, in the order of their columns.
+fn texts_of_span(record: &SpanRecord) -> [&String; 8] {
+    [
+        &record.trace_id,
+        &record.span_id,
+        &record.parent_span_id,
+        &record.name,
+        &record.op,
+        &record.status,
+        &record.service_name,
+        &record.release,
+    ]
+}
+
 /// Builds the rows of `spans`.
 pub(crate) struct SpanRows {
     times: Times,
@@ -132,16 +146,7 @@ impl SpanRows {
     pub(crate) fn push(&mut self, record: &SpanRecord, found: &Found, now: Timestamp) {
         self.times.push(record.timestamp, now);
         self.duration_ns.append_value(record.duration_ns);
-        let texts = [
-            &record.trace_id,
-            &record.span_id,
-            &record.parent_span_id,
-            &record.name,
-            &record.op,
-            &record.status,
-            &record.service_name,
-            &record.release,
-        ];
+        let texts = texts_of_span(record);
         self.texts.iter_mut().zip(texts).for_each(|(column, text)| column.push(text));
         self.attributes.push(record.attributes.iter());
         self.people.push(found);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use candor_model::Signal;
 
 use super::{Cell, TestLake, batch, engine, engine_with, log_row, logs_schema, sql, standard_lake};
+use crate::source::Scoped;
 use crate::{Limits, Options, QueryError};
 
 #[tokio::test]
@@ -24,7 +25,7 @@ async fn a_senders_wild_clock_fails_nobodys_query() {
         log_row(1),
     ];
     lake.table(Signal::Logs, &[batch(&logs_schema(), &rows)], &[]);
-    let (engine, lake) = (engine(), Arc::new(lake));
+    let (engine, lake) = (engine(), Arc::new(lake) as Arc<dyn Scoped>);
     for sql in [
         "SELECT date_trunc('hour', timestamp) AS t, count(*) FROM logs GROUP BY 1",
         "SELECT date_bin(INTERVAL '1 day', timestamp), count(*) FROM logs GROUP BY 1",
