@@ -25,6 +25,8 @@ CREATE UNIQUE INDEX log_source_id ON log_source (project_id, id);
 ",
 }];
 
+const LOOK_UP: &str = "SELECT name FROM log_source WHERE project_id = ? AND (name = ? OR id = ?)";
+
 /// Longest name, bytes.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -32,7 +34,7 @@ const NAME_BYTES_MAX: usize = 200;
 /// cache at worst.
 const ANSWERS_MAX: usize = 100_000;
 
-/// How long a project that is full refuses new names without asking the database again.
+/// How long a project that was full refuses new names without counting its sources again.
 const FULL_MICROS: i64 = 10 * Timestamp::SECOND;
 
 /// Why there is no such source.
@@ -78,7 +80,7 @@ struct Inner {
 struct Known {
     /// Names by what was asked for: a name or an id.
     names: HashMap<(ProjectId, String), Arc<str>>,
-    /// Projects that are full, and until when that is believed.
+    /// Projects that are full, and until when that is believed: until then a new name is not tried to be made.
     full: HashMap<ProjectId, Timestamp>,
 }
 
@@ -104,17 +106,20 @@ impl Sources {
             return Err(SourceError::BadName);
         }
         let now = self.inner.clock.now();
-        {
+        let full = {
             let known = self.inner.known.lock();
             if let Some(name) = known.names.get(&(project, asked.to_owned())) {
                 return Ok(Arc::clone(name));
             }
-            if known.full.get(&project).is_some_and(|until| now < *until) {
-                return Err(SourceError::TooMany);
-            }
-        }
+            known.full.get(&project).is_some_and(|until| now < *until)
+        };
         let scrubbed = self.inner.scrubber.scrub_str(asked, &mut Counts::new());
-        let found = self.look_up_or_make(project, scrubbed.as_deref().unwrap_or(asked), now).await;
+        let name = scrubbed.as_deref().unwrap_or(asked);
+        let found = match self.look_up(project, name).await? {
+            Some(name) => Ok(name),
+            None if full => return Err(SourceError::TooMany),
+            None => self.make(project, name, now).await,
+        };
         let mut known = self.inner.known.lock();
         match &found {
             Ok(name) => {
@@ -142,18 +147,14 @@ impl Sources {
         Ok(())
     }
 
-    async fn look_up_or_make(
-        &self,
-        project: ProjectId,
-        asked: &str,
-        now: Timestamp,
-    ) -> Result<Arc<str>, SourceError> {
-        const LOOK_UP: &str = "SELECT name FROM log_source WHERE project_id = ? AND (name = ? OR id = ?)";
-        let database = &self.inner.database;
-        if let Some(row) = database.query(LOOK_UP, params![project.0, asked, asked]).await?.first() {
-            return Ok(Arc::from(row.text(0)?));
-        }
-        let mut tx = database.begin().await?;
+    async fn look_up(&self, project: ProjectId, asked: &str) -> Result<Option<Arc<str>>, SqlError> {
+        let rows = self.inner.database.query(LOOK_UP, params![project.0, asked, asked]).await?;
+        rows.first().map(|row| row.text(0).map(Arc::from)).transpose()
+    }
+
+    /// Makes the source, unless another request was first.
+    async fn make(&self, project: ProjectId, asked: &str, now: Timestamp) -> Result<Arc<str>, SourceError> {
+        let mut tx = self.inner.database.begin().await?;
         tx.lock(&format!("log_source:{project}")).await?;
         if let Some(row) = tx.query(LOOK_UP, params![project.0, asked, asked]).await?.first() {
             return Ok(Arc::from(row.text(0)?));

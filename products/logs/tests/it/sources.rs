@@ -66,6 +66,22 @@ async fn a_project_has_at_most_a_thousand_sources() {
 }
 
 #[tokio::test]
+async fn a_full_project_keeps_the_sources_it_has_after_a_restart() {
+    let bed = Bed::new();
+    let sources = bed.open().await;
+    for n in 0..1000 {
+        sources.resolve(SHOP, &format!("source {n}")).await.unwrap();
+    }
+    let again = bed.open().await;
+    assert!(matches!(again.resolve(SHOP, "one more").await, Err(SourceError::TooMany)));
+    // Believed to be full now, and nothing of it is in memory.
+    let id = &again.list(SHOP).await.unwrap()[0].id;
+    assert_eq!(&*again.resolve(SHOP, "source 5").await.unwrap(), "source 5");
+    assert_eq!(&*again.resolve(SHOP, id).await.unwrap(), "source 0");
+    assert!(matches!(again.resolve(SHOP, "two more").await, Err(SourceError::TooMany)));
+}
+
+#[tokio::test]
 async fn names_that_cannot_be_are_refused() {
     let bed = Bed::new();
     let sources = bed.open().await;
