@@ -1,4 +1,4 @@
-//! Prints how fast JSON is parsed and written: `cargo run -p candor-model --example json_speed [FILE…]`. Without
+//! Prints how fast JSON is parsed and written: `cargo run --release -p candor-model --example json_speed [FILE…]`. Without
 //! files, a generated event is used. The crate is optimised in the dev profile too, so the figure means something.
 
 use std::hint::black_box;
