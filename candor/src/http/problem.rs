@@ -139,6 +139,7 @@ impl From<candor_people::PeopleError> for Problem {
         match error {
             E::Sql(error) => error.into(),
             E::Tenancy(error) => error.into(),
+            E::Busy => Problem::unavailable(detail, 1),
             E::Hash(_) => Problem::internal(&error),
             E::Email | E::Password | E::Token => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not valid", detail)

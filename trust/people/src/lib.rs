@@ -63,6 +63,9 @@ pub enum PeopleError {
         /// How long to wait.
         retry_after_seconds: u64,
     },
+    /// Too many passwords wait to be checked.
+    #[error("too many sign in at once: try again in a second")]
+    Busy,
     /// A token's name is empty or too long, or its lifetime is out of range.
     #[error("a token has a name of 1 to 100 characters and, where it ends, ends within ten years")]
     Token,

@@ -19,6 +19,9 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// bounds what a flood of sign-ins costs.
 const CONCURRENT_MAX: usize = 2;
 
+/// Hashes that may wait for their turn. Each takes some 30 ms, so the last of them waits about a second.
+const WAITING_MAX: usize = 64;
+
 /// A hash of no one's password, so that an unknown e-mail address costs the same time as a known one.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Y2FuZG9yLW5vYm9keQ$\
                       5wNIhjOGx2g2AUVtKYNmLCXqHY1FhALBlHBr2rk1Zas";
@@ -26,11 +29,15 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Y2FuZG9yLW5vYm9keQ$\
 pub(crate) struct Hasher {
     random: Arc<dyn Random>,
     permits: Arc<Semaphore>,
+    /// Places of those at work and those that wait.
+    places: Arc<Semaphore>,
 }
 
 impl Hasher {
     pub(crate) fn new(random: Arc<dyn Random>) -> Hasher {
-        Hasher { random, permits: Arc::new(Semaphore::new(CONCURRENT_MAX)) }
+        let permits = Arc::new(Semaphore::new(CONCURRENT_MAX));
+        let places = Arc::new(Semaphore::new(CONCURRENT_MAX + WAITING_MAX));
+        Hasher { random, permits, places }
     }
 
     /// The hash of a new password, after checking its length.
@@ -71,13 +78,14 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> Result<T, PeopleError> + Send + 'static,
     ) -> Result<T, PeopleError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PeopleError::Busy)?;
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(|error| PeopleError::Hash(error.to_string()))?;
         tokio::task::spawn_blocking(move || {
             let result = work();
-            drop(permit);
+            drop((permit, place));
             result
         })
         .await
@@ -98,6 +106,27 @@ mod tests {
         assert!(hasher.verify("correct horse", Some(hash.clone())).await.expect("verifies"));
         assert!(!hasher.verify("correct house", Some(hash)).await.expect("verifies"));
         assert!(!hasher.verify("anything", None).await.expect("does the work for nothing"));
+    }
+
+    #[tokio::test]
+    async fn more_at_once_than_may_wait_are_refused() {
+        let hasher = Arc::new(Hasher::new(Arc::new(Seeded::new(7))));
+        let held =
+            Arc::clone(&hasher.permits).acquire_many_owned(CONCURRENT_MAX as u32).await.expect("is open");
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..CONCURRENT_MAX + WAITING_MAX + 10 {
+            let hasher = Arc::clone(&hasher);
+            all.spawn(async move { hasher.verify("anything", None).await });
+        }
+        for _ in 0..10 {
+            let answer = all.join_next().await.expect("is there").expect("ends");
+            assert!(matches!(answer, Err(PeopleError::Busy)), "{answer:?}");
+        }
+        drop(held);
+        while let Some(answer) = all.join_next().await {
+            assert!(!answer.expect("ends").expect("is checked"));
+        }
+        assert!(!hasher.verify("anything", None).await.expect("there is room again"));
     }
 
     #[tokio::test]

@@ -38,28 +38,36 @@ impl People {
     ) -> Result<SignedIn, PeopleError> {
         // What is no address has no account: the same answer, at the same price.
         let email = normalise_email(email).unwrap_or_default();
-        let wait = self.inner.throttle.wait_seconds(&email, peer, self.inner.clock.now());
-        if wait > 0 {
-            return Err(PeopleError::Throttled { retry_after_seconds: wait });
+        let attempt = self
+            .inner
+            .throttle
+            .begin(&email, peer, self.inner.clock.now())
+            .map_err(|retry_after_seconds| PeopleError::Throttled { retry_after_seconds })?;
+        match self.check(&email, password).await {
+            Ok(Some(user)) => {
+                self.inner.throttle.succeeded(attempt);
+                self.begin_session(user).await
+            }
+            Ok(None) => Err(PeopleError::Credentials),
+            // Nothing was learnt, so nothing was guessed.
+            Err(error) => {
+                self.inner.throttle.refund(attempt);
+                Err(error)
+            }
         }
+    }
+
+    /// Whose address and password these are.
+    async fn check(&self, email: &str, password: &str) -> Result<Option<User>, PeopleError> {
         let rows = self
             .inner
             .database
-            .query("SELECT id, email, password FROM people_users WHERE email = ?", params![email.as_str()])
+            .query("SELECT id, email, password FROM people_users WHERE email = ?", params![email])
             .await?;
         let hash = rows.first().map(|row| row.text(2).map(str::to_owned)).transpose()?;
         let right = self.inner.hasher.verify(password, hash).await?;
         let user = rows.first().map(User::from_row).transpose()?;
-        match user.filter(|_| right) {
-            Some(user) => {
-                self.inner.throttle.succeeded(&email, peer);
-                self.begin_session(user).await
-            }
-            None => {
-                self.inner.throttle.failed(&email, peer, self.inner.clock.now());
-                Err(PeopleError::Credentials)
-            }
-        }
+        Ok(user.filter(|_| right))
     }
 
     /// Begins a session for a person whose identity is proven already.

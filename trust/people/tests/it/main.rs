@@ -118,6 +118,27 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn guesses_at_once_are_slowed_down_as_those_one_by_one() {
+    let House { people, tenancy, _folder, .. } = house().await;
+    people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
+    let mut guesses = tokio::task::JoinSet::new();
+    for n in 0..50 {
+        let people = people.clone();
+        guesses
+            .spawn(async move { people.sign_in("ada@example.com", &format!("wrong horse {n}"), PEER).await });
+    }
+    let (mut checked, mut throttled) = (0, 0);
+    while let Some(answer) = guesses.join_next().await {
+        match answer.expect("ends") {
+            Err(PeopleError::Credentials) => checked += 1,
+            Err(PeopleError::Throttled { .. }) => throttled += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((checked, throttled), (5, 45));
+}
+
+#[tokio::test]
 async fn tokens_act_until_they_end_or_are_revoked() {
     let House { people, tenancy, clock, _folder } = house().await;
     let ada = people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
