@@ -138,6 +138,14 @@ async fn guesses_at_once_are_slowed_down_as_those_one_by_one() {
     assert_eq!((checked, throttled), (5, 45));
 }
 
+#[test]
+fn the_screen_asks_for_as_long_a_password_as_the_server() {
+    let screen = include_str!("../../../../web/src/views/Doors.tsx");
+    let length = candor_people::PASSWORD_CHARS_MIN;
+    assert!(screen.contains(&format!("minLength={{{length}}}")), "minLength is {length}");
+    assert!(screen.contains(&format!("{length} characters or more")), "the hint says {length}");
+}
+
 #[tokio::test]
 async fn tokens_act_until_they_end_or_are_revoked() {
     let House { people, tenancy, clock, _folder } = house().await;
