@@ -159,6 +159,10 @@ def test_bad_requests(bed, show, protocol):
         if answer.status == 200:
             assert protocol.drops(answer) == 1, (name, answer)
         assert bed.server.request("GET", "/healthz").status == 200
+    # A client that looks for an answer only when it has sent all gets it too, not a connection that is closed.
+    answer = bed.server.request("POST", path, b"[" + b" " * (30 * MB), {**protocol.headers(bed), "Content-Type": "application/json"})
+    show(f"bad input | {protocol.name:<14} | 30 MB by a client that listens last | {answer}")
+    assert answer.status == 413
     assert bed.stored(case) == 0, "nothing of a refused request is stored"
 
 

@@ -185,11 +185,18 @@ async fn answer(
     peer: SocketAddr,
     counts: Arc<ConnectionCounts>,
 ) -> Result<http::Response<Body>, std::convert::Infallible> {
-    let mut request = request.map(body::timed);
+    let (parts, body) = request.into_parts();
+    // A client that asked first will not send what was refused, and HTTP/2 has its own way to say stop.
+    let sends_on = parts.version < http::Version::HTTP_2 && !parts.headers.contains_key(http::header::EXPECT);
+    let (body, unread) = body::timed(body);
+    let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(ConnectInfo(peer));
     // Before the router: its layers run after the route was chosen, and Sentry's SDKs send doubled slashes.
     let request = fold_request(request);
     let answered = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
+    if sends_on {
+        unread.read_over().await;
+    }
     Ok(match answered {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
