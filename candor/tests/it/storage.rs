@@ -187,9 +187,11 @@ fn a_deleted_project_leaves_nothing() {
         assert_eq!(server.request("POST", &path, &[], envelope.as_bytes()).status, 200);
         server.print(&["flush"]);
         server.print(&["project", "delete", "shop"]);
+        let mut _first = None;
         if killed {
             server.kill();
-            server = Server::over(&server.data_dir.clone(), &[]);
+            let again = Server::over(&server.data_dir, &[]);
+            _first = Some(std::mem::replace(&mut server, again));
         }
         std::thread::sleep(std::time::Duration::from_secs(2));
         assert_eq!(server.count("other", "logs"), 1);

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 
 /// The functions that are wrapped.
-pub(crate) const NAMES: [&str; 3] = ["date_trunc", "date_bin", "to_char"];
+pub(crate) const NAMES: [&str; 1] = ["date_trunc"];
 
 /// 1678-01-01 and the last microsecond of 2261: whole years within what nanoseconds hold.
 const MICROS_MIN: i64 = -9_214_560_000_000_000;

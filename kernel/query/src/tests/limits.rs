@@ -28,8 +28,8 @@ async fn a_senders_wild_clock_fails_nobodys_query() {
     let (engine, lake) = (engine(), Arc::new(lake) as Arc<dyn Scoped>);
     for sql in [
         "SELECT date_trunc('hour', timestamp) AS t, count(*) FROM logs GROUP BY 1",
-        "SELECT date_bin(INTERVAL '1 day', timestamp), count(*) FROM logs GROUP BY 1",
-        "SELECT to_char(timestamp, '%Y') FROM logs",
+        "SELECT date_trunc('minute', timestamp), severity_text, count(*) FROM logs GROUP BY 1, 2 ORDER BY 1",
+        "SELECT date_part('year', timestamp), min(timestamp), max(timestamp) FROM logs GROUP BY 1",
     ] {
         let mut answer = engine.sql(Arc::clone(&lake), sql, Limits::default()).await.expect("plans");
         let batches = answer.collect().await;
