@@ -6,9 +6,12 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from server import Server, binary, post_otlp, post_sentry
 
 
+@pytest.mark.local
 def test_backup_under_load_restores_elsewhere(own_server, tmp_path, show):
     server = own_server()
     project = server.project("saved")
