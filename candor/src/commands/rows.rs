@@ -29,14 +29,31 @@ pub async fn run(client: &Client, arguments: &QueryArgs, as_json: bool) -> Resul
     let mut response = client.send(client.request(Method::POST, "/api/v1/export").json(&body)).await?;
     let mut out = output::stdout();
     let mut last = b'\n';
+    // A table ends with a line about itself, which is no result.
+    let mut held = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url).context(
         "the answer broke off before its end: the query ran out of time or memory, or the server stopped",
     )? {
-        out.write_all(&piece).context("cannot write to standard output")?;
         last = piece.last().copied().unwrap_or(last);
+        if format != Format::Table {
+            out.write_all(&piece).context("cannot write to standard output")?;
+            continue;
+        }
+        held.extend_from_slice(&piece);
+        let whole = held.len().saturating_sub(usize::from(held.ends_with(b"\n")));
+        let ended = held.get(..whole).and_then(|lines| lines.iter().rposition(|byte| *byte == b'\n'));
+        if let Some(end) = ended {
+            let line = held.split_off(end + 1);
+            out.write_all(&held).context("cannot write to standard output")?;
+            held = line;
+        }
     }
     if last != b'\n' {
         out.write_all(b"\n").context("cannot write to standard output")?;
     }
-    out.flush().context("cannot write to standard output")
+    out.flush().context("cannot write to standard output")?;
+    if !held.is_empty() {
+        std::io::stderr().write_all(&held).context("cannot write to standard error")?;
+    }
+    Ok(())
 }
