@@ -79,11 +79,12 @@ impl HttpListener {
             let (counts, stop) = (Arc::clone(&self.counts), stop.clone());
             async move {
                 loop {
-                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-                    let accepted = tokio::select! {
-                        accepted = socket.accept() => accepted,
-                        () = stop.cancelled() => return,
+                    // Where all places are taken, a stop must not wait for one to come free.
+                    let next = async {
+                        let permit = Arc::clone(&permits).acquire_owned().await;
+                        (permit, socket.accept().await)
                     };
+                    let Some((Ok(permit), accepted)) = until(&stop, next).await else { return };
                     let (stream, peer) = match accepted {
                         Ok(accepted) => accepted,
                         Err(error) => {

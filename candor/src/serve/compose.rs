@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use candor_errors::{ErrorsState, Issues};
 use candor_gate::Gate;
-use candor_gate::admission::{self, Admission, Network};
+use candor_gate::admission::{self, Admission};
 use candor_keyring::{Keyring, Vault};
 use candor_lake::{Lake, LakeConfig, LakeParts, Retention};
 use candor_log::Ingest;
@@ -116,7 +116,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         tenancy.clone(),
         Arc::clone(&clock),
         admission::Limits {
-            trusted_proxies: proxies(&options.trusted_proxies)?,
+            trusted_proxies: options.trusted_proxies.clone(),
             ..admission::Limits::default()
         },
     );
@@ -168,15 +168,6 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     deleted::start(&app);
     let http = vec![candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
     Ok(House { app, http, grpc: Some(candor_logs::grpc(logs)) })
-}
-
-fn proxies(texts: &[String]) -> Result<Vec<Network>> {
-    texts
-        .iter()
-        .map(|text| {
-            text.parse().with_context(|| format!("--trusted-proxy {text}: give a CIDR, as in 10.0.0.0/8"))
-        })
-        .collect()
 }
 
 fn clock(data_dir: &DataDir) -> Arc<dyn Clock> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use candor_gate::admission::Network;
+
 use crate::cli::{Global, ServeArgs};
 use crate::files;
 
@@ -42,7 +44,7 @@ pub struct Options {
     pub(super) otlp_grpc_listen: Option<String>,
     pub(super) metadata: Metadata,
     pub(super) objects: ObjectsAt,
-    pub(super) trusted_proxies: Vec<String>,
+    pub(super) trusted_proxies: Vec<Network>,
     pub(super) public_url: Option<String>,
     pub(super) tls: Option<TlsFiles>,
     pub(super) root_key: Option<PathBuf>,
@@ -101,7 +103,11 @@ impl Options {
             otlp_grpc_listen: Some(arguments.otlp_grpc_listen).filter(|address| address != "off"),
             metadata,
             objects: objects(arguments.objects)?,
-            trusted_proxies: arguments.trusted_proxy,
+            trusted_proxies: arguments
+                .trusted_proxy
+                .into_iter()
+                .map(trusted_proxy)
+                .collect::<Result<_, _>>()?,
             public_url: arguments.public_url.map(public_url).transpose()?,
             tls: arguments.tls_cert.zip(arguments.tls_key),
             root_key: arguments.root_key,
@@ -142,6 +148,14 @@ fn objects(url: Option<String>) -> Result<ObjectsAt, UsageError> {
             what: "not a place for data\ngive s3://bucket/prefix, or leave the flag out for files in the data dir",
         }),
     }
+}
+
+fn trusted_proxy(text: String) -> Result<Network, UsageError> {
+    text.parse().map_err(|_| UsageError {
+        flag: "trusted-proxy",
+        value: text,
+        what: "not a network\ngive a CIDR, as in 10.0.0.0/8",
+    })
 }
 
 fn public_url(url: String) -> Result<String, UsageError> {
@@ -188,6 +202,8 @@ mod tests {
                 .is_err_and(|e| !e.to_string().contains("secret"))
         );
         assert!(objects(Some("s3://".to_owned())).is_err());
+        assert!(trusted_proxy("10.0.0.0/8".to_owned()).is_ok());
+        assert!(trusted_proxy("proxy.example.org".to_owned()).is_err());
         assert_eq!(objects(Some("s3://b/p".to_owned())).ok(), Some(ObjectsAt::S3("s3://b/p".to_owned())));
     }
 }
