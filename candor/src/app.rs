@@ -122,8 +122,8 @@ impl App {
         }
     }
 
-    /// True where the caller came over TLS, to us or to what stands before us.
-    pub fn is_secure(&self, _headers: &HeaderMap) -> bool {
+    /// True where we are reached over TLS: ours, or that of a proxy which `--public-url` names.
+    pub fn is_secure(&self) -> bool {
         self.base().starts_with("https://")
     }
 

@@ -56,7 +56,7 @@ pub async fn setup(
         return Ok(Json(json!({ "user": { "id": user.id, "email": user.email } })).into_response());
     }
     let session = app.people.begin_session(user).await?;
-    Ok(with_session(&app, &headers, session))
+    Ok(with_session(&app, session))
 }
 
 /// The body of `POST /api/v1/session`.
@@ -75,12 +75,12 @@ pub async fn sign_in(
 ) -> Answer<Response> {
     let address = app.client_address(peer.ip(), &headers);
     let session = app.people.sign_in(&body.email, &body.password, Some(address)).await?;
-    Ok(with_session(&app, &headers, session))
+    Ok(with_session(&app, session))
 }
 
-fn with_session(app: &App, headers: &HeaderMap, session: SignedIn) -> Response {
+fn with_session(app: &App, session: SignedIn) -> Response {
     let body = json!({ "user": { "id": session.user.id, "email": session.user.email } });
-    let secure = if app.is_secure(headers) { "; Secure" } else { "" };
+    let secure = if app.is_secure() { "; Secure" } else { "" };
     let cookie = format!(
         "{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_IDLE_SECONDS}{secure}",
         session.secret
