@@ -121,14 +121,12 @@ impl SqlitePools {
             return Err(SqlError::Statement("the path of the copy is not UTF-8".into()));
         };
         // On a reader, so that writers go on; `query_only` forbids only changes of the database itself, but
-        // `VACUUM` is one of the statements that it refuses, so it is lifted for this connection.
+        // `VACUUM` is one of the statements that it refuses, so it is lifted for this connection, which nobody reads
+        // from after it: also not where the caller gives up in the middle.
         let mut reader = self.readers.acquire().await?;
+        reader.close_on_drop();
         reader.execute("PRAGMA query_only = OFF").await?;
         let copied = sqlx::query("VACUUM INTO ?").bind(path).execute(&mut *reader).await;
-        let restored = reader.execute("PRAGMA query_only = ON").await;
-        if restored.is_err() {
-            reader.close_on_drop();
-        }
         copied.map(drop).map_err(SqlError::from)
     }
 

@@ -219,12 +219,20 @@ impl Tenancy {
     /// The right of the local admin key, which reads every project as its owner. The caller has checked that key.
     /// None where there is no such project.
     pub async fn admin_read(&self, project: ProjectId) -> Result<Option<ReadScope>, SqlError> {
-        let rows = self
-            .inner
-            .database
-            .query("SELECT org_id FROM project WHERE id = ? AND deleted_at IS NULL", params![project.0])
-            .await?;
+        let rows = self.live_rows(project).await?;
         self.read_scope(&rows, project, "admin".to_owned())
+    }
+
+    async fn live_rows(&self, project: ProjectId) -> Result<Vec<crate::Row>, SqlError> {
+        let sql = "SELECT org_id FROM project WHERE id = ? AND deleted_at IS NULL";
+        self.inner.database.query(sql, params![project.0]).await
+    }
+
+    /// The right that a read token of the lake gives: it was made by `actor`, whose right was checked then. None where
+    /// the project is deleted.
+    pub async fn granted_read(&self, project: ProjectId, actor: &str) -> Result<Option<ReadScope>, SqlError> {
+        let rows = self.live_rows(project).await?;
+        self.read_scope(&rows, project, actor.to_owned())
     }
 
     /// The right of a user who signed in, where the user belongs to the project's organisation.

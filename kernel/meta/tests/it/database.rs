@@ -223,6 +223,27 @@ async fn a_sqlite_copy_is_whole_and_taken_beside_a_writer() {
     bed.database.checkpoint().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reader_may_write_after_a_copy_that_was_given_up() {
+    let bed = Bed::sqlite(SCHEMA).await;
+    for n in 0..200 {
+        bed.database.execute("INSERT INTO item (name) VALUES (?)", params![format!("item {n}")]).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for micros in (0..4000).step_by(100) {
+        let path = folder.path().join(format!("{micros}.db"));
+        let _ = tokio::time::timeout(Duration::from_micros(micros), bed.database.copy_to(&path)).await;
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            readers.push(bed.database.begin_read().await.unwrap());
+        }
+        for reader in &mut readers {
+            let rows = reader.query("PRAGMA query_only", &[]).await.unwrap();
+            assert_eq!(rows[0].int(0).unwrap(), 1, "given up after {micros} microseconds");
+        }
+    }
+}
+
 async fn a_lock_is_held_by_one_process_as_long_as_its_connection_lives(bed: Bed) {
     let mut held = bed.database.hold("serve").await.unwrap().expect("it is free");
     held.check().await.unwrap();
