@@ -23,7 +23,10 @@ use crate::{AppendError, Appended, Committed, ReadError, Topic};
 /// that it is unavailable, and the poll finds out what became of it.
 const COMMIT_TRIES: u32 = 8;
 
-/// How long after its sealing a segment is put and committed: clients wait for it.
+/// How long a put may take, its retries included: clients wait for it.
+const PUT_WITHIN: Duration = Duration::from_secs(8);
+
+/// How long after its sealing a segment is committed: clients wait for it.
 const COMMIT_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a commit gets at least, however long its put took; and what each gets while the database is known to be lost,
@@ -120,7 +123,7 @@ impl Node {
             return Ok(());
         }
         let put = self.files.put(key, FileKind::Segment, content);
-        let Ok(put) = tokio::time::timeout(COMMIT_WITHIN, put).await else {
+        let Ok(put) = tokio::time::timeout(PUT_WITHIN, put).await else {
             tracing::warn!(key, "a segment was not put: the object store is too slow");
             return Err(AppendError::Unavailable);
         };
