@@ -19,6 +19,10 @@ const ADDRESS_FILE: &str = "server.json";
 const ADMIN_KEY_FILE: &str = "admin.key";
 const ROOT_KEY_FILE: &str = "root.key";
 const STORAGE_FILE: &str = "storage.json";
+/// Where a backup gathers its links: in the data dir itself, as links do not cross file systems.
+pub const STAGING_FOLDER: &str = "backup.tmp";
+const EXPORT_PREFIX: &str = "export-";
+const EXPORT_SUFFIX: &str = ".tmp";
 /// What the local admin key begins with.
 pub const ADMIN_KEY_PREFIX: &str = "candor_admin_";
 
@@ -177,6 +181,11 @@ impl DataDir {
         if test_clock && !instance.test_clock {
             return Err(DataDirError::RealClock(root.to_owned()));
         }
+        // The databases take their modes from the umask: in a folder of the owner alone nobody else comes to them.
+        if !files::close_folder(root).map_err(file_error("chmod", root))? {
+            tracing::warn!(path = %root.display(), "the data dir is open to other users and not ours to chmod: chmod 700 it");
+        }
+        sweep(root)?;
         Ok(DataDir { root: root.to_owned(), test_clock: instance.test_clock, made_now, _lock: lock })
     }
 
@@ -247,6 +256,24 @@ impl DataDir {
     pub fn withdraw_address(&self) {
         let _ = files::remove(&self.root.join(ADDRESS_FILE));
     }
+}
+
+/// Removes what a process that ended in the middle of it left of a backup or an export.
+fn sweep(root: &Path) -> Result<(), DataDirError> {
+    for name in files::names(root).map_err(file_error("list", root))? {
+        let path = root.join(&name);
+        if name == STAGING_FOLDER {
+            files::remove_folder(&path).map_err(file_error("remove", &path))?;
+        } else if name.starts_with(EXPORT_PREFIX) && name.contains(EXPORT_SUFFIX) {
+            files::remove(&path).map_err(file_error("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// A name in the data dir for a catalog while it is made.
+pub fn export_name(random: &dyn Random) -> String {
+    format!("{EXPORT_PREFIX}{}{EXPORT_SUFFIX}", random.next_u64())
 }
 
 fn read_instance(root: &Path) -> Result<Instance, DataDirError> {
@@ -326,6 +353,35 @@ mod tests {
         for file in [ROOT_KEY_FILE, ADMIN_KEY_FILE] {
             assert!(!files::is_exposed(&root.join(file)).expect("has a mode"), "{file}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_others_may_read_is_closed_to_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("data");
+        files::create_folders(&root).expect("makes it");
+        files::set_mode(&root, 0o755).expect("opens it to others");
+        drop(DataDir::open(&root, false).expect("opens"));
+        assert!(!files::is_exposed(&root).expect("has a mode"));
+        files::set_mode(&root, 0o755).expect("opens it to others");
+        drop(DataDir::open(&root, false).expect("opens again"));
+        assert!(!files::is_exposed(&root).expect("has a mode"));
+    }
+
+    #[test]
+    fn what_a_backup_or_an_export_left_behind_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let random = OsRandom::new();
+        drop(DataDir::open(root, false).expect("opens"));
+        let before = files::names(root).expect("lists");
+        files::create_folders(&root.join(STAGING_FOLDER).join("journal")).expect("makes it");
+        files::write_private(&root.join(STAGING_FOLDER).join("journal/1"), b"x").expect("writes");
+        let export = export_name(&random);
+        files::write_private(&root.join(&export), b"x").expect("writes");
+        files::write_private(&root.join(format!("{export}-journal")), b"x").expect("writes");
+        drop(DataDir::open(root, false).expect("opens again"));
+        assert_eq!(files::names(root).expect("lists"), before);
     }
 
     #[test]

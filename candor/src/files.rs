@@ -78,6 +78,24 @@ pub fn remove_all_but(folder: &Path, kept: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets the mode of a file or folder.
+#[cfg(test)]
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Keeps everyone but the owner out of a folder; false where it is another user's, whose to say that is.
+pub fn close_folder(path: &Path) -> io::Result<bool> {
+    if !is_exposed(path)? {
+        return Ok(true);
+    }
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Removes a folder and what is in it.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
@@ -168,20 +186,42 @@ pub fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)
 }
 
-/// A file's content, read from its end to its start in pieces of `piece` bytes. The length is what it was at first.
+/// A file's content, read from its end to its start in pieces of `piece` bytes. The length is what it was at first; what
+/// is cut off its end meanwhile reads as zeros.
 pub fn read_backwards(path: &Path, piece: usize) -> io::Result<Vec<u8>> {
-    use std::os::unix::fs::FileExt;
     let file = File::open(path)?;
-    let mut content = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX)];
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    read_back(&file, length, piece)
+}
+
+fn read_back(file: &File, length: usize, piece: usize) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; length];
     let mut end = content.len();
     while end > 0 {
         let begin = (end - 1) / piece * piece;
         if let Some(target) = content.get_mut(begin..end) {
-            file.read_exact_at(target, begin as u64)?;
+            read_at_most(file, target, begin as u64)?;
         }
         end = begin;
     }
     Ok(content)
+}
+
+/// Fills `target` from an offset of the file; what lies behind the file's end stays as it is.
+fn read_at_most(file: &File, mut target: &mut [u8], mut from: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    while !target.is_empty() {
+        match file.read_at(target, from) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                target = target.get_mut(read..).unwrap_or_default();
+                from += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the entries of a folder and of those below it durable.
@@ -248,6 +288,22 @@ mod tests {
             let content: Vec<u8> = (0..length).map(|n| n as u8).collect();
             write_private(&path, &content).expect("writes");
             assert_eq!(read_backwards(&path, 4096).expect("reads"), content, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_while_it_is_read_is_zeros() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        for (kept, length) in [(0, 10_000), (1, 4096), (4096, 10_000), (5000, 10_000), (5000, 5001)] {
+            let content: Vec<u8> = (0..length).map(|n| (n % 255 + 1) as u8).collect();
+            write_private(&path, &content).expect("writes");
+            let file = OpenOptions::new().read(true).write(true).open(&path).expect("opens");
+            file.set_len(kept as u64).expect("cuts");
+            let mut expected = content;
+            expected.truncate(kept);
+            expected.resize(length, 0);
+            assert_eq!(read_back(&file, length, 4096).expect("reads"), expected, "{kept} of {length}");
         }
     }
 

@@ -53,9 +53,13 @@ pub async fn backup(
     if !ask.dir.is_absolute() {
         return Err(Problem::bad_request("dir is an absolute path"));
     }
-    let manifest = backup::create(&app, &ask.dir).await.map_err(|error| {
-        Problem::new(http::StatusCode::CONFLICT, "No backup was made", crate::logging::chain(&error))
-    })?;
-    app.people.audit(&caller.actor(), "backup.create", "instance").await?;
-    Ok(Json(serde_json::to_value(manifest).unwrap_or(Value::Null)))
+    // A task of its own: what was begun is brought to its end, and cleared away after it, also where the caller goes.
+    let work = tokio::spawn(async move {
+        let manifest = backup::create(&app, &ask.dir).await.map_err(|error| {
+            Problem::new(http::StatusCode::CONFLICT, "No backup was made", crate::logging::chain(&error))
+        })?;
+        app.people.audit(&caller.actor(), "backup.create", "instance").await?;
+        Ok(Json(serde_json::to_value(manifest).unwrap_or(Value::Null)))
+    });
+    work.await.map_err(|error| Problem::internal(&error))?
 }

@@ -25,14 +25,11 @@ use candor_meta::{Database, Engine};
 use candor_model::{Clock, Offset, Partition};
 
 use crate::app::App;
-use crate::data_dir::INSTANCE_FILE;
+use crate::data_dir::{INSTANCE_FILE, STAGING_FOLDER};
 use crate::files;
 
 /// The folder of copied files in a backup.
 const DATA: &str = "data";
-
-/// Where links are gathered, in the data dir itself: links do not cross file systems.
-const STAGING: &str = "backup.tmp";
 
 /// Attempts to take the log between two compactions.
 const ATTEMPTS_MAX: u32 = 8;
@@ -138,7 +135,7 @@ pub async fn take(subject: &Subject<'_>, out: &Path) -> Result<Manifest, BackupE
     }
     let data = out.join(DATA);
     files::create_folders(&data).map_err(failed("make", &data))?;
-    let staging = subject.root.join(STAGING);
+    let staging = subject.root.join(STAGING_FOLDER);
     let result = fill(subject, &data, &staging).await;
     let _ = files::remove_folder(&staging);
     match result {
