@@ -106,7 +106,15 @@ impl SqlitePools {
     }
 
     pub(super) async fn begin(&self) -> Result<SqliteTx, SqlError> {
-        Ok(SqliteTx { tx: self.writer.begin_with("BEGIN IMMEDIATE").await? })
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        match self.writer.begin_with(BEGIN).await {
+            // A full device ends a transaction within SQLite, and its connection is taken to be in one ever after.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(SqliteTx { tx: self.writer.begin_with(BEGIN).await? })
+            }
+            begun => Ok(SqliteTx { tx: begun? }),
+        }
     }
 
     pub(super) async fn begin_read(&self) -> Result<SqliteTx, SqlError> {
