@@ -93,7 +93,7 @@ def test_errors_and_spans_have_tails_too(server):
 class Sse:
     """A reader of server-sent events that reads when it is told to."""
 
-    def __init__(self, server, project, q="", last=None, table=None, buffer=None, key=None):
+    def __init__(self, server, project, q="", last=None, table=None, buffer=None, key=None, headers=None):
         self.connection = socket.socket()
         if buffer:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -101,9 +101,10 @@ class Sse:
         self.connection.settimeout(WAIT_S)
         self.connection.connect((host, int(port)))
         query = urllib.parse.urlencode({"project": project, "q": q, **({"table": table} if table else {})})
-        head = [f"GET /api/v1/tail?{query} HTTP/1.1", "Host: x", f"Authorization: Bearer {key or server.admin_key}", *([f"Last-Event-ID: {last}"] if last else [])]
+        proof = headers or [f"Authorization: Bearer {key or server.admin_key}"]
+        head = [f"GET /api/v1/tail?{query} HTTP/1.1", "Host: x", *proof, *([f"Last-Event-ID: {last}"] if last else [])]
         self.connection.sendall("\r\n".join(head).encode() + b"\r\n\r\n")
-        self.data, self.last = b"", None
+        self.data, self.last, self.ended = b"", None, False
         while b"\r\n\r\n" not in self.data:
             self.data += self.connection.recv(4096)
         head, self.data = self.data.split(b"\r\n\r\n", 1)
@@ -115,6 +116,7 @@ class Sse:
         while b"\r\n" in self.data:
             length, rest = self.data.split(b"\r\n", 1)
             size = int(length, 16)
+            self.ended = size == 0
             if len(rest) < size + 2:
                 return
             self.text += rest[:size]
@@ -139,6 +141,14 @@ class Sse:
                 assert got, f"closed after {len(events)} events"
                 self.data += got
         return events
+
+    def at_end(self):
+        """Whether the server has nothing more to say; waits for it."""
+        self.unchunk()
+        while not self.ended and (got := self.connection.recv(65536)):
+            self.data += got
+            self.unchunk()
+        return True
 
     def close(self):
         self.connection.close()
@@ -228,3 +238,70 @@ def test_only_who_may_read_may_follow(server):
     answer = server.api("GET", "/api/v1/tail?project=tail-keys&q=" + urllib.parse.quote("(unclosed"))
     assert answer.status == 400 and answer.json()["detail"], answer
     assert server.api("GET", "/api/v1/tail?project=no-such-project").status == 404
+
+
+def test_a_tail_ends_with_the_right_to_read(own_server, show):
+    """A token that is revoked, a session that is signed out: their tails are told within half a minute, and end."""
+    server = own_server()
+    project = server.project("shop")
+    head = {"Content-Type": "application/json", "X-Candor": "1"}
+    account = {"email": "ada@example.com", "password": "correct horse battery"}
+    setup = {**account, "token": server.ready["setup_url"].split("token=")[1]}
+    made = server.request("POST", "/api/v1/setup", json.dumps(setup).encode(), head)
+    assert made.status == 200, made
+    cookie = made.headers["Set-Cookie"].split(";")[0]
+    mine = {**head, "Cookie": cookie}
+    tokens = [server.request("POST", "/api/v1/tokens", json.dumps({"name": name}).encode(), mine).json() for name in ("kept", "revoked")]
+    kept, revoked = (Sse(server, "shop", key=token["token"]) for token in tokens)
+    signed_out = Sse(server, "shop", headers=[f"Cookie: {cookie}"])
+    assert (kept.status, revoked.status, signed_out.status) == (200, 200, 200)
+    post_otlp(server, project["ingest_token"], ["before"])
+    for follow in (kept, revoked, signed_out):
+        assert json.loads(follow.read(1)[0]["data"])["body"] == "before"
+    assert server.request("DELETE", f"/api/v1/tokens/{tokens[1]['id']}", headers=mine).status == 204
+    # The token that is kept is not bound to the session that made it.
+    assert server.request("DELETE", "/api/v1/session", headers=mine).status == 204
+    began = time.monotonic()
+    for follow in (revoked, signed_out):
+        follow.connection.settimeout(45)
+        (event,) = follow.read(1)
+        assert event["event"] == "ended" and "has ended" in json.loads(event["data"])["detail"], event
+        assert follow.at_end(), "the answer ends with it"
+        follow.close()
+    took = time.monotonic() - began
+    post_otlp(server, project["ingest_token"], ["after"])
+    assert json.loads(kept.read(1)[0]["data"])["body"] == "after"
+    kept.close()
+    assert took < 40
+    show(f"tail: ended {took:.0f} s after its token was revoked or its session signed out; another token's went on")
+
+
+def test_tails_are_counted_and_one_too_many_is_refused(own_server, show):
+    server = own_server()
+    project = server.project("shop")
+    tails = [Sse(server, "shop") for _ in range(500)]
+    assert {tail.status for tail in tails} == {200}
+    refused = server.api("GET", "/api/v1/tail?project=shop")
+    assert refused.status == 503 and refused.headers["Retry-After"] and "500" in refused.json()["detail"], refused
+    # They are woken together and all get it.
+    began = time.monotonic()
+    post_otlp(server, project["ingest_token"], ["one for all"])
+    for tail in tails:
+        assert json.loads(tail.read(1)[0]["data"])["body"] == "one for all"
+    took = time.monotonic() - began
+    for tail in tails:
+        tail.close()
+    until(lambda: readers(server) == 0, "readers that left are gone")
+    Sse(server, "shop").close()
+    show(f"tail: 500 at once got a record within {took:.1f} s, the 501st was refused")
+
+
+def test_a_batch_larger_than_a_window_comes_whole(server):
+    """A reader that keeps up is never moved on within what one request brought, however many records that is."""
+    project = server.project("tail-large")
+    every, some = Sse(server, "tail-large"), Sse(server, "tail-large", q='"record 7 "')
+    bodies = [f"record {n % 10} of {n} {'x' * 100}" for n in range(15_000)]
+    assert post_otlp(server, project["ingest_token"], bodies).status == 200
+    assert [json.loads(event["data"])["body"] for event in every.read(15_000)] == bodies
+    assert [json.loads(event["data"])["body"] for event in some.read(1_500)] == bodies[7::10]
+    every.close(), some.close()

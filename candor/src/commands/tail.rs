@@ -40,6 +40,13 @@ pub async fn run(client: &Client, arguments: &TailArgs, as_json: bool) -> Result
                 while let Ok(Some(piece)) = response.chunk().await {
                     let mut out = output::stdout();
                     for event in parser.push(&piece)? {
+                        if event.name == "ended" {
+                            out.flush().context("cannot write to standard output")?;
+                            let said: Value = serde_json::from_str(&event.data).unwrap_or(Value::Null);
+                            let why =
+                                said.get("detail").and_then(Value::as_str).unwrap_or("it may not be read");
+                            anyhow::bail!("the server ended the tail: {why}");
+                        }
                         print(&mut out, &event, as_json).context("cannot write to standard output")?;
                     }
                     last_id = parser.last_id.clone().or(last_id);

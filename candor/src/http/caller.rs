@@ -51,6 +51,50 @@ impl Caller {
         }
     }
 
+    /// Whose proof the headers of a request carry.
+    pub async fn of(app: &App, headers: &HeaderMap, method: &Method) -> Answer<Caller> {
+        if let Some(secret) = bearer(headers) {
+            if secret.starts_with(ADMIN_KEY_PREFIX) {
+                return if app.is_admin_key(secret) {
+                    Ok(Caller::Admin)
+                } else {
+                    Err(Problem::unauthorized())
+                };
+            }
+            if secret.starts_with(TOKEN_PREFIX)
+                && let Some((user, id)) = app.people.bearer(secret).await?
+            {
+                return Ok(Caller::Token(user, id));
+            }
+            return Err(Problem::unauthorized());
+        }
+        let Some(secret) = cookie(headers, SESSION_COOKIE) else {
+            return Err(Problem::unauthorized());
+        };
+        let changes = !matches!(*method, Method::GET | Method::HEAD);
+        if changes && !headers.contains_key(INTENT_HEADER) {
+            return Err(Problem::forbidden(
+                "a call with a cookie that changes something carries the header X-Candor: 1",
+            ));
+        }
+        match app.people.session(secret).await? {
+            Some(user) => Ok(Caller::Session(user)),
+            None => Err(Problem::unauthorized()),
+        }
+    }
+
+    /// The headers that [`Caller::of`] reads, to ask again later.
+    pub fn proof(headers: &HeaderMap) -> HeaderMap {
+        let mut proof = HeaderMap::new();
+        for name in [header::AUTHORIZATION, header::COOKIE] {
+            // HTTP/2 may cut cookies into several fields.
+            for value in headers.get_all(&name) {
+                proof.append(&name, value.clone());
+            }
+        }
+        proof
+    }
+
     /// Refuses everyone but the local admin key.
     pub fn must_be_admin(&self) -> Answer<()> {
         match self {
@@ -94,34 +138,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Answer<Caller> {
-        if let Some(secret) = bearer(&parts.headers) {
-            if secret.starts_with(ADMIN_KEY_PREFIX) {
-                return if app.is_admin_key(secret) {
-                    Ok(Caller::Admin)
-                } else {
-                    Err(Problem::unauthorized())
-                };
-            }
-            if secret.starts_with(TOKEN_PREFIX)
-                && let Some((user, id)) = app.people.bearer(secret).await?
-            {
-                return Ok(Caller::Token(user, id));
-            }
-            return Err(Problem::unauthorized());
-        }
-        let Some(secret) = cookie(&parts.headers, SESSION_COOKIE) else {
-            return Err(Problem::unauthorized());
-        };
-        let changes = !matches!(parts.method, Method::GET | Method::HEAD);
-        if changes && !parts.headers.contains_key(INTENT_HEADER) {
-            return Err(Problem::forbidden(
-                "a call with a cookie that changes something carries the header X-Candor: 1",
-            ));
-        }
-        match app.people.session(secret).await? {
-            Some(user) => Ok(Caller::Session(user)),
-            None => Err(Problem::unauthorized()),
-        }
+        Caller::of(app, &parts.headers, &parts.method).await
     }
 }
 
