@@ -6,6 +6,7 @@
 
 use std::io::IsTerminal;
 
+pub use candor_model::chain;
 use tracing_subscriber::EnvFilter;
 
 /// The variable that sets the filter, in `tracing`'s syntax.
@@ -35,19 +36,4 @@ pub fn start() {
         let thread = thread.name().unwrap_or("unnamed");
         tracing::error!(file, line, thread, "a task panicked; its text is withheld, it may quote input");
     }));
-}
-
-/// The chain of causes of an error, for one line of the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }

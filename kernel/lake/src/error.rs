@@ -31,15 +31,3 @@ pub enum LakeError {
     #[error("the lake is closed")]
     Closed,
 }
-
-/// An error and its causes in one line, for the log at the edge.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}

@@ -7,10 +7,10 @@ use arrow::record_batch::RecordBatch;
 use candor_log::{Committed, Follower};
 use candor_model::{Offset, Timestamp};
 
+use crate::LakeError;
 use crate::inner::{Inner, detached};
 use crate::table::{Backlog, Table, TableKey};
 use crate::tail::rows_of;
-use crate::{LakeError, error::chain};
 
 /// Read from the log at once when catching up, bytes as stored.
 const READ_BYTES: usize = 4 << 20;
@@ -49,7 +49,7 @@ impl Inner {
                     self.broken.store(true, Ordering::Relaxed);
                     tracing::error!(
                         project = %batch.topic.project, topic = %batch.topic.name, offset = %batch.base,
-                        error = %chain(&error), "committed rows cannot be shown"
+                        error = %candor_model::chain(&error), "committed rows cannot be shown"
                     );
                 }
             }

@@ -21,7 +21,6 @@ use crate::LakeError;
 use crate::catalog::{Change, ChangeKind, Doomed, key_of};
 use crate::compact::CROWD;
 use crate::config::DAY_US;
-use crate::error::chain;
 use crate::inner::Inner;
 use crate::table::Table;
 
@@ -101,14 +100,14 @@ pub(crate) fn start(inner: &Arc<Inner>, memory: &Arc<Mutex<Memory>>) {
         if let Some(inner) = alive(&weak) {
             // What a crash left behind, and the rows that only the log has: nobody waits for either.
             if let Err(error) = inner.collect_garbage().await {
-                tracing::warn!(error = %chain(&error), "cannot collect what a crash left behind");
+                tracing::warn!(error = %candor_model::chain(&error), "cannot collect what a crash left behind");
             }
             futures::stream::iter(inner.tables.list(None))
                 .for_each_concurrent(CATCH_UPS, |table| {
                     let inner = &inner;
                     async move {
                         if let Err(error) = inner.make_whole(&table).await {
-                            let (project, error) = (table.project, chain(&error));
+                            let (project, error) = (table.project, candor_model::chain(&error));
                             tracing::error!(%project, %error, "cannot read the log back");
                         }
                     }
@@ -135,7 +134,7 @@ fn after(result: Result<(), LakeError>, pause: Duration, usual: Duration, what: 
         Ok(()) => usual,
         Err(error) => {
             let pause = (pause * 2).min(PAUSE_MAX);
-            tracing::warn!(error = %chain(&error), retry_in_s = pause.as_secs(), "{what} failed");
+            tracing::warn!(error = %candor_model::chain(&error), retry_in_s = pause.as_secs(), "{what} failed");
             pause
         }
     }

@@ -5,6 +5,7 @@
 //! code that a seeded simulation breaks.
 
 pub mod anchors;
+pub mod errors;
 pub mod ids;
 pub mod issues;
 pub mod json;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod value;
 
 pub use anchors::Anchors;
+pub use errors::chain;
 pub use ids::{Offset, OrgId, Partition, PolicyEpoch, ProjectId, RequestId, Signal, TopicName};
 pub use issues::{IssueMap, NoIssues};
 pub use random::Random;

@@ -143,7 +143,7 @@ impl Catalog {
             match self.try_outcome(done).await {
                 Ok(there) => return there,
                 Err(error) => {
-                    tracing::warn!(error = %crate::error::chain(&error), "cannot learn what became of a commit");
+                    tracing::warn!(error = %candor_model::chain(&error), "cannot learn what became of a commit");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(std::time::Duration::from_secs(5));
                 }
