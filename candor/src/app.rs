@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use bytes::Bytes;
 use candor_errors::{Issues, Outcomes};
 use candor_gate::Gate;
 use candor_gate::admission::Admission;
@@ -21,9 +20,9 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::tail::TailCounts;
-use crate::data_dir::DataDir;
+use crate::catalogs::{Catalog, Catalogs};
+use crate::data_dir::{DataDir, export_name};
 use crate::http::Problem;
-use crate::http::caller::digest_of;
 use crate::http::listen::ConnectionCounts;
 use crate::http::problem::Answer;
 use crate::pressure::FreeSpace;
@@ -91,13 +90,15 @@ pub struct App {
     /// True where objects lie in S3 or metadata in PostgreSQL.
     pub objects_elsewhere: bool,
     /// Only one catalog is exported at a time: each is a file while it is made.
-    pub exporting: tokio::sync::Mutex<()>,
+    pub exporting: Arc<tokio::sync::Mutex<()>>,
+    /// Catalogs that are being read.
+    pub catalogs: Catalogs,
 }
 
 impl App {
     /// True for the local admin key.
     pub fn is_admin_key(&self, presented: &str) -> bool {
-        digest_of(presented) == self.admin_digest
+        candor_meta::secret::digest(presented) == self.admin_digest
     }
 
     /// The client behind a peer, as far as trusted proxies tell.
@@ -148,21 +149,28 @@ impl App {
         Ok(serde_json::from_slice(line).unwrap_or_default())
     }
 
-    /// The current catalog of a project: its snapshot, and the SQLite file.
-    pub async fn export_catalog(&self, project: ProjectId) -> Answer<(i64, Bytes)> {
-        let absent = || Problem::not_found("there is no such project");
-        let scope = self.tenancy.admin_read(project).await?.ok_or_else(absent)?;
+    /// The current catalog of the scope's project. It is kept for a moment, to be read in ranges.
+    pub async fn export_catalog(&self, scope: &ReadScope) -> Answer<Catalog> {
+        let project = scope.project();
         let issues: Vec<(String, i64)> =
             self.issues.issues(project).iter().map(|(hash, issue)| (hash.clone(), *issue)).collect();
         let data_path = format!("{}/lake/{project}/", self.base());
-        let _one_at_a_time = self.exporting.lock().await;
-        let name = format!("export-{}.tmp", self.random.next_u64());
-        let file = self.data_dir.root().join(name);
-        let exported = self.lake.export(&scope, &issues, &data_path, &file).await;
-        let bytes = crate::files::read_all(&file);
-        let _ = crate::files::remove(&file);
+        let one_at_a_time = Arc::clone(&self.exporting).lock_owned().await;
+        let file = self.data_dir.root().join(export_name(&*self.random));
+        let (lake, scope) = (self.lake.clone(), scope.clone());
+        // A task of its own: the file is removed also where the caller goes.
+        let work = tokio::spawn(async move {
+            let _one_at_a_time = one_at_a_time;
+            let exported = lake.export(&scope, &issues, &data_path, &file).await;
+            let bytes = crate::files::read_all(&file);
+            let _ = crate::files::remove(&file);
+            (exported, bytes)
+        });
+        let (exported, bytes) = work.await.map_err(|error| Problem::internal(&error))?;
         let snapshot = exported.map_err(|error| Problem::internal(&error))?;
-        Ok((snapshot, bytes.map_err(|error| Problem::internal(&error))?.into()))
+        let catalog = Catalog::new(snapshot, bytes.map_err(|error| Problem::internal(&error))?.into());
+        self.catalogs.keep(project, catalog.clone(), Instant::now());
+        Ok(catalog)
     }
 }
 

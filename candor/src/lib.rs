@@ -11,6 +11,7 @@ pub mod api;
 pub mod app;
 pub mod backup;
 pub mod ballast;
+pub mod catalogs;
 pub mod cli;
 pub mod client;
 pub mod commands;

@@ -2,22 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use candor_errors::attachments::{self, CollectError};
-use candor_store::StoredFile;
-use futures::stream;
 use http::{HeaderValue, header};
 
 use super::Params;
 use super::issues::InProject;
 use crate::app::App;
 use crate::http::problem::Answer;
-use crate::http::{Caller, Problem};
-
-/// Read at once, bytes.
-const PIECE_BYTES: u64 = 1 << 20;
+use crate::http::{Caller, Problem, stored};
 
 /// `GET /api/v1/events/{event_id}/attachments/{name}`: the content as the gate left it, always as a download: it is
 /// whatever a stranger's program sent, and must never run in the screen's origin.
@@ -45,22 +39,6 @@ pub async fn download(
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
-    Ok((headers, pieces(file)).into_response())
-}
-
-/// The content, piece by piece, as fast as it is taken.
-fn pieces(file: StoredFile) -> Body {
-    let next = move |at: u64| {
-        let file = file.clone();
-        async move {
-            if at >= file.length() {
-                return None;
-            }
-            let piece: Result<Bytes, _> = file.read(at..at + PIECE_BYTES).await;
-            // After a failure the connection breaks off, short of the length that was promised.
-            let then = if piece.is_ok() { at + PIECE_BYTES } else { file.length() };
-            Some((piece, then))
-        }
-    };
-    Body::from_stream(stream::unfold(0, next))
+    let range = 0..file.length();
+    Ok((headers, stored::body(file, range)).into_response())
 }

@@ -39,7 +39,7 @@ pub async fn catalog(
     if !(1..=TTL_SECONDS_MAX).contains(&ttl) {
         return Err(Problem::bad_request("ttl_seconds is 1 second to 30 days"));
     }
-    let (snapshot, _) = app.export_catalog(project.id).await?;
+    let snapshot = app.export_catalog(&scope).await?.snapshot;
     let token = app.lake.mint_token(&scope, ttl).await.map_err(|error| Problem::internal(&error))?;
     app.people.audit(&caller.actor(), "lake.token", &format!("project:{}", project.id)).await?;
     Ok(Json(json!({

@@ -9,7 +9,6 @@ use candor_model::OrgId;
 use candor_people::{TOKEN_PREFIX, User};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use ring::digest;
 
 use super::Problem;
 use super::problem::Answer;
@@ -159,11 +158,4 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
-}
-
-/// The digest of a secret, to compare without telling by time how much of it was right.
-pub fn digest_of(secret: &str) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
-    out
 }

@@ -2,23 +2,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use candor_lake::ServeError;
 use candor_model::ProjectId;
-use futures::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::Problem;
 use super::caller::bearer;
 use super::problem::Answer;
+use super::{Problem, stored};
 use crate::app::App;
-
-/// Read and sent at once, bytes: bounds what one reader holds in memory.
-const PIECE_BYTES: u64 = 1 << 20;
 
 /// The name under which a project's current catalog is served.
 const CATALOG: &str = "catalog.db";
@@ -41,28 +37,26 @@ pub async fn serve(
     // An unknown project answers as another's would: the token decides, not the name.
     let grant = app.lake.authorize(token, project.unwrap_or(ProjectId(0))).await.map_err(refused)?;
     if path == CATALOG {
-        let (snapshot, bytes) = app.export_catalog(grant.project()).await?;
-        let mut response = ranged(&method, &headers, bytes.len() as u64, None, |range| {
-            let bytes = bytes.slice(range.start as usize..range.end as usize);
-            Body::from(bytes)
+        let absent = || Problem::not_found("there is no such project");
+        let scope = app.tenancy.granted_read(grant.project(), grant.actor()).await?.ok_or_else(absent)?;
+        // Ranges are of the file that was asked about before, not each of a file of its own.
+        let is_range = method == Method::GET && headers.contains_key(header::RANGE);
+        let recent = app.catalogs.recent(grant.project(), Instant::now()).filter(|_| is_range);
+        let catalog = match recent {
+            Some(recent) => recent,
+            None => app.export_catalog(&scope).await?,
+        };
+        let bytes = catalog.bytes;
+        let mut response = ranged(&method, &headers, bytes.len() as u64, Some(&catalog.tag), |range| {
+            Body::from(bytes.slice(range.start as usize..range.end as usize))
         });
-        response.headers_mut().insert(SNAPSHOT_HEADER, HeaderValue::from(snapshot));
+        response.headers_mut().insert(SNAPSHOT_HEADER, HeaderValue::from(catalog.snapshot));
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         return Ok(response);
     }
     let file = app.lake.serve(&grant, &path).await.map_err(refused)?;
-    let tag = format!("\"{}\"", data_encoding::HEXLOWER.encode(&super::caller::digest_of(&path)[..16]));
-    Ok(ranged(&method, &headers, file.length(), Some(&tag), |range| {
-        let pieces = stream::try_unfold((file.clone(), range), |(file, range)| async move {
-            if range.is_empty() {
-                return Ok(None);
-            }
-            let end = range.end.min(range.start + PIECE_BYTES);
-            let piece: Bytes = file.read(range.start..end).await?;
-            Ok::<_, candor_store::StoreError>(Some((piece, (file, end..range.end))))
-        });
-        Body::from_stream(pieces)
-    }))
+    let tag = format!("\"{}\"", data_encoding::HEXLOWER.encode(&candor_meta::secret::digest(&path)[..16]));
+    Ok(ranged(&method, &headers, file.length(), Some(&tag), |range| stored::body(file.clone(), range)))
 }
 
 fn refused(error: ServeError) -> Problem {

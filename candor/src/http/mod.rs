@@ -13,6 +13,7 @@ pub mod listen;
 pub mod patient;
 pub mod problem;
 pub mod router;
+pub mod stored;
 pub mod tls;
 
 pub use caller::Caller;

@@ -28,7 +28,6 @@ use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
 use crate::deleted;
 use crate::files;
-use crate::http::caller::digest_of;
 use crate::pressure::{FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
 use crate::vault::VaultKeeper;
@@ -160,10 +159,11 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         connections: Arc::default(),
         tail_counts: Default::default(),
         started,
-        admin_digest: digest_of(&admin_key),
+        admin_digest: candor_meta::secret::digest(&admin_key),
         addresses: OnceLock::new(),
         objects_elsewhere: noted.is_elsewhere(),
-        exporting: tokio::sync::Mutex::new(()),
+        exporting: Arc::default(),
+        catalogs: Default::default(),
     });
     deleted::start(&app);
     let http = vec![candor_logs::routes(logs.clone()), candor_errors::routes(errors)];

@@ -65,6 +65,41 @@ fn the_door_answers_ranges() {
 }
 
 #[test]
+fn ranges_of_a_catalog_are_of_one_file() {
+    let server = Server::start();
+    let shop = server.project("shop");
+    let flush = |body: &str| {
+        server.send_logs(&shop.token, &[body]);
+        server.print(&["flush", "--project", "shop"]);
+    };
+    flush("one");
+    let (lake, _) = catalog(&server, "shop");
+    let bearer = format!("Bearer {}", lake["token"].as_str().expect("a token"));
+    let get = |more: &[(&str, &str)]| {
+        let mut headers = vec![("Authorization", bearer.as_str())];
+        headers.extend_from_slice(more);
+        server.request("GET", &format!("/lake/{}/catalog.db", shop.number), &headers, b"")
+    };
+    let whole = get(&[]);
+    let tag = whole.headers["etag"].to_str().expect("text").to_owned();
+    let first = get(&[("Range", "bytes=0-4095")]);
+    // A snapshot in between.
+    flush("two");
+    let rest = get(&[("Range", "bytes=4096-")]);
+    assert_eq!((first.status, rest.status), (206, 206));
+    assert_eq!([&first.headers["etag"], &rest.headers["etag"]], [&tag, &tag]);
+    assert_eq!([&first.body[..], &rest.body[..]].concat(), whole.body);
+
+    // Whoever asks for all of it gets the newest; the old tag is no longer a reason for a part.
+    let newer = get(&[]);
+    assert_ne!(newer.headers["etag"], tag.as_str());
+    assert_ne!(newer.headers["x-candor-snapshot"], whole.headers["x-candor-snapshot"]);
+    assert_eq!(get(&[("Range", "bytes=0-99"), ("If-Range", &tag)]).status, 200);
+    let current = newer.headers["etag"].to_str().expect("text");
+    assert_eq!(get(&[("Range", "bytes=0-99"), ("If-Range", current)]).status, 206);
+}
+
+#[test]
 fn a_snapshot_reads_what_was_published_then() {
     let server = Server::start();
     let shop = server.project("shop");

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use candor_meta::secret::digest;
 use candor_meta::{ReadScope, params};
 use candor_model::{ProjectId, Signal, Timestamp};
 use candor_store::StoredFile;
@@ -72,10 +73,6 @@ impl From<candor_meta::SqlError> for ServeError {
     }
 }
 
-fn hash(token: &str) -> Vec<u8> {
-    ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref().to_vec()
-}
-
 impl Inner {
     pub(crate) async fn mint_token(
         &self,
@@ -89,7 +86,7 @@ impl Inner {
         self.meta
             .execute(
                 "INSERT INTO candor_lake_token (token_hash, project, actor, expires_at) VALUES (?, ?, ?, ?)",
-                params![hash(&token), scope.project().0, scope.actor(), expires.0],
+                params![digest(&token).to_vec(), scope.project().0, scope.actor(), expires.0],
             )
             .await?;
         Ok(LakeToken { token, expires })
@@ -100,7 +97,7 @@ impl Inner {
             .meta
             .query(
                 "SELECT project, actor FROM candor_lake_token WHERE token_hash = ? AND expires_at > ?",
-                params![hash(token), self.clock.now().0],
+                params![digest(token).to_vec(), self.clock.now().0],
             )
             .await?;
         let Some(row) = rows.first() else { return Err(ServeError::Unauthorized) };

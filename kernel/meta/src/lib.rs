@@ -4,6 +4,7 @@
 //! with `?` placeholders for both SQLite and PostgreSQL.
 
 pub mod database;
+pub mod secret;
 pub mod tenancy;
 
 pub use database::{Database, Engine, Held, Migration, Param, Row, SqlError, SqliteOptions, Synchronous, Tx};

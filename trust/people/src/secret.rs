@@ -2,7 +2,6 @@
 
 use candor_model::Random;
 use data_encoding::BASE64URL_NOPAD;
-use ring::digest;
 
 /// Random bytes in a secret.
 const SECRET_BYTES: usize = 32;
@@ -18,13 +17,11 @@ pub(crate) fn generate(random: &dyn Random) -> String {
 }
 
 /// What is stored and looked up. `None` for text that cannot be one of ours.
-///
-/// The lookup compares digests in an index: its timing tells about digests, which tell nothing about secrets.
 pub(crate) fn digest(presented: &str) -> Option<Vec<u8>> {
     if presented.is_empty() || presented.len() > PRESENTED_BYTES_MAX {
         return None;
     }
-    Some(digest::digest(&digest::SHA256, presented.as_bytes()).as_ref().to_vec())
+    Some(candor_meta::secret::digest(presented).to_vec())
 }
 
 #[cfg(test)]

@@ -227,7 +227,10 @@ async fn a_sqlite_copy_is_whole_and_taken_beside_a_writer() {
 async fn no_reader_may_write_after_a_copy_that_was_given_up() {
     let bed = Bed::sqlite(SCHEMA).await;
     for n in 0..200 {
-        bed.database.execute("INSERT INTO item (name) VALUES (?)", params![format!("item {n}")]).await.unwrap();
+        bed.database
+            .execute("INSERT INTO item (name) VALUES (?)", params![format!("item {n}")])
+            .await
+            .unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     for micros in (0..4000).step_by(100) {
