@@ -148,7 +148,7 @@ class Sse:
         while not self.ended and (got := self.connection.recv(65536)):
             self.data += got
             self.unchunk()
-        return True
+        return self.ended
 
     def close(self):
         self.connection.close()
