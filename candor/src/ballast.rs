@@ -35,10 +35,11 @@ impl Ballast {
             if let Err(error) = files::remove(&self.path) {
                 tracing::warn!(%error, "the reserve cannot be given up");
             }
-        } else if !held && free > self.reserve.saturating_add(2 * self.bytes) {
-            if let Err(error) = files::allocate(&self.path, self.bytes) {
-                tracing::debug!(%error, "no reserve can be taken");
-            }
+        } else if !held
+            && free > self.reserve.saturating_add(2 * self.bytes)
+            && let Err(error) = files::allocate(&self.path, self.bytes)
+        {
+            tracing::debug!(%error, "no reserve can be taken");
         }
     }
 }

@@ -76,9 +76,9 @@ pub enum DataDirError {
         /// Which folder.
         path: PathBuf,
         /// Where the data was.
-        was: Storage,
+        was: Box<Storage>,
         /// Where the flags say it is.
-        is: Storage,
+        is: Box<Storage>,
     },
     /// The key lies open.
     #[error("{path} can be read by others\nchmod 600 it", path = .0.display())]
@@ -211,7 +211,11 @@ impl DataDir {
         if let Some(was) = was
             && (was.postgres, &was.objects) != (storage.postgres, &storage.objects)
         {
-            return Err(DataDirError::Moved { path: self.root.clone(), was, is: storage.clone() });
+            return Err(DataDirError::Moved {
+                path: self.root.clone(),
+                was: Box::new(was),
+                is: Box::new(storage.clone()),
+            });
         }
         if !storage.is_elsewhere() {
             return Ok(());
