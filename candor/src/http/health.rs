@@ -93,7 +93,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
         Pressure::Slow => 1.0,
         Pressure::Refuse => 2.0,
     };
-    gauge("candor_lake_pressure", "gauge", "0 keeps up, 1 slows ingest, 2 refuses it.", pressure);
+    gauge("candor_lake_pressure", "gauge", "0 keeps up, 1 is behind, 2 refuses ingest.", pressure);
     let refusing = f64::from(u8::from(app.admission.pressure().cause().is_some()));
     gauge("candor_refusing", "gauge", "1 while ingest is refused.", refusing);
     let in_flight = app.admission.in_flight_bytes() as f64;
