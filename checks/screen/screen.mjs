@@ -278,9 +278,7 @@ async function routes() {
     holds(paints[name] <= paintMsMost, `${name} paints its largest part after ${paints[name]} ms`);
     const entries = await tab.evaluate(() => performance.getEntriesByType("resource").filter((r) => r.name.includes("/assets/")).map((r) => [r.name.replace(/.*assets\//, ""), r.encodedBodySize]));
     sizes[name] = entries.filter(([file]) => !/^index-|\.woff2$/.test(file)).reduce((sum, [, size]) => sum + size, 0);
-    // The editor loads after its view stands, and is the one part that large.
-    const counted = entries.filter(([file]) => !/^index-|\.woff2$|^Editor-/.test(file)).reduce((sum, [, size]) => sum + size, 0);
-    holds(counted <= routeMost, `${name} adds ${counted} bytes`);
+    holds(sizes[name] <= routeMost, `${name} adds ${sizes[name]} bytes`);
     await fresh.close();
   }
   say({ route_bytes: sizes });

@@ -1,4 +1,5 @@
 // One log record as a line: when, how bad, who said it, what.
+import { memo } from "react";
 import type { Record_ } from "../lib/api";
 import { clock, day, exactWithZone, level } from "../lib/format";
 import { cellText, field } from "../lib/search";
@@ -8,10 +9,12 @@ import { Person, Veiled } from "../parts/veil";
 const drawnMost = 1000;
 const head = (text: string) => (text.length > drawnMost ? `${text.slice(0, drawnMost)}…` : text);
 
+const none: readonly string[] = [];
+
 interface Props { row: Record_; columns?: readonly string[]; withDate?: boolean; tabs?: boolean; cell?: "gridcell" }
 
 /** The line's cells, to stand in a grid: time, level, service, the columns asked for, the message with its person. */
-export function LogCells({ row, columns = [], withDate = false, tabs = false, cell }: Props) {
+export const LogCells = memo(function LogCells({ row, columns = none, withDate = false, tabs = false, cell }: Props) {
   const at = cellText(row.timestamp);
   const name = level(cellText(row.severity_text), typeof row.severity_number === "number" ? row.severity_number : null);
   return (
@@ -23,7 +26,7 @@ export function LogCells({ row, columns = [], withDate = false, tabs = false, ce
       <span role={cell} className="line-body"><Veiled text={head(cellText(row.body))} tabs={tabs} />{typeof row.subject === "string" && <> <Person code={row.subject} tabs={tabs} /></>}</span>
     </>
   );
-}
+});
 
 /** A few lines outside Explore. */
 export function LogLines({ rows, withDate }: { rows: Record_[]; withDate?: boolean }) {

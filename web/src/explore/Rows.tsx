@@ -1,6 +1,6 @@
 // The virtual table of log records: sticky head, columns of any width, a selection that follows its record.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Record_ } from "../lib/api";
 import { useKeys } from "../lib/keys";
 import { href, go, setQuery, usePlace } from "../lib/route";
@@ -30,14 +30,18 @@ export function Rows({ project, rows, live, withDate, more }: Props) {
   const wrap = query.get("wrap") === "1";
   const open = query.get("row");
   const q = query.get("q") ?? "";
-  const columns = columnsOf(query);
+  const shown = query.get("cols");
+  const columns = useMemo(() => columnsOf(query), [shown]);
   const { widths, set } = useWidths();
   const scroller = useRef<HTMLDivElement>(null);
   const [chosen, setChosen] = useState<string>();
   const [menu, setMenu] = useState<{ x: number; y: number }>();
   const at = Math.max(0, rows.findIndex((row) => placeOf(row) === (open ?? chosen)));
   const row = rows[at];
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => linePx, overscan: 24, getItemKey: (i) => placeOf(rows[i]!), scrollPaddingStart: 32, paddingStart: 0 });
+  // The same function while the rows are the same: for another one the table measures every row anew, at each frame.
+  const getItemKey = useCallback((i: number) => placeOf(rows[i]!), [rows]);
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => linePx, overscan: 16, getItemKey, scrollPaddingStart: 32, paddingStart: 0 });
+  useLayoutEffect(() => virtual.measure(), [wrap]);
   const items = virtual.getVirtualItems();
   const last = items[items.length - 1]?.index ?? 0;
   useEffect(() => { if (last >= rows.length - ahead) more(); }, [last, rows.length]);
@@ -88,7 +92,7 @@ export function Rows({ project, rows, live, withDate, more }: Props) {
             {items.map((item) => {
               const record = rows[item.index]!, id = placeOf(record);
               return (
-                <div key={id} id={`row-${id}`} ref={virtual.measureElement} data-index={item.index} role="row" aria-rowindex={item.index + 2} aria-selected={item.index === at}
+                <div key={id} id={`row-${id}`} ref={wrap ? virtual.measureElement : undefined} data-index={item.index} role="row" aria-rowindex={item.index + 2} aria-selected={item.index === at}
                   className={`line data${wrap ? " wrap" : ""}`} data-open={id === open} style={{ transform: `translateY(${item.start}px)` }} onClick={() => show(record)}
                   onContextMenu={(event) => { event.preventDefault(); setChosen(id); setMenu({ x: event.clientX, y: event.clientY }); }}>
                   <LogCells row={record} columns={columns} withDate={withDate} cell="gridcell" />

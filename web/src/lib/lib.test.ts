@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { choices, tablesOf } from "./complete";
 import { ago, bytes, duration, exact, level, millis, span } from "./format";
+import { StringStream } from "@codemirror/language";
+import { lexer } from "./lexer";
 import { href } from "./route";
 import { parsePlace, placeOf, toggleTerm, withoutTerm } from "./search";
 import { snippets } from "./snippets";
@@ -150,4 +152,27 @@ test("every snippet names the host or the DSN it was given", () => {
     const code = s.code({ host: "http://h:1", dsn: "http://k@h:1/7", token: "tok", project: "shop" });
     expect(code).toMatch(/h:1/);
   }
+});
+
+describe("colours of SQL", () => {
+  const colored = (...lines: string[]) => {
+    const state = lexer.startState!(2);
+    return lines.map((line) => {
+      const stream = new StringStream(line, 2, 2), found: string[] = [];
+      while (!stream.eol()) {
+        stream.start = stream.pos;
+        const kind = lexer.token(stream, state);
+        expect(stream.pos).toBeGreaterThan(stream.start);
+        if (kind) found.push(`${kind}:${stream.current()}`);
+      }
+      return found.join(" ");
+    });
+  };
+  test("words, names, numbers and texts", () => {
+    expect(colored(`SELECT "a b", 1.5e3, null FROM logs`)).toEqual([`keyword:SELECT variableName:"a b" operator:, number:1.5e3 operator:, null:null keyword:FROM variableName:logs`]);
+    expect(colored("cast(x as varchar) -- 'not text'")).toEqual(["keyword:cast operator:( variableName:x keyword:as typeName:varchar operator:) comment:-- 'not text'"]);
+  });
+  test("a text and a comment of several lines", () => {
+    expect(colored("'it''s", "still' from", "/* a /* b */", "c */ 'x'")).toEqual(["string:'it''s", "string:still' keyword:from", expect.stringMatching(/^(comment:.+ ?)+$/), expect.stringMatching(/comment:.* string:'x'$/)]);
+  });
 });

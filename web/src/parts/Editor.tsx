@@ -1,14 +1,14 @@
 // The SQL editor: CodeMirror in our own skin, completing the project's tables and columns.
 import { autocompletion, closeBrackets, completionKeymap, type CompletionSource } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { sql, SQLDialect } from "@codemirror/lang-sql";
-import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
 import type { Schema } from "../lib/api";
-import { choices, keywords } from "../lib/complete";
+import { choices } from "../lib/complete";
+import { lexer, type Lexing } from "../lib/lexer";
 
 const skin = EditorView.theme({
   "&": { background: "var(--raised)", color: "var(--text)", fontSize: "13px", height: "100%" },
@@ -32,11 +32,7 @@ const colors = syntaxHighlighting(HighlightStyle.define([
   { tag: tags.comment, color: "var(--text-soft)" },
 ]));
 
-/** What this server reads, not all of PostgreSQL: words in colour are words that work. */
-const dialect = SQLDialect.define({
-  keywords: keywords.join(" ").toLowerCase(), types: "bigint boolean date double float int integer interval text timestamp varchar",
-  doubleDollarQuotedStrings: false, operatorChars: "+-*/<>=~!@%^&|", identifierQuotes: '"',
-});
+const language = StreamLanguage.define<Lexing>(lexer);
 
 /** Completes from whatever schema is known when it is asked. */
 const completing = (schema: { current: Schema | undefined }): CompletionSource => (context) => {
@@ -66,7 +62,7 @@ export default function Editor({ value, onChange, onRun, schema }: { value: stri
         extensions: [
           // Tab leaves the editor, as keyboard users expect; completion is on Ctrl-Space and while typing.
           keymap.of([{ key: "Mod-Enter", run: () => { run.current(); return true; } }, ...completionKeymap, ...defaultKeymap.filter((k) => k.key !== "Mod-Enter"), ...historyKeymap]),
-          history(), closeBrackets(), autocompletion({ override: [completing(known)], icons: false, activateOnTypingDelay: 0, maxRenderedOptions: 40 }), sql({ dialect }), skin, colors, EditorView.lineWrapping,
+          history(), closeBrackets(), autocompletion({ override: [completing(known)], icons: false, activateOnTypingDelay: 0, maxRenderedOptions: 40 }), language, skin, colors, EditorView.lineWrapping,
           placeholder("SELECT * FROM logs ORDER BY timestamp DESC LIMIT 100"),
           EditorView.contentAttributes.of({ "aria-label": "SQL", "data-search": "" }),
           EditorView.updateListener.of((update) => { if (update.docChanged) change.current(update.state.doc.toString()); }),
