@@ -78,8 +78,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, ConfigError> {
 }
 
 fn parse_in(arguments: &[OsString], default_file: &Path) -> Result<Cli, ConfigError> {
+    let arguments: Vec<OsString> = arguments.iter().map(as_value).collect();
     let command = with_environment(Cli::command());
-    let file = match config_argument(&command, arguments) {
+    let file = match config_argument(&command, &arguments) {
         Some(path) => Some((path.clone(), read(&path)?)),
         None if files::exists(default_file) => Some((default_file.to_owned(), read(default_file)?)),
         None => None,
@@ -101,19 +102,35 @@ fn parse_in(arguments: &[OsString], default_file: &Path) -> Result<Cli, ConfigEr
         }
         None => command,
     };
-    let mut matches = command.try_get_matches_from(arguments).map_err(ConfigError::Usage)?;
+    let mut matches = command.try_get_matches_from(&arguments).map_err(ConfigError::Usage)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(ConfigError::Usage)
 }
 
-/// Gives every flag its variable, at every level.
+/// A query may begin with a comment: what starts as a flag and goes on as words is no flag.
+fn as_value(argument: &OsString) -> OsString {
+    let flag_like = argument.to_str().filter(|text| text.starts_with("--"));
+    match flag_like.and_then(|text| text.chars().find(|c| *c == '=' || c.is_whitespace())) {
+        Some(c) if c.is_whitespace() => {
+            let mut value = OsString::from(" ");
+            value.push(argument);
+            value
+        }
+        _ => argument.clone(),
+    }
+}
+
+/// Gives every flag its variable, at every level. A variable without a value is as one that is not set.
 fn with_environment(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let command = command.mut_args(|arg| match arg.get_long().map(str::to_owned) {
         Some(long) if long != "help" && long != "version" => {
-            let arg = arg.env(variable(&long));
+            let arg = match std::env::var_os(variable(&long)) {
+                Some(value) if value.is_empty() => arg,
+                _ => arg.env(variable(&long)),
+            };
             match arg.get_action() {
-                // "1", "yes" and "on" count as set, "0", "no" and nothing do not.
-                ArgAction::SetTrue => arg.value_parser(clap::builder::FalseyValueParser::new()),
+                // "1", "yes" and "on" set a flag, "0", "no" and "off" do not, and anything else is an error.
+                ArgAction::SetTrue => arg.value_parser(clap::builder::BoolishValueParser::new()),
                 _ => arg,
             }
         }

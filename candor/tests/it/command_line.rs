@@ -39,7 +39,25 @@ fn the_file_lies_below_the_variable_and_that_below_the_flag() {
     };
     assert!(said(None, None).contains("/from-file"));
     assert!(said(Some("/from-variable"), None).contains("/from-variable"));
+    assert!(said(Some(""), None).contains("/from-file"), "a variable without a value is not set");
     assert!(said(Some("/from-variable"), Some("/from-flag")).contains("/from-flag"));
+}
+
+#[test]
+fn a_flag_that_is_neither_on_nor_off_is_an_error() {
+    let said = |value: &str| {
+        let output = program().args(["project", "list"]).env("CANDOR_JSON", value).output().expect("runs");
+        output.status.code()
+    };
+    assert_eq!(said("maybe"), Some(2));
+    assert_eq!((said("no"), said("1")), (Some(1), Some(1)), "no server, but no wrong usage");
+}
+
+#[test]
+fn a_query_may_begin_with_a_comment() {
+    let (code, _, err) = run(&["query", "--project", "x", "--data-dir", "/nonexistent", "-- why\nselect 1"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("is no data dir"), "{err}");
 }
 
 #[test]
