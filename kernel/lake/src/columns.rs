@@ -44,11 +44,11 @@ pub(crate) const BOUNDED: [&str; 11] = [
     "source",
 ];
 
-/// Columns with so many values that a dictionary costs more than it saves (measured: 6% of size, 8% of time).
-const HIGH_CARDINALITY: [&str; 16] = [
-    TIMESTAMP,
-    "timestamp_ns",
-    "observed_timestamp",
+/// What a map's key is called, as Arrow names it.
+pub(crate) const MAP_KEY: &str = "key";
+
+/// Texts with so many values that a dictionary costs more than it saves (measured: 6% of size, 8% of time).
+const HIGH_CARDINALITY: [&str; 10] = [
     "body",
     "trace_id",
     "span_id",
@@ -57,19 +57,37 @@ const HIGH_CARDINALITY: [&str; 16] = [
     "value",
     "contexts",
     "event",
-    "duration_ns",
     ATTRIBUTES,
-    INGESTED_AT,
-    OFFSET,
     "tags",
 ];
 
 /// Columns whose least and greatest values help no query, and are long.
 const NO_STATISTICS: [&str; 7] = ["body", "value", "contexts", "event", ATTRIBUTES, "tags", "subjects"];
 
-/// True where a dictionary helps a column.
-pub(crate) fn has_dictionary(column: &str) -> bool {
-    !HIGH_CARDINALITY.contains(&column)
+/// How the values of a column's leaf are laid out before compression. A map's keys repeat, whatever its values do; times
+/// and offsets are near their neighbours; the lengths of texts apart from their bytes compress better than between them
+/// (measured: a quarter of the times, 4% of a file, and faster to read).
+pub(crate) fn layout(column: &str, leaf: &str) -> Layout {
+    match column {
+        TIMESTAMP | "observed_timestamp" | OFFSET => Layout::Deltas,
+        ATTRIBUTES | "tags" if leaf == MAP_KEY => Layout::Dictionary,
+        "timestamp_ns" | "duration_ns" | INGESTED_AT => Layout::Plain,
+        _ if HIGH_CARDINALITY.contains(&column) => Layout::Texts,
+        _ => Layout::Dictionary,
+    }
+}
+
+/// A layout of values, as Parquet names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// RLE_DICTIONARY, plain where it grows too large.
+    Dictionary,
+    /// PLAIN.
+    Plain,
+    /// DELTA_BINARY_PACKED.
+    Deltas,
+    /// DELTA_LENGTH_BYTE_ARRAY.
+    Texts,
 }
 
 /// True where a column's bounds help.

@@ -9,12 +9,12 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::LakeError;
-use crate::columns::{BOUNDED, Columns, INGESTED_AT, TIMESTAMP, has_dictionary, has_statistics};
+use crate::columns::{BOUNDED, Columns, INGESTED_AT, Layout, TIMESTAMP, has_statistics, layout};
 use crate::order::CHUNK_ROWS;
 use crate::pin::{Bound, ColumnStats};
 
@@ -132,9 +132,18 @@ fn properties(columns: &Columns) -> Result<WriterProperties, LakeError> {
         let mut paths = Vec::new();
         leaves(field.data_type(), vec![field.name().clone()], &mut paths);
         for path in paths {
+            let layout = layout(field.name(), path.last().map_or("", String::as_str));
             let path = ColumnPath::new(path);
-            if !has_dictionary(field.name()) {
-                properties = properties.set_column_dictionary_enabled(path.clone(), false);
+            let encoding = match layout {
+                Layout::Dictionary => None,
+                Layout::Plain => Some(Encoding::PLAIN),
+                Layout::Deltas => Some(Encoding::DELTA_BINARY_PACKED),
+                Layout::Texts => Some(Encoding::DELTA_LENGTH_BYTE_ARRAY),
+            };
+            if let Some(encoding) = encoding {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path.clone(), encoding);
             }
             if !has_statistics(field.name()) {
                 properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
