@@ -24,6 +24,7 @@ use crate::catalogs::{Catalog, Catalogs};
 use crate::data_dir::{DataDir, export_name};
 use crate::http::Problem;
 use crate::http::listen::ConnectionCounts;
+use crate::http::pace::Pace;
 use crate::http::problem::Answer;
 use crate::pressure::FreeSpace;
 use crate::vault::VaultKeeper;
@@ -71,6 +72,8 @@ pub struct App {
     pub vault: VaultKeeper,
     /// Where requests are let in.
     pub admission: Admission,
+    /// How much later ingest is answered while the lake is behind.
+    pub pace: Pace,
     /// Space on the data dir's device.
     pub free: Arc<FreeSpace>,
     /// Cancelled when the server stops.

@@ -90,10 +90,16 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     );
     let pressure = match app.lake.pressure() {
         Pressure::None => 0.0,
-        Pressure::Slow => 1.0,
+        Pressure::Slow { .. } => 1.0,
         Pressure::Refuse => 2.0,
     };
-    gauge("candor_lake_pressure", "gauge", "0 keeps up, 1 is behind, 2 refuses ingest.", pressure);
+    gauge("candor_lake_pressure", "gauge", "0 keeps up, 1 answers later, 2 refuses ingest.", pressure);
+    gauge(
+        "candor_slowed_seconds_total",
+        "counter",
+        "Time by which answers to ingest were delayed because the lake is behind.",
+        app.pace.delayed().as_secs_f64(),
+    );
     let refusing = f64::from(u8::from(app.admission.pressure().cause().is_some()));
     gauge("candor_refusing", "gauge", "1 while ingest is refused.", refusing);
     let in_flight = app.admission.in_flight_bytes() as f64;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use candor_errors::{ErrorsState, Issues};
 use candor_gate::Gate;
 use candor_gate::admission::{self, Admission};
@@ -19,7 +20,6 @@ use candor_people::People;
 use candor_query::Query;
 use candor_store::{Disk, Files, KeyWrap, RealDisk};
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 
 use super::options::Options;
 use super::storage::{self, Databases, LogParts, Place};
@@ -28,6 +28,8 @@ use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
 use crate::deleted;
 use crate::files;
+use crate::http::aside::{self, Places};
+use crate::http::pace::{self, Pace};
 use crate::pressure::{FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
 use crate::vault::VaultKeeper;
@@ -36,7 +38,7 @@ use crate::vault::VaultKeeper;
 pub(super) struct House {
     pub(super) app: Arc<App>,
     pub(super) http: Vec<Router>,
-    pub(super) grpc: Option<Routes>,
+    pub(super) grpc: Router,
 }
 
 /// Opens the data dir and everything in it.
@@ -136,6 +138,8 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         free: Arc::clone(&free),
     };
     tokio::spawn(watcher.run());
+    let behind = lake.clone();
+    let pace = Pace::new(move || behind.pressure());
     let app = Arc::new(App {
         test_clock: data_dir.test_clock(),
         data_dir,
@@ -154,6 +158,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         outcomes: errors.outcomes().clone(),
         vault: keeper,
         admission,
+        pace: pace.clone(),
         free,
         stop,
         connections: Arc::default(),
@@ -166,8 +171,17 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         catalogs: Default::default(),
     });
     deleted::start(&app);
-    let http = vec![candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
-    Ok(House { app, http, grpc: Some(candor_logs::grpc(logs)) })
+    // Outside is what every protocol has in common; the products' own layers are within.
+    let places = Places::new();
+    let taking_in = |router: Router| {
+        router
+            .layer(from_fn_with_state(places.clone(), aside::large))
+            .layer(from_fn_with_state(pace.clone(), pace::paced))
+    };
+    let http = [candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
+    let http = http.into_iter().map(taking_in).collect();
+    let grpc = taking_in(super::grpc::router(candor_logs::grpc(logs)));
+    Ok(House { app, http, grpc })
 }
 
 fn clock(data_dir: &DataDir) -> Arc<dyn Clock> {

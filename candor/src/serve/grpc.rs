@@ -4,6 +4,6 @@ use axum::Router;
 use tonic::service::Routes;
 
 /// The services as a router. What is not a known method is answered as gRPC asks, with `UNIMPLEMENTED`.
-pub(super) fn router(services: Option<Routes>) -> Router {
-    services.map(|services| services.prepare().into_axum_router()).unwrap_or_default()
+pub(super) fn router(services: Routes) -> Router {
+    services.prepare().into_axum_router()
 }

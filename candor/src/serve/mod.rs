@@ -110,7 +110,7 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         let listener = HttpListener {
             sockets: grpc_sockets,
             tls: acceptor,
-            router: grpc::router(house.grpc),
+            router: house.grpc,
             counts: Arc::clone(&app.connections),
         };
         listeners.push(tokio::spawn(listener.run(stop.clone())));

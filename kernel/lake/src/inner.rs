@@ -119,16 +119,14 @@ impl Inner {
 
     pub(crate) fn pressure(&self) -> Pressure {
         let bytes = self.tables.bytes();
+        let bound = self.config.total_bytes.max(1);
         let failing = self.failures.load(Ordering::Relaxed) >= FAILURES_MAX;
-        if self.broken.load(Ordering::Relaxed)
-            || bytes >= 2 * self.config.total_bytes
-            || (failing && bytes >= self.config.total_bytes)
-        {
-            Pressure::Refuse
-        } else if bytes >= self.config.total_bytes {
-            Pressure::Slow
-        } else {
-            Pressure::None
+        if self.broken.load(Ordering::Relaxed) || bytes >= 2 * bound || (failing && bytes >= bound) {
+            return Pressure::Refuse;
+        }
+        match bytes.checked_sub(bound) {
+            Some(past) => Pressure::Slow { percent: u8::try_from(past * 100 / bound).unwrap_or(99).min(99) },
+            None => Pressure::None,
         }
     }
 

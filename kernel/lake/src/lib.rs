@@ -74,8 +74,11 @@ pub struct LakeParts {
 pub enum Pressure {
     /// Publishing keeps up.
     None,
-    /// The tails are past their bound: delay what is let in.
-    Slow,
+    /// The tails are past their bound: delay answers, the more the nearer they are to the refusal.
+    Slow {
+        /// How much of the way from the bound to the refusal is gone, 0 to 99.
+        percent: u8,
+    },
     /// The tails are far past their bound, publishing fails, or rows cannot be shown: answer 429 or 503 with
     /// Retry-After.
     Refuse,
