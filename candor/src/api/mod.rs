@@ -19,7 +19,7 @@ pub mod tokens;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
 use crate::app::App;
 use crate::http::Problem;
@@ -39,6 +39,7 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/projects", || get(projects::list).post(projects::create)),
     ("/api/v1/projects/{project}", || get(projects::show).delete(projects::remove)),
     ("/api/v1/projects/{project}/rotate-keys", || post(projects::rotate_keys)),
+    ("/api/v1/projects/{project}/limits", || put(projects::limit)),
     ("/api/v1/query", || post(query::query)),
     ("/api/v1/export", || post(export::export)),
     ("/api/v1/schema", || get(query::schema)),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use candor_meta::tenancy::{KeyKind, Project, ProjectKeys};
+use candor_meta::tenancy::{KeyInfo, KeyKind, KeyLimits, Project, ProjectKeys};
 use candor_model::Signal;
 use candor_query::Limits;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::Body;
@@ -26,6 +26,21 @@ fn listed(project: &Project) -> Value {
         "org": project.org_name,
         "number": project.id.0,
         "created_at": project.created_at.to_string(),
+    })
+}
+
+fn shown(key: &KeyInfo) -> Value {
+    json!({
+        "id": key.id,
+        "kind": key.kind.name(),
+        "hint": key.hint,
+        "created_at": key.created_at.to_string(),
+        "expires_at": key.expires_at.map(|at| at.to_string()),
+        "limits": {
+            "requests_per_second": key.limits.requests_per_second,
+            "bytes_per_second": key.limits.bytes_per_second,
+            "bytes_per_day": key.limits.bytes_per_day,
+        },
     })
 }
 
@@ -97,18 +112,7 @@ pub async fn show(
         .filter(|key| key.kind == KeyKind::Dsn && key.expires_at.is_none_or(|end| now < end))
         .find_map(|key| key.public.as_ref())
         .map(|key| app.dsn(key, project.id));
-    let shown: Vec<Value> = keys
-        .iter()
-        .map(|key| {
-            json!({
-                "id": key.id,
-                "kind": key.kind.name(),
-                "hint": key.hint,
-                "created_at": key.created_at.to_string(),
-                "expires_at": key.expires_at.map(|at| at.to_string()),
-            })
-        })
-        .collect();
+    let shown: Vec<Value> = keys.iter().map(shown).collect();
     let mut signals = Map::new();
     for signal in Signal::ALL {
         // Counted by the engine: metadata of files and the tail, no scan of rows.
@@ -160,4 +164,48 @@ pub async fn rotate_keys(
     let keys = app.tenancy.rotate_keys(project.id, body.grace_seconds.unwrap_or(GRACE_SECONDS)).await?;
     app.people.audit(&caller.actor(), "project.rotate-keys", &format!("project:{}", project.id)).await?;
     Ok(Json(with_secrets(&app, &project, &keys)))
+}
+
+/// The body of `PUT /api/v1/projects/{project}/limits`: null lifts a limit, what is absent stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    requests_per_second: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "given")]
+    bytes_per_second: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "given")]
+    bytes_per_day: Option<Option<u64>>,
+}
+
+/// Null is a value too.
+fn given<'d, T: Deserialize<'d>, D: Deserializer<'d>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(from).map(Some)
+}
+
+/// `PUT /api/v1/projects/{project}/limits`: what the current keys may use. Those that work out their grace keep what
+/// they have.
+pub async fn limit(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(path): Path<String>,
+    Body(body): Body<Limit>,
+) -> Answer<Json<Value>> {
+    let project = caller.manage(&app, &path).await?;
+    let kind = match &body.kind {
+        Some(name) => {
+            Some(KeyKind::from_name(name).ok_or_else(|| Problem::bad_request("kind is dsn or ingest"))?)
+        }
+        None => None,
+    };
+    let change = |old: KeyLimits| KeyLimits {
+        requests_per_second: body.requests_per_second.unwrap_or(old.requests_per_second),
+        bytes_per_second: body.bytes_per_second.unwrap_or(old.bytes_per_second),
+        bytes_per_day: body.bytes_per_day.unwrap_or(old.bytes_per_day),
+    };
+    app.tenancy.change_limits(project.id, kind, change).await?;
+    app.people.audit(&caller.actor(), "project.limits", &format!("project:{}", project.id)).await?;
+    let keys = app.tenancy.keys(project.id).await?;
+    Ok(Json(json!({ "keys": keys.iter().map(shown).collect::<Vec<_>>() })))
 }

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod duration;
+pub mod limit;
 
 use std::path::PathBuf;
 
@@ -175,6 +176,36 @@ pub enum ProjectCommand {
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
         grace: duration::Seconds,
     },
+    /// What the keys may use; shows it where nothing is to be changed
+    Limits(LimitsArgs),
+}
+
+/// Which keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Keys {
+    /// Those of DSNs
+    Dsn,
+    /// Ingest tokens
+    Ingest,
+}
+
+/// `project limits`.
+#[derive(Debug, Clone, Args)]
+pub struct LimitsArgs {
+    /// `name`, or `org/name`
+    pub name: String,
+    /// Only keys of this kind
+    #[arg(long, value_enum)]
+    pub keys: Option<Keys>,
+    /// Requests a second, on average
+    #[arg(long, value_name = "N|off", value_parser = limit::requests)]
+    pub requests_per_second: Option<limit::Limit>,
+    /// Decompressed bytes a second, on average, as in 500KB
+    #[arg(long, value_name = "BYTES|off", value_parser = limit::bytes)]
+    pub bytes_per_second: Option<limit::Limit>,
+    /// Decompressed bytes a day (UTC), as in 10GB
+    #[arg(long, value_name = "BYTES|off", value_parser = limit::bytes)]
+    pub bytes_per_day: Option<limit::Limit>,
 }
 
 /// How rows are printed.

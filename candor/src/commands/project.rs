@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::cli::ProjectCommand;
+use crate::cli::{Keys, LimitsArgs, ProjectCommand};
 use crate::client::{Client, segment};
 use crate::output;
 
@@ -41,7 +41,58 @@ pub async fn run(client: &Client, command: &ProjectCommand, as_json: bool) -> Re
             let answer = client.call(Method::POST, &path, Some(&json!({ "grace_seconds": grace.0 }))).await?;
             print_secrets(&answer, as_json)
         }
+        ProjectCommand::Limits(arguments) => limits(client, arguments, as_json).await,
     }
+}
+
+/// Changes limits where some are named, and prints what holds then.
+async fn limits(client: &Client, arguments: &LimitsArgs, as_json: bool) -> Result<()> {
+    let path = format!("/api/v1/projects/{}", segment(&arguments.name));
+    let mut change = Map::new();
+    for (name, limit) in [
+        ("requests_per_second", arguments.requests_per_second),
+        ("bytes_per_second", arguments.bytes_per_second),
+        ("bytes_per_day", arguments.bytes_per_day),
+    ] {
+        if let Some(limit) = limit {
+            change.insert(name.to_owned(), json!(limit.0));
+        }
+    }
+    let kind = arguments.keys.map(|keys| match keys {
+        Keys::Dsn => "dsn",
+        Keys::Ingest => "ingest",
+    });
+    let answer = if change.is_empty() {
+        client.call(Method::GET, &path, None).await?
+    } else {
+        if let Some(kind) = kind {
+            change.insert("kind".to_owned(), json!(kind));
+        }
+        client.call(Method::PUT, &format!("{path}/limits"), Some(&Value::Object(change))).await?
+    };
+    let keys = answer.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_meant =
+        |key: &&Value| kind.is_none_or(|kind| key.get("kind").and_then(Value::as_str) == Some(kind));
+    let keys: Vec<&Value> = keys.iter().filter(is_meant).collect();
+    if as_json {
+        return output::json(&json!({ "keys": keys }));
+    }
+    for key in keys {
+        let text = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let limit = |name: &str| {
+            let limit = key.get("limits").and_then(|limits| limits.get(name)).and_then(Value::as_u64);
+            limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string())
+        };
+        output::line(&format!(
+            "{:<7} {}…  requests/s {}, bytes/s {}, bytes/day {}",
+            text("kind"),
+            text("hint"),
+            limit("requests_per_second"),
+            limit("bytes_per_second"),
+            limit("bytes_per_day"),
+        ))?;
+    }
+    Ok(())
 }
 
 fn print_secrets(answer: &Value, as_json: bool) -> Result<()> {

@@ -3,7 +3,7 @@
 use candor_model::{ProjectId, Random, Timestamp};
 
 use super::cache::KeyDigest;
-use super::{KeyKind, Tenancy, TenancyError};
+use super::{KeyKind, KeyLimits, Tenancy, TenancyError, usage};
 use crate::{Tx, params};
 
 /// Random bytes in an ingest token. 20 are 32 base32 characters.
@@ -39,6 +39,8 @@ pub struct KeyInfo {
     pub created_at: Timestamp,
     /// When it stops working; none while it is current.
     pub expires_at: Option<Timestamp>,
+    /// What it may use.
+    pub limits: KeyLimits,
 }
 
 impl ProjectKeys {
@@ -86,8 +88,9 @@ impl Tenancy {
             .inner
             .database
             .query(
-                "SELECT id, kind, public, hint, created_at, expires_at FROM project_key \
-                 WHERE project_id = ? ORDER BY id DESC",
+                "SELECT k.id, k.kind, k.public, k.hint, k.created_at, k.expires_at, \
+                 l.requests_per_second, l.bytes_per_second, l.bytes_per_day FROM project_key k \
+                 LEFT JOIN key_limit l ON l.key_id = k.id WHERE k.project_id = ? ORDER BY k.id DESC",
                 params![project.0],
             )
             .await?;
@@ -100,6 +103,7 @@ impl Tenancy {
                     hint: row.text(3)?.to_owned(),
                     created_at: Timestamp(row.int(4)?),
                     expires_at: row.opt_int(5)?.map(Timestamp),
+                    limits: usage::limits(row, 6)?,
                 })
             })
             .collect()
@@ -114,7 +118,8 @@ impl Tenancy {
             .and_then(|k| k.public))
     }
 
-    /// Gives a project new keys; the present ones work for `grace_seconds` more.
+    /// Gives a project new keys, with the limits of those that they replace; the present ones work for `grace_seconds`
+    /// more.
     pub async fn rotate_keys(
         &self,
         project: ProjectId,
@@ -134,6 +139,13 @@ impl Tenancy {
         if found == 0 {
             return Err(TenancyError::NoSuchProject);
         }
+        let replaced = tx
+            .query(
+                "SELECT k.kind, l.requests_per_second, l.bytes_per_second, l.bytes_per_day FROM project_key k \
+                 JOIN key_limit l ON l.key_id = k.id WHERE k.project_id = ? AND k.expires_at IS NULL",
+                params![project.0],
+            )
+            .await?;
         // A key that was to end sooner still does.
         tx.execute(
             "UPDATE project_key SET expires_at = ? \
@@ -142,8 +154,44 @@ impl Tenancy {
         )
         .await?;
         keys.store(&mut tx, project, now).await?;
+        for row in &replaced {
+            let sql = "SELECT max(id) FROM project_key WHERE project_id = ? AND kind = ?";
+            let made = tx.query(sql, params![project.0, row.text(0)?]).await?;
+            let made = made.first().ok_or(crate::SqlError::Column(0))?.int(0)?;
+            usage::set_limits_in(&mut tx, made, usage::limits(row, 1)?).await?;
+        }
         tx.commit().await?;
         self.inner.cache.invalidate();
         Ok(keys)
+    }
+
+    /// Changes what the current keys of a project may use, those of one kind or all; gives how many keys that were. A
+    /// key that was replaced and works out its grace keeps what it has.
+    pub async fn change_limits(
+        &self,
+        project: ProjectId,
+        kind: Option<KeyKind>,
+        change: impl Fn(KeyLimits) -> KeyLimits,
+    ) -> Result<usize, TenancyError> {
+        let mut tx = self.inner.database.begin().await?;
+        tx.lock(&format!("key_limit:{project}")).await?;
+        let rows = tx
+            .query(
+                "SELECT k.id, k.kind, l.requests_per_second, l.bytes_per_second, l.bytes_per_day \
+                 FROM project_key k LEFT JOIN key_limit l ON l.key_id = k.id \
+                 WHERE k.project_id = ? AND k.expires_at IS NULL",
+                params![project.0],
+            )
+            .await?;
+        let mut changed = 0;
+        for row in &rows {
+            if kind.is_none_or(|kind| row.text(1).is_ok_and(|name| name == kind.name())) {
+                usage::set_limits_in(&mut tx, row.int(0)?, change(usage::limits(row, 2)?)).await?;
+                changed += 1;
+            }
+        }
+        tx.commit().await?;
+        self.inner.cache.invalidate();
+        Ok(changed)
     }
 }

@@ -1,27 +1,14 @@
 //! What keys may use, and what they used today.
 
 use super::{KeyLimits, Tenancy, TenancyError};
-use crate::{Row, SqlError, params};
+use crate::{Row, SqlError, Tx, params};
 
 impl Tenancy {
     /// Gives a key limits of its own. Those of none take what holds for all keys.
     pub async fn set_key_limits(&self, key: i64, limits: KeyLimits) -> Result<(), TenancyError> {
-        let number = |limit: Option<u64>| limit.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        self.inner
-            .database
-            .execute(
-                "INSERT INTO key_limit (key_id, requests_per_second, bytes_per_second, bytes_per_day) \
-                 VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO UPDATE SET \
-                 requests_per_second = excluded.requests_per_second, \
-                 bytes_per_second = excluded.bytes_per_second, bytes_per_day = excluded.bytes_per_day",
-                params![
-                    key,
-                    number(limits.requests_per_second.map(u64::from)),
-                    number(limits.bytes_per_second),
-                    number(limits.bytes_per_day)
-                ],
-            )
-            .await?;
+        let mut tx = self.inner.database.begin().await?;
+        set_limits_in(&mut tx, key, limits).await?;
+        tx.commit().await?;
         self.inner.cache.invalidate();
         Ok(())
     }
@@ -54,6 +41,25 @@ impl Tenancy {
             .await?;
         rows.iter().map(|row| Ok((row.int(0)?, u64::try_from(row.int(1)?).unwrap_or(0)))).collect()
     }
+}
+
+/// Writes a key's limits in a transaction of the caller's.
+pub(super) async fn set_limits_in(tx: &mut Tx, key: i64, limits: KeyLimits) -> Result<(), SqlError> {
+    let number = |limit: Option<u64>| limit.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    tx.execute(
+        "INSERT INTO key_limit (key_id, requests_per_second, bytes_per_second, bytes_per_day) \
+         VALUES (?, ?, ?, ?) ON CONFLICT (key_id) DO UPDATE SET \
+         requests_per_second = excluded.requests_per_second, \
+         bytes_per_second = excluded.bytes_per_second, bytes_per_day = excluded.bytes_per_day",
+        params![
+            key,
+            number(limits.requests_per_second.map(u64::from)),
+            number(limits.bytes_per_second),
+            number(limits.bytes_per_day)
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The limits in three columns of a row.

@@ -18,6 +18,7 @@ on_both_engines!(&[];
     tables_hold_no_ingest_token,
     other_nodes_changes_arrive,
     keys_carry_their_limits_and_usage,
+    limits_are_changed_and_survive_a_rotation,
 );
 
 async fn tenancy(bed: &Bed) -> (Tenancy, Arc<ManualClock>) {
@@ -190,4 +191,33 @@ async fn keys_carry_their_limits_and_usage(bed: Bed) {
     tenancy.add_usage(&[(other, 10, 100)]).await.unwrap();
     assert_eq!(tenancy.usage(10).await.unwrap(), [(scope.key(), 12)]);
     assert_eq!(tenancy.usage(11).await.unwrap(), [(other, 2)]);
+}
+
+async fn limits_are_changed_and_survive_a_rotation(bed: Bed) {
+    let (tenancy, clock) = tenancy(&bed).await;
+    let (shop, first) = tenancy.create_project("shop").await.unwrap();
+    let (other, _) = tenancy.create_project("other").await.unwrap();
+    let slow = |old: KeyLimits| KeyLimits { requests_per_second: Some(5), ..old };
+    let small = |old: KeyLimits| KeyLimits { bytes_per_day: Some(1000), ..old };
+    assert_eq!(tenancy.change_limits(shop.id, None, slow).await.unwrap(), 2);
+    assert_eq!(tenancy.change_limits(shop.id, Some(KeyKind::Ingest), small).await.unwrap(), 1);
+    let of =
+        async |kind, secret: &str| tenancy.authorize_write(kind, secret).await.unwrap().unwrap().limits();
+    let dsn = slow(KeyLimits::default());
+    let ingest = small(dsn);
+    assert_eq!(of(KeyKind::Dsn, &first.dsn_key).await, dsn);
+    assert_eq!(of(KeyKind::Ingest, &first.ingest_token).await, ingest);
+    clock.advance(60 * Timestamp::SECOND);
+    let second = tenancy.rotate_keys(shop.id, 60).await.unwrap();
+    assert_eq!(of(KeyKind::Dsn, &second.dsn_key).await, dsn);
+    assert_eq!(of(KeyKind::Ingest, &second.ingest_token).await, ingest);
+    // Lifting them is for the current keys; those that end soon keep what they had.
+    assert_eq!(tenancy.change_limits(shop.id, None, |_| KeyLimits::default()).await.unwrap(), 2);
+    assert_eq!(of(KeyKind::Dsn, &second.dsn_key).await, KeyLimits::default());
+    assert_eq!(of(KeyKind::Dsn, &first.dsn_key).await, dsn);
+    for key in tenancy.keys(other.id).await.unwrap() {
+        assert_eq!(key.limits, KeyLimits::default());
+    }
+    let shown: Vec<_> = tenancy.keys(shop.id).await.unwrap().iter().map(|key| key.limits).collect();
+    assert_eq!(shown.iter().filter(|limits| **limits == KeyLimits::default()).count(), 2, "{shown:?}");
 }
