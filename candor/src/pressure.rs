@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ASK_OBJECTS_EVERY: u32 = 3;
 
 /// How often the use of keys with a quota is stored.
-const SAVE_USAGE_EVERY: u32 = 5;
+const SAVE_USAGE_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the database may take to answer a trivial statement.
 const DATABASE_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -78,11 +78,6 @@ impl Watcher {
         loop {
             self.look(looks.is_multiple_of(ASK_OBJECTS_EVERY)).await;
             looks = looks.wrapping_add(1);
-            if looks.is_multiple_of(SAVE_USAGE_EVERY)
-                && let Err(error) = self.admission.save_usage().await
-            {
-                tracing::debug!(error = crate::logging::chain(&error), "the use of keys is not stored yet");
-            }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -108,6 +103,17 @@ impl Watcher {
             (was, Some(cause)) if was != Some(cause) => tracing::warn!(?cause, "ingest is refused"),
             (Some(_), None) => tracing::info!("ingest is let in again"),
             _ => {}
+        }
+    }
+}
+
+/// Stores what keys with a quota use, until it is dropped. Apart from the watcher, which a locked database must not keep
+/// from seeing that the device is full.
+pub async fn keep_usage(admission: Admission) {
+    loop {
+        tokio::time::sleep(SAVE_USAGE_EVERY).await;
+        if let Err(error) = admission.save_usage().await {
+            tracing::debug!(error = crate::logging::chain(&error), "the use of keys is not stored yet");
         }
     }
 }

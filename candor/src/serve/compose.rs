@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -30,9 +30,12 @@ use crate::deleted;
 use crate::files;
 use crate::http::aside::{self, Places};
 use crate::http::pace::{self, Pace};
-use crate::pressure::{FreeSpace, Watcher, reserve_bytes};
+use crate::pressure::{self, FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
 use crate::vault::VaultKeeper;
+
+/// How long a request that is being taken in waits for metadata (a source that is new) before it is told to come again.
+const INGEST_WAIT_MAX: Duration = Duration::from_millis(1500);
 
 /// Everything that listens and what it shares.
 pub(super) struct House {
@@ -121,7 +124,9 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
             ..admission::Limits::default()
         },
     );
-    let sources = Sources::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
+    // A quota that was used up before the start still is.
+    admission.save_usage().await.context("cannot read what keys have used today")?;
+    let sources = Sources::open(meta.with_patience(INGEST_WAIT_MAX), Arc::clone(&clock), Arc::clone(&random))
         .await
         .context("cannot open the sources of logs")?;
     let logs = LogsState::new(admission.clone(), ingest.clone(), sources.clone());
@@ -138,6 +143,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         free: Arc::clone(&free),
     };
     tokio::spawn(watcher.run());
+    tokio::spawn(pressure::keep_usage(admission.clone()));
     let behind = lake.clone();
     let pace = Pace::new(move || behind.pressure());
     let app = Arc::new(App {

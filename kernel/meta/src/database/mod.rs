@@ -17,8 +17,10 @@ mod postgres;
 mod sql;
 mod sqlite;
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use error::SqlError;
 pub use held::Held;
@@ -39,6 +41,8 @@ pub enum Engine {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    /// How long a statement or the beginning of a transaction may take, where the caller said so.
+    patience: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -70,7 +74,7 @@ impl Database {
         migrations: &[Migration],
     ) -> Result<Database, SqlError> {
         let pools = sqlite::SqlitePools::open(path, options).await?;
-        let database = Database { pools: Pools::Sqlite(pools) };
+        let database = Database { pools: Pools::Sqlite(pools), patience: None };
         database.migrate(migrations).await?;
         Ok(database)
     }
@@ -82,9 +86,22 @@ impl Database {
         migrations: &[Migration],
     ) -> Result<Database, SqlError> {
         let pool = postgres::PostgresPool::open(url, schema).await?;
-        let database = Database { pools: Pools::Postgres(Arc::new(pool)) };
+        let database = Database { pools: Pools::Postgres(Arc::new(pool)), patience: None };
         database.migrate(migrations).await?;
         Ok(database)
+    }
+
+    /// The same database for callers who have somebody waiting: a statement, or the beginning of a transaction, that
+    /// takes longer fails as transient, whether it waits in the queue of this process or for another one's lock. What
+    /// was on its way then may still take effect. Migrations are not bound by it.
+    pub fn with_patience(&self, patience: Duration) -> Database {
+        Database { pools: self.pools.clone(), patience: Some(patience) }
+    }
+
+    async fn patiently<T>(&self, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
+        let Some(patience) = self.patience else { return work.await };
+        let done = tokio::time::timeout(patience, work).await;
+        done.unwrap_or_else(|_| Err(SqlError::Transient("it did not answer in time".into())))
     }
 
     /// Which engine.
@@ -98,44 +115,56 @@ impl Database {
     /// Runs more migrations (each crate brings its own). Steps that ran before are skipped; a database that has
     /// a later step than an owner's last is refused with [`SqlError::Newer`].
     pub async fn migrate(&self, migrations: &[Migration]) -> Result<(), SqlError> {
-        migrate::run(self, migrations).await
+        migrate::run(&Database { pools: self.pools.clone(), patience: None }, migrations).await
     }
 
     /// Reads rows outside a transaction. `?` placeholders. On SQLite a statement that writes (`INSERT …
     /// RETURNING`) is sent to the writer.
     pub async fn query(&self, sql: &str, params: &[Param]) -> Result<Vec<Row>, SqlError> {
-        match &self.pools {
-            Pools::Sqlite(pools) => pools.query(sql, params).await,
-            Pools::Postgres(pool) => pool.query(sql, params).await,
-        }
+        self.patiently(async {
+            match &self.pools {
+                Pools::Sqlite(pools) => pools.query(sql, params).await,
+                Pools::Postgres(pool) => pool.query(sql, params).await,
+            }
+        })
+        .await
     }
 
     /// Runs one statement in a transaction of its own; gives the number of rows it touched.
     pub async fn execute(&self, sql: &str, params: &[Param]) -> Result<u64, SqlError> {
-        match &self.pools {
-            Pools::Sqlite(pools) => pools.execute(sql, params).await,
-            Pools::Postgres(pool) => pool.execute(sql, params).await,
-        }
+        self.patiently(async {
+            match &self.pools {
+                Pools::Sqlite(pools) => pools.execute(sql, params).await,
+                Pools::Postgres(pool) => pool.execute(sql, params).await,
+            }
+        })
+        .await
     }
 
     /// Begins a writing transaction (`BEGIN IMMEDIATE` on SQLite, where writers queue here; read committed on
     /// PostgreSQL).
     pub async fn begin(&self) -> Result<Tx, SqlError> {
-        let inner = match &self.pools {
-            Pools::Sqlite(pools) => TxInner::Sqlite(pools.begin().await?),
-            Pools::Postgres(pool) => TxInner::Postgres(pool.begin(false).await?),
-        };
-        Ok(Tx { inner })
+        self.patiently(async {
+            let inner = match &self.pools {
+                Pools::Sqlite(pools) => TxInner::Sqlite(pools.begin().await?),
+                Pools::Postgres(pool) => TxInner::Postgres(pool.begin(false).await?),
+            };
+            Ok(Tx { inner })
+        })
+        .await
     }
 
     /// Begins a reading transaction: all its queries see the database of one moment, and it never waits for a
     /// writer.
     pub async fn begin_read(&self) -> Result<Tx, SqlError> {
-        let inner = match &self.pools {
-            Pools::Sqlite(pools) => TxInner::Sqlite(pools.begin_read().await?),
-            Pools::Postgres(pool) => TxInner::Postgres(pool.begin(true).await?),
-        };
-        Ok(Tx { inner })
+        self.patiently(async {
+            let inner = match &self.pools {
+                Pools::Sqlite(pools) => TxInner::Sqlite(pools.begin_read().await?),
+                Pools::Postgres(pool) => TxInner::Postgres(pool.begin(true).await?),
+            };
+            Ok(Tx { inner })
+        })
+        .await
     }
 
     /// Writes a consistent copy of a SQLite database into a file that does not exist yet, beside readers and

@@ -10,8 +10,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, Sqlite, Transactio
 
 use super::{Param, Row, SqlError, sql};
 
-/// How long a statement waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for a lock that another process holds. Within this process writers queue before they
+/// ask, so it is met only where somebody else works on the file, and all that writes tries again.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a caller queues for the writer or a reader before it is told that the database is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);

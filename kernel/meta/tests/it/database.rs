@@ -28,6 +28,7 @@ on_both_engines!(super::SCHEMA;
     locks_exclude,
     a_lock_is_held_by_one_process_as_long_as_its_connection_lives,
     a_closed_database_fails_as_transient,
+    the_impatient_are_told_in_time,
 );
 
 async fn values_come_back_as_they_went(bed: Bed) {
@@ -197,7 +198,7 @@ async fn a_sqlite_file_syncs_at_every_commit_and_overwrites_what_is_deleted() {
         ("secure_delete", 1),
         ("foreign_keys", 1),
         ("temp_store", 2),
-        ("busy_timeout", 10_000),
+        ("busy_timeout", 2_000),
     ] {
         let rows = tx.query(&format!("PRAGMA {pragma}"), &[]).await.unwrap();
         assert_eq!(rows[0].int(0).unwrap(), expected, "{pragma}");
@@ -271,4 +272,32 @@ async fn a_lock_is_held_by_one_process_as_long_as_its_connection_lives(bed: Bed)
         assert!(tries < 100, "a lost connection frees the lock");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+async fn the_impatient_are_told_in_time(bed: Bed) {
+    // Somebody else has the file: another program, as far as SQLite can tell.
+    let other = bed.engine.open(SCHEMA).await.unwrap();
+    let mut theirs = other.begin().await.unwrap();
+    theirs.execute("INSERT INTO item (name) VALUES (?)", params!["theirs"]).await.unwrap();
+    let hasty = bed.database.with_patience(Duration::from_millis(300));
+    let began = std::time::Instant::now();
+    let ours = async {
+        let mut tx = hasty.begin().await?;
+        tx.execute("INSERT INTO item (name) VALUES (?)", params!["ours"]).await?;
+        tx.commit().await
+    };
+    match (ours.await, hasty.engine()) {
+        (Err(error), Engine::Sqlite) => assert!(error.is_transient(), "{error:?}"),
+        // Rows of their own do not meet there.
+        (done, engine) => assert!(done.is_ok() && engine == Engine::Postgres, "{done:?}"),
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // Reads go on.
+    let sql = "SELECT count(*) FROM item WHERE name = 'theirs'";
+    assert_eq!(hasty.query(sql, &[]).await.unwrap()[0].int(0).unwrap(), 0);
+    theirs.commit().await.unwrap();
+    // What gave up left nothing behind, and the next one passes.
+    let patient = bed.database.execute("INSERT INTO item (name) VALUES (?)", params!["after"]).await;
+    assert_eq!(patient.unwrap(), 1);
+    assert_eq!(hasty.query(sql, &[]).await.unwrap()[0].int(0).unwrap(), 1);
 }
