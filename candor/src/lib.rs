@@ -64,7 +64,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         // Whoever reads our output has seen enough: `candor query … | head`.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("candor: {error:#}");
+            eprintln!("candor: {}", logging::chain(error.as_ref()));
             let usage = error.downcast_ref::<serve::UsageError>().is_some();
             ExitCode::from(if usage { USAGE } else { FAILED })
         }
