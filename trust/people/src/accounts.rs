@@ -1,6 +1,6 @@
 //! Accounts: an e-mail address and a password.
 
-use candor_meta::{Row, SqlError, params};
+use candor_meta::{Row, SqlError};
 
 use crate::{People, PeopleError};
 
@@ -43,17 +43,6 @@ impl People {
     pub async fn count(&self) -> Result<i64, PeopleError> {
         let rows = self.inner.database.query("SELECT COUNT(*) FROM people_users", &[]).await?;
         Ok(rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0))
-    }
-
-    /// The account of that address.
-    pub async fn by_email(&self, email: &str) -> Result<Option<User>, PeopleError> {
-        let email = normalise_email(email)?;
-        let rows = self
-            .inner
-            .database
-            .query("SELECT id, email FROM people_users WHERE email = ?", params![email])
-            .await?;
-        Ok(rows.first().map(User::from_row).transpose()?)
     }
 }
 

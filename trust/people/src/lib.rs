@@ -17,7 +17,6 @@ mod throttle;
 mod tokens;
 
 pub use accounts::User;
-pub use audit::AuditEntry;
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use schema::MIGRATIONS;
 pub use sessions::{SESSION_IDLE_SECONDS, SESSION_SECONDS_MAX, SignedIn};
