@@ -118,8 +118,9 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
 
     let address = Address { pid: std::process::id(), version: VERSION.to_owned(), url: local_url };
     app.data_dir.publish_address(&address)?;
-    let ready = ready_document(&app, &options, http, grpc).await?;
-    announce(&ready, &base, as_json, app.test_clock);
+    let screen = options.public_url.clone().unwrap_or_else(|| browser_base(http, options.tls.is_some()));
+    let ready = ready_document(&app, &screen, http, grpc).await?;
+    announce(&ready, &base.base, &screen, as_json, app.test_clock);
     if let Some(path) = &options.ready_file {
         files::write_private(path, ready.to_string().as_bytes())
             .with_context(|| format!("--ready-file {}: cannot write it", path.display()))?;
@@ -182,6 +183,17 @@ fn bound_base(address: SocketAddr, tls: bool) -> String {
     format!("{scheme}://{}", reachable(address))
 }
 
+/// Where a browser on this machine finds us: `localhost`, which counts as a safe place, where loopback is listened on.
+fn browser_base(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let ip = address.ip();
+    if ip.is_loopback() || ip.is_unspecified() {
+        format!("{scheme}://localhost:{}", address.port())
+    } else {
+        format!("{scheme}://{address}")
+    }
+}
+
 /// With TLS on, commands beside the data dir talk to a second socket on loopback: the certificate is made out to
 /// another name than the one they would use.
 async fn local_listener(http: SocketAddr, tls: bool) -> Result<Option<TcpListener>> {
@@ -197,17 +209,12 @@ async fn local_listener(http: SocketAddr, tls: bool) -> Result<Option<TcpListene
 
 async fn ready_document(
     app: &App,
-    options: &Options,
+    screen: &str,
     http: SocketAddr,
     grpc: Option<SocketAddr>,
 ) -> Result<Value> {
-    let setup_url = app.people.issue_setup_token().await?.map(|token| match &options.public_url {
-        Some(url) => format!("{url}/app/setup?token={token}"),
-        None => {
-            let scheme = if options.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://localhost:{}/app/setup?token={token}", http.port())
-        }
-    });
+    let setup_token = app.people.issue_setup_token().await?;
+    let setup_url = setup_token.map(|token| format!("{screen}/app/setup?token={token}"));
     Ok(json!({
         "pid": std::process::id(),
         "version": VERSION,
@@ -234,21 +241,13 @@ async fn retire_setup_link(app: Arc<App>, path: std::path::PathBuf, mut ready: V
 }
 
 /// What a person who starts the server reads. It goes to standard output, not to the log: the link is a secret.
-fn announce(ready: &Value, base: &Addresses, as_json: bool, test_clock: bool) {
+fn announce(ready: &Value, base: &str, screen: &str, as_json: bool, test_clock: bool) {
     if as_json {
         let _ = output::json(ready);
         return;
     }
     let mut out = output::stdout();
-    let port = ready
-        .get("http")
-        .and_then(Value::as_str)
-        .and_then(|http| http.rsplit(':').next())
-        .unwrap_or_default();
-    let scheme = base.base.split("://").next().unwrap_or("http");
-    let screen =
-        if base.given { format!("{}/app/", base.base) } else { format!("{scheme}://localhost:{port}/app/") };
-    let _ = writeln!(out, "Candor {VERSION} listens at {}; the screen is at {screen}", base.base);
+    let _ = writeln!(out, "Candor {VERSION} listens at {base}; the screen is at {screen}/app/");
     if let Some(link) = ready.get("setup_url").and_then(Value::as_str) {
         let _ = writeln!(out, "Make the first account here (the link works once):\n  {link}");
     }
@@ -266,4 +265,23 @@ type TlsFiles = (std::path::PathBuf, std::path::PathBuf);
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_for_people_name_what_is_listened_on() {
+        for (address, tls, expected) in [
+            ("127.0.0.1:8080", false, "http://localhost:8080"),
+            ("[::1]:8080", true, "https://localhost:8080"),
+            ("0.0.0.0:80", false, "http://localhost:80"),
+            ("192.0.2.7:8443", true, "https://192.0.2.7:8443"),
+            ("[2001:db8::7]:8443", true, "https://[2001:db8::7]:8443"),
+        ] {
+            let address: SocketAddr = address.parse().expect("an address");
+            assert_eq!(browser_base(address, tls), expected);
+        }
+    }
 }
