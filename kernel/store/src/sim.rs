@@ -5,11 +5,14 @@
 //! so that a test can show that it would notice a sync left out.
 
 mod disk;
+mod file;
 mod inode;
 mod objects;
+mod state;
 
-pub use disk::{SimCrash, SimDisk, SimOperation};
+pub use disk::{SimCrash, SimDisk};
 pub use objects::SimObjects;
+pub use state::SimOperation;
 
 /// A small seeded generator (SplitMix64), of its own so that no test's draws shift another's.
 pub(crate) struct Dice(u64);

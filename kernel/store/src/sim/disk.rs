@@ -1,24 +1,13 @@
 //! A disk in memory that keeps exactly what it promised, and at a power cut as little more as the dice say.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::Dice;
-use super::inode::{Inode, Spared};
+use super::file::SimFile;
+use super::inode::Inode;
+use super::state::{EntryChange, SimOperation, State, apply, fault};
 use crate::{Disk, DiskError, DiskFile};
-
-/// A kind of call, for switches that make one of them fail or lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SimOperation {
-    /// A file's content is synced.
-    Sync,
-    /// A folder's entries are synced.
-    SyncDir,
-    /// Anything else that writes.
-    Write,
-}
 
 /// How a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,67 +18,17 @@ pub enum SimCrash {
     PowerCut,
 }
 
-type Switch = Box<dyn FnMut(SimOperation, &str) -> bool + Send>;
-
 /// A simulated disk. Cheap to clone; clones are the same disk.
 #[derive(Clone)]
 pub struct SimDisk {
-    state: Arc<Mutex<State>>,
-    reserve: u64,
-}
-
-struct State {
-    dice: Dice,
-    inodes: HashMap<u64, Inode>,
-    next_inode: u64,
-    /// What the process sees: path to inode.
-    entries: BTreeMap<String, u64>,
-    durable: BTreeMap<String, u64>,
-    /// Changes of entries that are not synced, by folder, in order.
-    pending: BTreeMap<String, Vec<EntryChange>>,
-    capacity: u64,
-    used: u64,
-    /// Files opened before a restart are dead.
-    generation: u64,
-    power_off: bool,
-    /// Writing calls until the power goes.
-    countdown: Option<u64>,
-    writes: u64,
-    /// True: the call pretends to have worked.
-    lie: Option<Switch>,
-    /// True: the call fails.
-    fail: Option<Switch>,
-    /// True: a write finds no room half way, as on a file system that copies on write.
-    full: Option<Switch>,
-}
-
-enum EntryChange {
-    Set(String, u64),
-    Unset(String),
-    Move { from: String, to: String, inode: u64 },
+    pub(super) state: Arc<Mutex<State>>,
+    pub(super) reserve: u64,
 }
 
 impl SimDisk {
     /// An empty disk whose fate follows from `seed`.
     pub fn new(seed: u64) -> SimDisk {
-        let state = State {
-            dice: Dice::new(seed),
-            inodes: HashMap::new(),
-            next_inode: 0,
-            entries: BTreeMap::new(),
-            durable: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            capacity: u64::MAX,
-            used: 0,
-            generation: 0,
-            power_off: false,
-            countdown: None,
-            writes: 0,
-            lie: None,
-            fail: None,
-            full: None,
-        };
-        SimDisk { state: Arc::new(Mutex::new(state)), reserve: 0 }
+        SimDisk { state: Arc::new(Mutex::new(State::new(seed))), reserve: 0 }
     }
 
     /// The same disk for data: what would leave less than `reserve` bytes free finds it full.
@@ -163,126 +102,8 @@ impl SimDisk {
     }
 }
 
-impl State {
-    fn lose_power(&mut self) {
-        let spared = match self.dice.below(4) {
-            0 | 1 => Spared::Nothing,
-            2 => Spared::All,
-            _ => Spared::Some,
-        };
-        // In the order of their numbers: a hash map's own would make a seed mean something else each run.
-        let mut numbers: Vec<u64> = self.inodes.keys().copied().collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            if let Some(inode) = self.inodes.get_mut(&number) {
-                inode.crash(spared, &mut self.dice);
-            }
-        }
-        for (_, changes) in std::mem::take(&mut self.pending) {
-            let kept = match spared {
-                Spared::Nothing => 0,
-                Spared::All => changes.len(),
-                Spared::Some => self.dice.below(changes.len() as u64 + 1) as usize,
-            };
-            for change in changes.into_iter().take(kept) {
-                apply(&mut self.durable, change);
-            }
-        }
-        self.entries = self.durable.clone();
-    }
-
-    fn measure(&mut self) {
-        let sizes = self.entries.values().filter_map(|inode| self.inodes.get(inode));
-        self.used = sizes.map(|inode| inode.data.len() as u64).sum();
-    }
-
-    fn alive(&self, generation: u64, path: &str) -> Result<(), DiskError> {
-        if self.power_off || generation != self.generation {
-            return Err(fault("call", path, "the power is off"));
-        }
-        Ok(())
-    }
-
-    /// Runs a writing call, which the power may leave before or after it.
-    fn mutate(
-        &mut self,
-        operation: SimOperation,
-        path: &str,
-        effect: impl FnOnce(&mut State) -> Result<(), DiskError>,
-    ) -> Result<(), DiskError> {
-        self.writes += 1;
-        if let Some(left) = self.countdown.as_mut() {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                let after = self.dice.one_in(2);
-                let done = if after { effect(self) } else { Ok(()) };
-                self.power_off = true;
-                return done.and_then(|()| Err(fault("call", path, "the power went")));
-            }
-        }
-        if self.lie.as_mut().is_some_and(|lie| lie(operation, path)) {
-            return Ok(());
-        }
-        effect(self)
-    }
-
-    fn fails(&mut self, operation: SimOperation, path: &str) -> bool {
-        self.fail.as_mut().is_some_and(|fail| fail(operation, path))
-    }
-
-    fn change(&mut self, folder: &str, change: EntryChange) {
-        match &change {
-            EntryChange::Set(path, inode) => {
-                self.entries.insert(path.clone(), *inode);
-            }
-            EntryChange::Unset(path) => {
-                self.entries.remove(path);
-            }
-            EntryChange::Move { from, to, inode } => {
-                self.entries.remove(from);
-                self.entries.insert(to.clone(), *inode);
-            }
-        }
-        self.pending.entry(folder.to_owned()).or_default().push(change);
-    }
-
-    fn room(&self, growth: u64, reserve: u64) -> Result<(), DiskError> {
-        let wanted = self.used.saturating_add(growth).saturating_add(reserve);
-        if growth > 0 && wanted > self.capacity { Err(DiskError::Full) } else { Ok(()) }
-    }
-
-    /// What a file is called now: it may have been renamed since it was opened.
-    fn name_of(&self, number: u64, opened_as: &str) -> String {
-        let entry = self.entries.iter().find(|(_, inode)| **inode == number);
-        entry.map_or_else(|| opened_as.to_owned(), |(path, _)| path.clone())
-    }
-
-    fn inode(&mut self, number: u64, path: &str) -> Result<&mut Inode, DiskError> {
-        self.inodes.get_mut(&number).ok_or_else(|| DiskError::NotFound(path.to_owned()))
-    }
-}
-
-fn apply(entries: &mut BTreeMap<String, u64>, change: EntryChange) {
-    match change {
-        EntryChange::Set(path, inode) => {
-            entries.insert(path, inode);
-        }
-        EntryChange::Unset(path) => {
-            entries.remove(&path);
-        }
-        EntryChange::Move { from, to, inode } => {
-            entries.remove(&from);
-            entries.insert(to, inode);
-        }
-    }
-}
-
 fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-fn fault(operation: &'static str, path: &str, why: &'static str) -> DiskError {
-    DiskError::Io { operation, path: path.to_owned(), source: std::io::Error::other(why) }
 }
 
 impl SimDisk {
@@ -381,94 +202,6 @@ impl Disk for SimDisk {
 
     fn privileged(&self) -> Arc<dyn Disk> {
         Arc::new(self.with_reserve(0))
-    }
-}
-
-struct SimFile {
-    disk: SimDisk,
-    inode: u64,
-    path: String,
-    generation: u64,
-}
-
-impl SimFile {
-    fn grow(&self, state: &mut State, end: u64, effect: impl FnOnce(&mut Inode)) -> Result<(), DiskError> {
-        state.alive(self.generation, &self.path)?;
-        let name = state.name_of(self.inode, &self.path);
-        if state.fails(SimOperation::Write, &name) {
-            return Err(fault("write", &self.path, "made to fail"));
-        }
-        let length = state.inode(self.inode, &self.path)?.data.len() as u64;
-        state.room(end.saturating_sub(length), self.disk.reserve)?;
-        state.mutate(SimOperation::Write, &name, |state| {
-            effect(state.inode(self.inode, &self.path)?);
-            state.measure();
-            Ok(())
-        })
-    }
-}
-
-impl DiskFile for SimFile {
-    fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), DiskError> {
-        let state = &mut *self.disk.state.lock();
-        let name = state.name_of(self.inode, &self.path);
-        let full = state.full.as_mut().is_some_and(|full| full(SimOperation::Write, &name));
-        if full {
-            let part = state.dice.below(bytes.len() as u64 + 1) as usize;
-            let part = bytes.get(..part).unwrap_or_default();
-            self.grow(state, at + part.len() as u64, |inode| inode.write(at as usize, part))?;
-            return Err(DiskError::Full);
-        }
-        self.grow(state, at + bytes.len() as u64, |inode| inode.write(at as usize, bytes))
-    }
-
-    fn read_at(&self, buffer: &mut [u8], at: u64) -> Result<usize, DiskError> {
-        let state = &mut *self.disk.state.lock();
-        state.alive(self.generation, &self.path)?;
-        let data = &state.inode(self.inode, &self.path)?.data;
-        let rest = data.get(at as usize..).unwrap_or_default();
-        let read = rest.len().min(buffer.len());
-        for (to, from) in buffer.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        Ok(read)
-    }
-
-    fn sync(&self) -> Result<(), DiskError> {
-        let state = &mut *self.disk.state.lock();
-        state.alive(self.generation, &self.path)?;
-        let name = state.name_of(self.inode, &self.path);
-        if state.fails(SimOperation::Sync, &name) {
-            let State { inodes, dice, .. } = state;
-            if let Some(inode) = inodes.get_mut(&self.inode) {
-                inode.sync_in_part(dice);
-            }
-            return Err(fault("sync", &self.path, "made to fail"));
-        }
-        state.mutate(SimOperation::Sync, &name, |state| {
-            state.inode(self.inode, &self.path)?.sync();
-            Ok(())
-        })
-    }
-
-    fn preallocate(&self, length: u64) -> Result<(), DiskError> {
-        let state = &mut *self.disk.state.lock();
-        self.grow(state, length, |inode| {
-            if (inode.data.len() as u64) < length {
-                inode.set_length(length as usize);
-            }
-        })
-    }
-
-    fn set_length(&self, length: u64) -> Result<(), DiskError> {
-        let state = &mut *self.disk.state.lock();
-        self.grow(state, length, |inode| inode.set_length(length as usize))
-    }
-
-    fn length(&self) -> Result<u64, DiskError> {
-        let state = &mut *self.disk.state.lock();
-        state.alive(self.generation, &self.path)?;
-        Ok(state.inode(self.inode, &self.path)?.data.len() as u64)
     }
 }
 
