@@ -2,9 +2,14 @@
 
 import pathlib
 import subprocess
+import tempfile
 import time
 
 from measure import BUILD, TARGET, Server, cpu_by_thread, cpu_s, median, resident_mb, say, spread, stored_mb, tool
+
+# In the folder of the checks, which `measure` has put on the path.
+import cluster  # noqa: E402
+from server import otlp_logs  # noqa: E402
 
 ROUTES = {"otlp": "/v1/logs", "json": "/api/logs?source_name=bench"}
 
@@ -55,6 +60,43 @@ def appends(scratch: pathlib.Path, runs: int):
             p99.append(latency["p99_ms"])
             ratios.append(ours[-1] / bare[-1])
     say("small append", ratio=spread(ratios), candor_ms=spread(ours), candor_p99_ms=spread(p99), bare_ms=spread(bare), runs=runs)
+
+
+# What the log waits for further records of a segment while it is under load, ms; and what all but put and wait may take.
+LINGER_MS, REST_MS = 100, 50
+# Between requests that are each alone: longer than the log waits.
+APART_MS = 120
+
+
+def s3(runs: int):
+    """A small record on PostgreSQL and S3, from sending to its answer, beside one bare put to the same store in turns with
+    it: requests that come alone, and 8 connections with one after the other."""
+    if lacks := cluster.missing():
+        say("small append on S3", skipped=f"SKIPPED: {lacks} (checks/install brings both)")
+        return
+    try:
+        place = cluster.CLUSTER.place()
+        seen = {name: [] for name in ("put_ms", "put_p99_ms", "alone_ms", "alone_p99_ms", "crowd_ms", "crowd_p99_ms", "over_put_ms")}
+        with Server(place=place) as server, tempfile.TemporaryDirectory() as payloads:
+            token = server.project("small")["ingest_token"]
+            url = server.http + "/v1/logs"
+            for number in range(400):
+                pathlib.Path(payloads, f"{number:04}.json").write_bytes(otlp_logs([f"small append {number}"]))
+            for _ in range(runs):
+                put = tool("put", "--url", place.objects + "-bare", "--count", 60, "--pause-ms", APART_MS, env=place.env)["latency"]
+                alone = tool("small", "--url", url, "--token", token, "--count", 60, "--pause-ms", APART_MS)["latency"]
+                crowd = tool("send", "--url", url, "--token", token, "--dir", payloads)["latency"]
+                for name, latency in (("put", put), ("alone", alone), ("crowd", crowd)):
+                    seen[f"{name}_ms"].append(latency["p50_ms"])
+                    seen[f"{name}_p99_ms"].append(latency["p99_ms"])
+                seen["over_put_ms"].append(alone["p50_ms"] - put["p50_ms"])
+            assert server.count("small", "logs") == runs * 460
+        target = median(seen["put_ms"]) + LINGER_MS + REST_MS
+        say("small append on S3", **{name: spread(values) for name, values in seen.items()},
+            target_ms=round(target, 3), within_target=median(seen["alone_ms"]) < target and median(seen["crowd_ms"]) < target, runs=runs)
+        place.cleanup()
+    finally:
+        cluster.CLUSTER.cleanup()
 
 
 def start(runs: int):

@@ -19,10 +19,10 @@ from server import Server, binary, resident_mb  # noqa: E402,F401
 BUILD = "release" if "/release/" in binary() else "debug"
 
 
-def tool(*arguments) -> dict:
+def tool(*arguments, env=None) -> dict:
     """Runs the load generator of this folder and gives what it printed."""
     built = TARGET / BUILD / "candor-bench"
-    done = subprocess.run([built, *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run([built, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **(env or {})})
     if done.returncode != 0:
         raise SystemExit(f"candor-bench {' '.join(map(str, arguments[:1]))} failed: {done.stderr}")
     return json.loads(done.stdout)

@@ -1,6 +1,6 @@
 """Figures of a build, beside the peers, in one run: `make bench`.
 
-    python3 bench/run.py [ingest] [appends] [start] [queries] [tenants] [--rows 5000000] [--runs 7]
+    python3 bench/run.py [start] [appends] [s3] [ingest] [queries] [tenants] [--rows 5000000] [--runs 7]
 
 Uses target/release/candor where it exists, else CANDOR_BIN. Prints one JSON document a figure; what was not run is not
 printed. Runs of what is compared go by turns; figures are medians, CPU beside wall. `queries` installs ClickHouse
@@ -16,7 +16,7 @@ import tempfile
 
 from measure import ROOT, say
 
-SECTIONS = ("start", "appends", "ingest", "queries", "tenants")
+SECTIONS = ("start", "appends", "s3", "ingest", "queries", "tenants")
 
 
 def peers_python() -> str:
@@ -51,6 +51,8 @@ def main():
             ingest.start(chosen.runs)
         if "appends" in sections:
             ingest.appends(scratch, chosen.runs)
+        if "s3" in sections:
+            ingest.s3(chosen.runs)
         if "ingest" in sections:
             say("data", **queries.main_data(data / str(chosen.ingest_rows), chosen.ingest_rows))
             ingest.before_the_log(data / str(chosen.ingest_rows))

@@ -6,9 +6,11 @@
 
 mod data;
 mod disk;
+mod put;
 mod send;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -62,6 +64,21 @@ enum Command {
         /// How many.
         #[arg(long, default_value_t = 500)]
         count: usize,
+        /// Milliseconds to wait before each.
+        #[arg(long, default_value_t = 0)]
+        pause_ms: u64,
+    },
+    /// Puts 4 KiB under a new key of S3, over and over, and prints latencies as JSON.
+    Put {
+        /// `s3://bucket/prefix`.
+        #[arg(long)]
+        url: String,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        count: usize,
+        /// Milliseconds to wait before each.
+        #[arg(long, default_value_t = 0)]
+        pause_ms: u64,
     },
     /// Appends 4 KiB and fdatasyncs, over and over, and prints latencies as JSON.
     Disk {
@@ -95,7 +112,10 @@ fn main() -> anyhow::Result<()> {
         Command::Send { url, token, dir, connections, files } => {
             send::folder(&url, &token, &dir, connections, files)
         }
-        Command::Small { url, token, count } => send::small(&url, &token, count),
+        Command::Small { url, token, count, pause_ms } => {
+            send::small(&url, &token, count, Duration::from_millis(pause_ms))
+        }
+        Command::Put { url, count, pause_ms } => put::bare(&url, count, Duration::from_millis(pause_ms)),
         Command::Disk { dir, count } => disk::bare(&dir, count),
         Command::Tenants { url, tokens, every_s, seconds } => send::tenants(&url, &tokens, every_s, seconds),
     }

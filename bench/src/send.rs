@@ -100,12 +100,15 @@ fn one_record(index: usize) -> Bytes {
     )
 }
 
-/// One small record after the other.
-pub fn small(url: &str, token: &str, count: usize) -> anyhow::Result<()> {
+/// One small record after the other, with a pause before each.
+pub fn small(url: &str, token: &str, count: usize, pause: Duration) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let http = client();
         let mut millis = Vec::with_capacity(count);
         for index in 0..count {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             millis.push(post(&http, url, token, "application/json", one_record(index)).await?);
         }
         println!("{}", serde_json::json!({ "appends": count, "latency": crate::latencies(millis) }));
