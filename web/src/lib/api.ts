@@ -57,9 +57,11 @@ export interface Me {
   orgs: { name: string; role: string; projects: { name: string; number: number }[] }[];
 }
 export interface Created { name: string; number: number; dsn: string; ingest_token: string; kafka: unknown }
+/** What a key may use; null is without a limit. */
+export interface Limits { requests_per_second: number | null; bytes_per_second: number | null; bytes_per_day: number | null }
 export interface Project {
   name: string; org: string; number: number; created_at: string; dsn: string;
-  keys: { id: number; kind: string; hint: string; created_at: string; expires_at: string | null }[];
+  keys: { id: number; kind: string; hint: string; created_at: string; expires_at: string | null; limits: Limits }[];
   signals: Record<string, { rows: number; last: string | null }>;
 }
 export type Cell = null | boolean | number | string | Cell[] | { [key: string]: Cell };
@@ -107,6 +109,8 @@ export const api = {
   project: (name: string, signal?: AbortSignal) => call<Project>("GET", `/api/v1/projects/${encodeURIComponent(name)}`, undefined, signal),
   rotateKeys: (name: string, grace_seconds: number) =>
     call<Created>("POST", `/api/v1/projects/${encodeURIComponent(name)}/rotate-keys`, { grace_seconds }),
+  limitKeys: (name: string, kind: string, limits: Limits) =>
+    call<void>("PUT", `/api/v1/projects/${encodeURIComponent(name)}/limits`, { kind, ...limits }),
   deleteProject: (name: string) => call<void>("DELETE", `/api/v1/projects/${encodeURIComponent(name)}`),
   query: (project: string, sql: string, max_rows: number, signal?: AbortSignal) =>
     call<QueryResult>("POST", "/api/v1/query", { project, sql, max_rows }, signal),

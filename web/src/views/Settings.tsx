@@ -1,6 +1,6 @@
 // A project's settings: its address, its keys, its end.
 import { useState } from "react";
-import { api, Problem, type Created } from "../lib/api";
+import { api, Problem, type Created, type Limits } from "../lib/api";
 import { count, exact, exactWithZone } from "../lib/format";
 import { useLoad } from "../lib/load";
 import { href } from "../lib/route";
@@ -44,6 +44,12 @@ export function Settings({ project, gone }: { project: string; gone: () => void 
             {made && <div className="stack"><p className="note">This is the only time the ingest token is shown.</p><Snippet label="New DSN" code={made.dsn} /><Snippet label="New ingest token" code={made.ingest_token} /></div>}
           </section>
           <section className="stack">
+            <h2>Limits</h2>
+            <p className="soft">What a key may send, decompressed; nothing stands for no limit. Who sends more is told when to come again.</p>
+            {["ingest", "dsn"].map((kind) => <LimitsOf key={kind} kind={kind} limits={p.keys.find((key) => key.kind === kind && !key.expires_at)?.limits}
+              save={(limits) => api.limitKeys(project, kind, limits).then(() => { setProblem(undefined); loaded.reload(); }, failed)} />)}
+          </section>
+          <section className="stack">
             <h2>Delete the project</h2>
             <p className="soft">Its keys stop at once and its tables can no longer be read.</p>
             <div><button type="button" className="button" data-kind="danger" onClick={() => setAsking(true)}>Delete {p.name}</button></div>
@@ -52,6 +58,29 @@ export function Settings({ project, gone }: { project: string; gone: () => void 
         </div>
       )}
     </Shown>
+  );
+}
+
+const limitFields: [keyof Limits, string][] = [["requests_per_second", "Requests a second"], ["bytes_per_second", "Bytes a second"], ["bytes_per_day", "Bytes a day"]];
+
+function LimitsOf({ kind, limits, save }: { kind: string; limits?: Limits; save: (limits: Limits) => void }) {
+  if (!limits) return null;
+  const name = kind === "dsn" ? "DSN" : "ingest token";
+  const submit = (form: HTMLFormElement) => {
+    const given = new FormData(form);
+    const value = (field: keyof Limits) => { const text = String(given.get(field) ?? "").trim(); return text === "" ? null : Number(text); };
+    save({ requests_per_second: value("requests_per_second"), bytes_per_second: value("bytes_per_second"), bytes_per_day: value("bytes_per_day") });
+  };
+  return (
+    <form className="row limits" aria-label={`Limits of the ${name}`} key={JSON.stringify(limits)} onSubmit={(event) => { event.preventDefault(); submit(event.currentTarget); }}>
+      {limitFields.map(([field, label]) => (
+        <div className="field" key={field}>
+          <label htmlFor={`${kind}-${field}`}>{label}</label>
+          <input id={`${kind}-${field}`} name={field} className="input data" type="number" min={0} max={field === "requests_per_second" ? 4294967295 : Number.MAX_SAFE_INTEGER} step={1} placeholder="no limit" defaultValue={limits[field] ?? ""} />
+        </div>
+      ))}
+      <button className="button">Limit the {name}</button>
+    </form>
   );
 }
 
