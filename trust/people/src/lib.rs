@@ -24,9 +24,10 @@ pub use setup::FirstAccount;
 pub use tokens::{PersonalToken, TOKEN_PREFIX};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use candor_meta::tenancy::TenancyError;
-use candor_meta::{Database, SqlError};
+use candor_meta::{Database, Param, SqlError};
 use candor_model::{Clock, Random};
 
 /// Why something about an account was refused. The texts are fit for the person who asked.
@@ -85,6 +86,20 @@ struct Inner {
     random: Arc<dyn Random>,
     throttle: throttle::Throttle,
     hasher: password::Hasher,
+}
+
+/// How long noting the use of a secret may take: whoever shows it is waiting for something else.
+const NOTE_WAIT_MAX: Duration = Duration::from_millis(300);
+
+impl Inner {
+    /// Notes the use of a secret. Reading goes on where nothing can be written, on a full device or beside another
+    /// process's lock: the note waits for the next use.
+    async fn note(&self, sql: &str, values: &[Param]) -> Result<(), SqlError> {
+        match self.database.with_patience(NOTE_WAIT_MAX).execute(sql, values).await {
+            Err(error) if !error.is_transient() => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl People {

@@ -110,13 +110,8 @@ impl People {
         let (created, seen) = (Timestamp(row.int(2)?), Timestamp(row.int(3)?));
         if now >= seen.plus_seconds(SLIDE_EVERY_SECONDS) {
             let end = now.plus_seconds(SESSION_IDLE_SECONDS).min(created.plus_seconds(SESSION_SECONDS_MAX));
-            self.inner
-                .database
-                .execute(
-                    "UPDATE people_sessions SET seen_at = ?, expires_at = ? WHERE digest = ?",
-                    params![now.0, end.0, digest],
-                )
-                .await?;
+            let sql = "UPDATE people_sessions SET seen_at = ?, expires_at = ? WHERE digest = ?";
+            self.inner.note(sql, params![now.0, end.0, digest]).await?;
         }
         Ok(Some(User::from_row(row)?))
     }

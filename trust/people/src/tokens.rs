@@ -126,10 +126,8 @@ impl People {
         let Some(row) = rows.first() else { return Ok(None) };
         let id = row.int(2)?;
         if row.opt_int(3)?.is_none_or(|used| now >= Timestamp(used).plus_seconds(NOTE_EVERY_SECONDS)) {
-            self.inner
-                .database
-                .execute("UPDATE people_tokens SET used_at = ? WHERE id = ?", params![now.0, id])
-                .await?;
+            let sql = "UPDATE people_tokens SET used_at = ? WHERE id = ?";
+            self.inner.note(sql, params![now.0, id]).await?;
         }
         Ok(Some((User::from_row(row)?, id)))
     }

@@ -171,3 +171,26 @@ async fn tokens_act_until_they_end_or_are_revoked() {
     let actions: Vec<&str> = rows.iter().map(|row| row.text(0).expect("text")).collect();
     assert_eq!(actions, ["token.revoke", "token.create", "token.create", "user.create"]);
 }
+
+#[tokio::test]
+async fn who_reads_is_known_where_nothing_can_be_written() {
+    let House { people, tenancy, clock, _folder, .. } = house().await;
+    let ada = people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
+    let (_, token) = people.create_token(&ada, "ci", None).await.expect("makes one");
+    let session = people.begin_session(ada.clone()).await.expect("begins").secret;
+    clock.advance(2 * 3600 * Timestamp::SECOND);
+    // Another process has the file.
+    let other = Database::open_sqlite(&_folder.path().join("meta.db"), &[]).await.expect("opens");
+    let lock = other.begin().await.expect("begins");
+    let began = std::time::Instant::now();
+    assert_eq!(people.session(&session).await.expect("asks"), Some(ada.clone()));
+    assert_eq!(people.bearer(&token).await.expect("asks").map(|(user, _)| user), Some(ada.clone()));
+    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+    drop(lock);
+    // It is noted at a later use.
+    while people.tokens(&ada).await.expect("lists")[0].used.is_none() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "never noted");
+        people.bearer(&token).await.expect("asks");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
