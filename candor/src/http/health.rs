@@ -100,6 +100,13 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
         "Time by which answers to ingest were delayed because the lake is behind.",
         app.pace.delayed().as_secs_f64(),
     );
+    let behind = app.log.behind() as f64;
+    gauge(
+        "candor_log_behind",
+        "gauge",
+        "Partitions with committed rows that cannot be read back yet.",
+        behind,
+    );
     let refusing = f64::from(u8::from(app.admission.pressure().cause().is_some()));
     gauge("candor_refusing", "gauge", "1 while ingest is refused.", refusing);
     let in_flight = app.admission.in_flight_bytes() as f64;

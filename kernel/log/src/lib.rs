@@ -167,6 +167,11 @@ impl Log {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
+        if let Some(cluster) = &self.inner.cluster
+            && batches.iter().any(|batch| cluster.node.is_behind(&batch.topic, batch.partition))
+        {
+            return Err(AppendError::Unavailable);
+        }
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.inner.queue.push(Request { batches, reply })?;
         answer.await.unwrap_or(Err(AppendError::Unavailable))
@@ -266,6 +271,12 @@ impl Log {
         if let Some(cluster) = &self.inner.cluster {
             cluster.forget(project);
         }
+    }
+
+    /// Partitions of which committed rows cannot be read back to be shown; appends to them are refused. Only in a
+    /// cluster there may be any.
+    pub fn behind(&self) -> usize {
+        self.inner.cluster.as_ref().map_or(0, |cluster| cluster.node.behind())
     }
 
     /// The attachments that records name.

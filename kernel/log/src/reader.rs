@@ -11,7 +11,7 @@ use crate::committer::KIND_APPEND;
 use crate::journal::JournalFile;
 use crate::segment::{Part, SegmentError, read_part};
 use crate::shared::Shared;
-use crate::state::{Entry, PartitionKey, Place};
+use crate::state::{Entry, Place, State};
 use crate::wire::Take;
 use crate::{Committed, ReadError, Topic};
 
@@ -36,6 +36,45 @@ fn storage(error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
     ReadError::Storage(Box::new(error))
 }
 
+/// What a read is answered with from memory.
+pub(crate) enum Look {
+    Batches(Vec<Committed>),
+    /// It has to be read from where it is stored.
+    Stored {
+        start: u64,
+        end: u64,
+    },
+}
+
+/// Answers a read from memory, where the offset is the next one or the cache has it.
+pub(crate) fn look(
+    shared: &Shared,
+    state: &State,
+    topic: &Topic,
+    partition: Partition,
+    from: u64,
+    max_bytes: usize,
+) -> Result<Look, ReadError> {
+    let key = state.find(topic, partition);
+    let held = key.and_then(|key| state.get(key));
+    let (start, end) = held.map_or((0, 0), |held| (held.start, held.end));
+    if from < start || from > end {
+        return Err(ReadError::OutOfRange { asked: from, start, end });
+    }
+    if from == end {
+        return Ok(Look::Batches(Vec::new()));
+    }
+    let cached = key.and_then(|key| shared.cache.lock().read(key, from, max_bytes));
+    Ok(match cached {
+        Some(mut batches) => {
+            // The cache is ahead of the high watermark for a moment.
+            batches.retain(|batch| batch.base < Offset(end));
+            Look::Batches(batches)
+        }
+        None => Look::Stored { start, end },
+    })
+}
+
 /// What a read is answered with before any file is touched.
 pub(crate) enum Found {
     Batches(Vec<Committed>),
@@ -51,22 +90,11 @@ pub(crate) fn find(
     max_bytes: usize,
 ) -> Result<Found, ReadError> {
     let state = shared.state.read();
-    let key = state.find(topic, partition);
-    let Some((key, held)) = key.and_then(|key| Some((key, state.get(key)?))) else {
-        return match from {
-            0 => Ok(Found::Batches(Vec::new())),
-            asked => Err(ReadError::OutOfRange { asked, start: 0, end: 0 }),
-        };
-    };
-    if from < held.start || from > held.end {
-        return Err(ReadError::OutOfRange { asked: from, start: held.start, end: held.end });
-    }
-    if from == held.end {
-        return Ok(Found::Batches(Vec::new()));
-    }
-    if let Some(batches) = cached(shared, key, from, held.end, max_bytes) {
+    if let Look::Batches(batches) = look(shared, &state, topic, partition, from, max_bytes)? {
         return Ok(Found::Batches(batches));
     }
+    let held = state.find_named(topic, partition);
+    let held = held.ok_or_else(|| storage(BadRecord::Lost { offset: from }))?;
     let at = held.chunks.get(held.chunk_at(from));
     let located = at.and_then(|chunk| match &chunk.place {
         Place::Journal { file, entries } => {
@@ -91,19 +119,6 @@ fn within(entries: &[Entry], bytes_max: u64) -> Vec<Entry> {
         first || bytes <= bytes_max
     };
     entries.iter().take_while(fits).copied().collect()
-}
-
-/// What the cache has, but nothing beyond the high watermark.
-fn cached(
-    shared: &Shared,
-    key: PartitionKey,
-    from: u64,
-    end: u64,
-    max_bytes: usize,
-) -> Option<Vec<Committed>> {
-    let mut batches = shared.cache.lock().read(key, from, max_bytes)?;
-    batches.retain(|batch| batch.base < Offset(end));
-    Some(batches)
 }
 
 /// How often a read starts over when what it was to read moved away under it.

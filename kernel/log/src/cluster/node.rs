@@ -1,5 +1,6 @@
 //! A node of a cluster: puts and commits segments, shows what is committed, here or elsewhere, and reads it back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::broken::{Step, left_out};
 use super::seal::{Sealed, seal};
 use super::sequencer::{Bounds, Run, Sequenced, Sequencer, SequencerError};
 use crate::queue::Request;
+use crate::reader::{Look, look};
 use crate::segment::{Part, SegmentError, read_part};
 use crate::shared::Shared;
 use crate::state::PartitionKey;
@@ -55,6 +57,9 @@ const SKEW: i64 = 10 * Timestamp::SECOND;
 /// After this long every partition is looked at, as clocks may differ more.
 const WHOLE_LOOK: i64 = 60 * Timestamp::SECOND;
 
+/// How often it is said that a partition still cannot be shown.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
 /// A node.
 pub(crate) struct Node {
     pub shared: Arc<Shared>,
@@ -67,8 +72,22 @@ pub(crate) struct Node {
     /// Held from the commit of a segment until it is shown: what is shown is in order.
     showing: tokio::sync::Mutex<()>,
     polled: Mutex<Polled>,
+    /// What is committed and not shown here yet. It stays until it is shown: every poll tries again.
+    unseen: Mutex<BTreeMap<PartitionKey, Unseen>>,
     /// The last commit got no answer.
     is_lost: AtomicBool,
+}
+
+/// A partition of which something is not shown yet.
+struct Unseen {
+    topic: Topic,
+    partition: Partition,
+    /// The offset after it.
+    until: u64,
+    /// Since when it cannot be read, and when that was said last.
+    failing: Option<(Instant, Instant)>,
+    /// When it was tried last: where one hangs, the others are tried first the next time.
+    tried: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -95,8 +114,22 @@ impl Node {
             retry_pause,
             showing: tokio::sync::Mutex::new(()),
             polled: Mutex::new(Polled { last: Timestamp(i64::MIN), whole: Timestamp(i64::MIN) }),
+            unseen: Mutex::default(),
             is_lost: AtomicBool::new(false),
         }
+    }
+
+    /// True where rows of the partition are committed and cannot be read back to be shown. Nothing more is taken for
+    /// it until they are: it would be acknowledged into the dark.
+    pub fn is_behind(&self, topic: &Topic, partition: Partition) -> bool {
+        let unseen = self.unseen.lock();
+        let mut failing = unseen.values().filter(|unseen| unseen.failing.is_some());
+        failing.any(|unseen| unseen.topic == *topic && unseen.partition == partition)
+    }
+
+    /// How many partitions are behind.
+    pub fn behind(&self) -> usize {
+        self.unseen.lock().values().filter(|unseen| unseen.failing.is_some()).count()
     }
 
     /// Learns what there is. To be done before anything else.
@@ -162,10 +195,9 @@ impl Node {
         for (of_part, places) in sealed.take_batches().into_iter().zip(&sequenced) {
             let fresh = of_part.into_iter().zip(places).filter(|(_, place)| !place.duplicate);
             let fresh = fresh.map(|(batch, place)| Committed { base: Offset(place.base), ..batch });
-            if let Err(error) = self.show(fresh.collect()).await {
-                // It is committed and durable. The poll shows it, as soon as what lies before it can be read.
-                tracing::warn!(error = &error as &dyn std::error::Error, "a segment is shown later");
-            }
+            // What is not shown now is committed and durable: the poll shows it, as soon as what lies before it can
+            // be read.
+            self.show(fresh.collect()).await;
         }
         drop(showing);
         sealed.acknowledge(&|part, batch| {
@@ -198,17 +230,54 @@ impl Node {
     }
 
     /// Shows batches of one partition, and before them what other nodes committed in between.
-    async fn show(&self, batches: Vec<Committed>) -> Result<(), ReadError> {
-        let Some(first) = batches.first() else { return Ok(()) };
+    async fn show(&self, batches: Vec<Committed>) {
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return };
         let (topic, partition) = (first.topic.clone(), first.partition);
+        let until = last.base.0 + u64::from(last.count);
         let key = self.shared.state.write().intern(&topic, partition);
+        // Who is behind is not waited for by everybody else.
+        if self.is_behind(&topic, partition) {
+            return self.note_unseen(key, &topic, partition, until);
+        }
         for batch in batches {
-            if !left_out(Step::CatchUp) {
-                self.catch_up(key, &topic, partition, batch.base.0).await?;
+            if !left_out(Step::CatchUp)
+                && let Err(error) = self.catch_up(key, &topic, partition, batch.base.0).await
+            {
+                self.note_unseen(key, &topic, partition, until);
+                return self.note_failed(key, &error);
             }
             self.show_next(key, batch);
         }
-        Ok(())
+    }
+
+    /// Notes that there is more of a partition than was shown.
+    fn note_unseen(&self, key: PartitionKey, topic: &Topic, partition: Partition, until: u64) {
+        let mut unseen = self.unseen.lock();
+        let of_it = unseen.entry(key).or_insert_with(|| Unseen {
+            topic: topic.clone(),
+            partition,
+            until,
+            failing: None,
+            tried: None,
+        });
+        of_it.until = of_it.until.max(until);
+    }
+
+    /// Notes that what is not shown cannot be read.
+    fn note_failed(&self, key: PartitionKey, error: &ReadError) {
+        let mut unseen = self.unseen.lock();
+        let Some(of_it) = unseen.get_mut(&key) else { return };
+        let now = Instant::now();
+        let (since, said) = of_it.failing.unwrap_or((now, now));
+        let is_due = of_it.failing.is_none() || now - said >= SAY_EVERY;
+        of_it.failing = Some((since, if is_due { now } else { said }));
+        if is_due {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                project = %of_it.topic.project, topic = %of_it.topic.name, offset = self.shared.state.read().end(key),
+                "committed rows cannot be read back: they are shown, and more are taken, once they can"
+            );
+        }
     }
 
     /// Shows a batch, unless it was shown already.
@@ -279,7 +348,7 @@ impl Node {
         // Asked without the lock: while the database does not answer, commits are to learn it by themselves.
         for Bounds { topic, partition, start, next } in self.sequencer.bounds(since).await? {
             let _showing = self.showing.lock().await;
-            let key = {
+            let (key, end) = {
                 let mut state = self.shared.state.write();
                 let key = state.intern(&topic, partition);
                 if let Some(held) = state.get_mut(key) {
@@ -287,18 +356,55 @@ impl Node {
                     // A node that lost touch for longer than retention goes on at what is left.
                     held.end = held.end.max(held.start);
                 }
-                key
+                (key, state.end(key))
             };
-            if let Err(error) = self.catch_up(key, &topic, partition, next).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a partition is shown later");
+            if end < next {
+                self.note_unseen(key, &topic, partition, next);
             }
         }
-        let mut polled = self.polled.lock();
-        polled.last = now;
-        if since.is_none() {
-            polled.whole = now;
+        {
+            let mut polled = self.polled.lock();
+            polled.last = now;
+            if since.is_none() {
+                polled.whole = now;
+            }
         }
+        self.show_unseen().await;
         Ok(())
+    }
+
+    /// Reads and shows what is committed and was not shown yet. What cannot be read stays for the next time, and does
+    /// not keep what can: only a store that hangs ends the round.
+    async fn show_unseen(&self) {
+        let mut keys: Vec<(Option<Instant>, PartitionKey)> =
+            self.unseen.lock().iter().map(|(key, unseen)| (unseen.tried, *key)).collect();
+        keys.sort_unstable();
+        for (_, key) in keys {
+            let _showing = self.showing.lock().await;
+            let began = Instant::now();
+            let (topic, partition, until) = {
+                let mut unseen = self.unseen.lock();
+                let Some(of_it) = unseen.get_mut(&key) else { continue };
+                of_it.tried = Some(began);
+                (of_it.topic.clone(), of_it.partition, of_it.until)
+            };
+            match self.catch_up(key, &topic, partition, until).await {
+                Ok(()) => {
+                    let shown = self.unseen.lock().remove(&key);
+                    if let Some((since, _)) = shown.and_then(|unseen| unseen.failing) {
+                        let after_ms = since.elapsed().as_millis() as u64;
+                        let project = topic.project;
+                        tracing::info!(%project, topic = %topic.name, after_ms, "all committed rows are shown again");
+                    }
+                }
+                Err(error) => {
+                    self.note_failed(key, &error);
+                    if began.elapsed() >= CATCH_UP_WITHIN {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// Reads committed batches: see [`crate::Log::read`].
@@ -309,24 +415,10 @@ impl Node {
         from: u64,
         max_bytes: usize,
     ) -> Result<Vec<Committed>, ReadError> {
-        let (start, end) = {
-            let state = self.shared.state.read();
-            let key = state.find(topic, partition);
-            let held = key.and_then(|key| state.get(key));
-            let (start, end) = held.map_or((0, 0), |partition| (partition.start, partition.end));
-            if from < start || from > end {
-                return Err(ReadError::OutOfRange { asked: from, start, end });
-            }
-            if from == end {
-                return Ok(Vec::new());
-            }
-            if let Some(key) = key
-                && let Some(mut batches) = self.shared.cache.lock().read(key, from, max_bytes)
-            {
-                batches.retain(|batch| batch.base.0 < end);
-                return Ok(batches);
-            }
-            (start, end)
+        let looked = look(&self.shared, &self.shared.state.read(), topic, partition, from, max_bytes)?;
+        let (start, end) = match looked {
+            Look::Batches(batches) => return Ok(batches),
+            Look::Stored { start, end } => (start, end),
         };
         let batches = self.read_stored(topic, partition, from, end, max_bytes).await?;
         if batches.is_empty() {

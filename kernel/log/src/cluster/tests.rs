@@ -322,6 +322,47 @@ async fn one_node_at_a_time_holds_the_lease() {
     assert!(matches!(trimmed, Err(SequencerError::Fenced)), "{trimmed:?}");
 }
 
+#[tokio::test]
+async fn what_could_not_be_read_is_shown_as_soon_as_the_store_answers() {
+    let world = World::new(6).await;
+    let (one, two) = (world.member().await, world.member().await);
+    append(&one, vec![batch(1, b"a", 1), batch(2, b"b", 2)]).await.expect("appends");
+    world.objects.set_faults(1, 0);
+    for _ in 0..40 {
+        two.node.poll().await.expect("asks");
+        world.clock.advance(Timestamp::SECOND);
+    }
+    assert_eq!((two.end(&topic(1)), two.end(&topic(2))), (0, 0));
+    assert_eq!(two.node.behind(), 2);
+    assert!(two.node.is_behind(&topic(1), P) && !two.node.is_behind(&topic(3), P));
+    world.objects.set_faults(0, 0);
+    two.node.poll().await.expect("asks");
+    assert_eq!(
+        (two.end(&topic(1)), two.end(&topic(2))),
+        (1, 2),
+        "at the next poll, not at the next whole look"
+    );
+    assert_eq!(two.node.behind(), 0);
+    two.check_seen();
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_hides_its_own_partition_alone() {
+    let world = World::new(7).await;
+    let (one, two) = (world.member().await, world.member().await);
+    append(&one, vec![batch(1, b"lost", 1)]).await.expect("appends");
+    let lost = world.objects.list(SEGMENTS).await.expect("lists");
+    world.objects.delete(&lost[0]).await.expect("deletes");
+    append(&one, vec![batch(2, b"there", 2)]).await.expect("appends");
+    two.node.poll().await.expect("asks");
+    assert_eq!((two.end(&topic(1)), two.end(&topic(2))), (0, 2));
+    assert_eq!(two.node.behind(), 1);
+    // What is appended here to the one goes on, and to the other it stays hidden until what is before it is shown.
+    append(&two, vec![batch(1, b"x", 1), batch(2, b"y", 1)]).await.expect("appends");
+    assert_eq!((two.end(&topic(1)), two.end(&topic(2))), (0, 3));
+    two.check_seen();
+}
+
 #[test]
 fn a_segments_name_tells_when_it_was_made() {
     let key = key_at(START, &Seeded::new(3));

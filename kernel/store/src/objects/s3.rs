@@ -11,7 +11,8 @@ use futures::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    RetryConfig,
 };
 
 use super::{ObjectError, Objects};
@@ -24,6 +25,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All retries of one request together: callers answer 503 after that.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest pause between retries of one request: when the store is back, who waits for it learns so within this.
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(400);
 
 /// What [`S3Objects::try_out`] may take: somebody waits for the start.
 const TRY_OUT_WITHIN: Duration = Duration::from_secs(15);
@@ -127,7 +131,11 @@ impl S3Objects {
             .with_bucket_name(bucket)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_client_options(client)
-            .with_retry(RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() })
+            .with_retry(RetryConfig {
+                backoff: BackoffConfig { max_backoff: RETRY_PAUSE_MAX, ..BackoffConfig::default() },
+                retry_timeout: RETRY_TIMEOUT,
+                ..RetryConfig::default()
+            })
             .build()
             .map_err(|error| ObjectError::Failed {
                 operation: "open",
