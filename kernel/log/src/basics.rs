@@ -1,12 +1,14 @@
 //! Tests of what only the local log has: its journal on a disk.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use candor_model::{Offset, Partition};
+use candor_model::{Offset, Partition, ProjectId};
+use candor_store::sim::{SimDisk, SimOperation};
 use candor_store::{Disk, DiskError, RealDisk};
 
-use crate::testing::{SeenStop, batch, options, read_all, topic};
-use crate::{AppendError, Limits, Log, OpenError};
+use crate::testing::{SeenStop, TestKeys, batch, options, read_all, topic};
+use crate::{AppendError, Limits, Log, OpenError, inspect};
 
 const P: Partition = Partition(0);
 
@@ -161,4 +163,101 @@ async fn a_failed_sync_stops_the_process() {
         Err(DiskError::NotFound(_)) => {}
         other => panic!("{:?}", other.err()),
     }
+}
+
+/// Looks until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Projects of which a batch lies in any file of the log.
+async fn projects_stored(log: &Log, disk: &dyn Disk) -> Vec<i64> {
+    let mut batches = Vec::new();
+    for path in disk.list("log/journal").expect("lists") {
+        match inspect::journal(disk, &path, Some(&TestKeys(3))) {
+            // It went meanwhile.
+            Err(OpenError::Disk(DiskError::NotFound(_))) => {}
+            read => batches.extend(read.expect("reads")),
+        }
+    }
+    for key in log.inner.files.list("log/").await.expect("lists") {
+        let Ok(file) = log.inner.files.open(&key).await else { continue };
+        let content = file.read(0..file.length()).await.expect("reads");
+        batches.extend(inspect::segment(content).expect("a segment"));
+    }
+    let mut projects: Vec<i64> = batches.iter().map(|batch| batch.topic.project.0).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    projects
+}
+
+fn small() -> Limits {
+    Limits {
+        journal_file_bytes: 8 << 10,
+        journal_bytes: 16 << 10,
+        segment_bytes: 8 << 10,
+        tail_cache_bytes: 1,
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn a_forgotten_projects_batches_leave_every_file() {
+    let mut fixture = Fixture::new();
+    fixture.limits = small();
+    let log = fixture.open().await;
+    for n in 0..60_u8 {
+        let of_each = vec![batch(1, &[n; 400], 1), batch(2, &[n; 400], 1), batch(3, &[n; 30], 2)];
+        log.append_batches(of_each).await.expect("appends");
+    }
+    let disk = fixture.disk();
+    until("something is compacted", async || !disk.list("objects/log").expect("lists").is_empty()).await;
+    assert_eq!(projects_stored(&log, &*disk).await, [1, 2, 3]);
+    let plain = async |log: &Log, project| -> Vec<(Offset, Vec<u8>)> {
+        read_all(log, project).await.into_iter().map(|batch| (batch.base, batch.batch.to_vec())).collect()
+    };
+    let (second, third) = (plain(&log, 2).await, plain(&log, 3).await);
+    log.forget(ProjectId(1));
+    until("no file holds it", async || projects_stored(&log, &*disk).await == [2, 3]).await;
+    assert_eq!((plain(&log, 2).await, plain(&log, 3).await), (second.clone(), third.clone()));
+    log.append_batches(vec![batch(2, b"on", 1)]).await.expect("appends");
+    log.close().await;
+    let log = fixture.open().await;
+    let mut expected = second;
+    expected.push((Offset(60), b"on".to_vec()));
+    assert_eq!((plain(&log, 2).await, plain(&log, 3).await), (expected, third));
+    let again = log.append_batches(vec![batch(1, b"late", 1)]).await.expect("appends");
+    assert_eq!(again[0].base, Offset(60), "its offsets go on");
+    log.forget(ProjectId(1));
+    until("what came late goes too", async || projects_stored(&log, &*disk).await == [2, 3]).await;
+    log.close().await;
+}
+
+#[tokio::test]
+async fn what_a_failed_compaction_wrote_goes_while_the_log_runs() {
+    let disk = SimDisk::new(1);
+    let log = Log::open(options(Arc::new(disk.clone()), Arc::new(SeenStop::default()), small()));
+    let log = log.await.expect("opens");
+    // Of every two segments the second fails: what a compaction wrote before it is of no use.
+    let (mut puts, failed) = (0, Arc::new(std::sync::atomic::AtomicU32::new(0)));
+    let count = Arc::clone(&failed);
+    disk.fail_when(move |operation, path| {
+        let is_put = operation == SimOperation::Sync && path.starts_with("objects/");
+        puts += u32::from(is_put);
+        let fails = is_put && puts.is_multiple_of(2);
+        count.fetch_add(u32::from(fails), std::sync::atomic::Ordering::SeqCst);
+        fails
+    });
+    for n in 0..60_u8 {
+        log.append_batches(vec![batch(1, &[n; 900], 1)]).await.expect("appends");
+    }
+    let failed = || failed.load(std::sync::atomic::Ordering::SeqCst);
+    until("compactions fail", async || failed() > 0).await;
+    until("nothing is left of them", async || disk.list("objects/log").expect("lists").is_empty()).await;
+    assert_eq!(read_all(&log, 1).await.len(), 60);
+    log.close().await;
 }

@@ -69,11 +69,16 @@ impl Committer {
     pub fn seal_if_older(&mut self, age_us: i64) {
         let age = self.clock.now().0.saturating_sub(self.active_since.0);
         if self.writer.active_bytes() > 0 && age >= age_us {
-            self.writer.seal_file();
-            let mut state = self.shared.state.write();
-            state.open_journal = None;
-            state.changed = true;
+            self.seal_file();
         }
+    }
+
+    /// Ends the open journal file; the next group begins another.
+    pub fn seal_file(&mut self) {
+        self.writer.seal_file();
+        let mut state = self.shared.state.write();
+        state.open_journal = None;
+        state.changed = true;
     }
 
     /// Stops the process, as nothing is known any more about what the disk holds.

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use candor_model::{Clock, ProjectId, Random, Timestamp};
+use candor_model::{Clock, Partition, ProjectId, Random, Timestamp};
 use candor_store::{Disk, DiskError, FileKind, Files, ObjectError, StoreError};
 
 use crate::batch::encode_committed;
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::committer::Committer;
-use crate::journal::{JournalFile, number_of};
+use crate::journal::number_of;
 use crate::mutant::{Mutant, planted};
-use crate::reader::read_journal;
-use crate::segment::{Part, SegmentBuilder};
+use crate::reader::{Located, Reader, read_journal};
+use crate::segment::{Part, SegmentBuilder, SegmentError};
 use crate::shared::Shared;
 use crate::state::{Chunk, Entry, PartitionKey, PartitionState, Place, SegmentState};
-use crate::{Consumer, Limits, LogOptions, ReadError};
+use crate::{Committed, Consumer, Limits, LogOptions, ReadError, Topic};
 
 /// Where segments lie in the store.
 pub(crate) const SEGMENTS: &str = "log/";
@@ -32,6 +32,8 @@ pub(crate) enum MaintenanceError {
     Store(#[from] StoreError),
     #[error("cannot read the journal")]
     Read(#[from] ReadError),
+    #[error("cannot read a history segment")]
+    Segment(#[from] SegmentError),
     #[error("cannot write the checkpoint")]
     Disk(#[from] DiskError),
 }
@@ -186,75 +188,128 @@ impl Maintenance {
 
     /// Moves the older half of the journal into history segments.
     pub async fn compact(&self) -> Result<bool, MaintenanceError> {
-        let Some(work) = self.compaction_work() else { return Ok(false) };
-        let mut output = Output::default();
-        let mut own: Vec<PartitionKey> = Vec::new();
-        let mut shared: Vec<PartitionKey> = Vec::new();
-        for (partition, part) in &work.partitions {
-            let to = if part.bytes >= self.limits.segment_bytes as u64 / 4 { &mut own } else { &mut shared };
-            to.push(*partition);
+        let half: BTreeSet<u64> = {
+            let state = self.shared.state.read();
+            let sealed = state.journals.keys().filter(|number| state.open_journal != Some(**number));
+            let sealed: Vec<u64> = sealed.copied().collect();
+            sealed.iter().take(sealed.len().div_ceil(2)).copied().collect()
+        };
+        if half.is_empty() {
+            return Ok(false);
         }
-        for partition in shared {
-            self.compact_partition(&work, partition, &mut output).await?;
-        }
-        self.close_segment(&mut output).await?;
-        for partition in own {
-            self.compact_partition(&work, partition, &mut output).await?;
-            self.close_segment(&mut output).await?;
-        }
-        self.swap(&work, output);
+        self.rewrite(|chunk| chunk.journal().is_some_and(|file| half.contains(&file))).await?;
         Ok(true)
     }
 
-    fn compaction_work(&self) -> Option<CompactionWork> {
-        let state = self.shared.state.read();
-        let sealed = state.journals.iter().filter(|(number, _)| state.open_journal != Some(**number));
-        let sealed: Vec<_> = sealed.map(|(number, file)| (*number, Arc::clone(file))).collect();
-        let half = sealed.len().div_ceil(2);
-        let journals: BTreeMap<u64, Arc<JournalFile>> = sealed.into_iter().take(half).collect();
-        let mut partitions = BTreeMap::new();
-        for key in state.keys() {
-            let Some(partition) = state.get(key) else { continue };
-            let mut part = PartitionWork {
-                bytes: 0,
-                runs: Vec::new(),
-                consumed: consumed_by_all(&self.consumers, partition),
-            };
-            for chunk in &partition.chunks {
-                if let Place::Journal { file, entries } = &chunk.place
-                    && journals.contains_key(file)
-                {
-                    part.bytes += chunk.bytes;
-                    part.runs.push((*file, Arc::clone(entries)));
-                }
-            }
-            if !part.runs.is_empty() {
-                partitions.insert(key, part);
-            }
-        }
-        (!journals.is_empty()).then_some(CompactionWork { journals, partitions })
+    /// True where files hold batches of deleted projects.
+    pub fn needs_purge(&self) -> bool {
+        !self.shared.state.read().purge.is_empty()
     }
 
-    async fn compact_partition(
+    /// Writes elsewhere what lies beside batches of deleted projects, so that the next checkpoint lets go of their
+    /// files. The open journal file was ended before.
+    pub async fn purge(&self) -> Result<(), MaintenanceError> {
+        let (purge, open) = {
+            let mut state = self.shared.state.write();
+            (std::mem::take(&mut state.purge), state.open_journal)
+        };
+        let done =
+            self.rewrite(|chunk| purge.holds(chunk) && chunk.journal().is_none_or(|file| Some(file) != open));
+        let done = done.await;
+        if done.is_err() {
+            self.shared.state.write().purge.merge(purge);
+        }
+        done
+    }
+
+    /// Writes the chosen chunks into new history segments, and those between them of the same partition.
+    async fn rewrite(&self, chosen: impl Fn(&Chunk) -> bool) -> Result<(), MaintenanceError> {
+        let work = self.work(chosen);
+        let mut output = Output::default();
+        let (own, shared): (Vec<_>, Vec<_>) =
+            work.values().partition(|part| part.bytes() >= self.limits.segment_bytes as u64 / 4);
+        for part in shared {
+            self.rewrite_partition(part, &mut output).await?;
+        }
+        self.close_segment(&mut output).await?;
+        for part in own {
+            self.rewrite_partition(part, &mut output).await?;
+            self.close_segment(&mut output).await?;
+        }
+        self.swap(&work, output);
+        Ok(())
+    }
+
+    fn work(&self, chosen: impl Fn(&Chunk) -> bool) -> BTreeMap<PartitionKey, PartitionWork> {
+        let state = self.shared.state.read();
+        let mut work = BTreeMap::new();
+        for key in state.keys() {
+            let Some(partition) = state.get(key) else { continue };
+            let Some(first) = partition.chunks.iter().position(&chosen) else { continue };
+            let last = partition.chunks.iter().rposition(&chosen).unwrap_or(first);
+            let runs = partition.chunks.range(first..=last).filter_map(|chunk| {
+                let at = match &chunk.place {
+                    Place::Journal { file, entries } => {
+                        let file = Arc::clone(state.journals.get(file)?);
+                        Located::Journal { file, entries: Vec::clone(entries) }
+                    }
+                    Place::History { segment } => {
+                        Located::History { key: Arc::clone(&state.segments.get(segment)?.key) }
+                    }
+                };
+                Some(Run { base: chunk.base, end: chunk.end, bytes: chunk.bytes, at })
+            });
+            let consumed = consumed_by_all(&self.consumers, partition);
+            let (topic, number) = (partition.topic.clone(), partition.partition);
+            work.insert(key, PartitionWork { topic, partition: number, runs: runs.collect(), consumed });
+        }
+        work
+    }
+
+    async fn rewrite_partition(
         &self,
-        work: &CompactionWork,
-        key: PartitionKey,
+        part: &PartitionWork,
         output: &mut Output,
     ) -> Result<(), MaintenanceError> {
-        let Some(part) = work.partitions.get(&key) else { return Ok(()) };
-        for (file, entries) in &part.runs {
-            let Some(file) = work.journals.get(file) else { continue };
-            // A few megabytes at a time: the whole of a run may be as long as the file.
-            for entries in chunks_by_bytes(entries, self.limits.segment_bytes as u64 / 4) {
-                for batch in read_journal(file, entries)? {
-                    // The vault has what its consumers consumed; the log does not keep it beside.
-                    let vault = batch.base.0 + u64::from(batch.count) > part.consumed;
-                    output.builder.push(&batch, |to| encode_committed(&batch, vault, to));
+        // A few megabytes at a time: the whole of a run may be as long as the file.
+        let step = self.limits.segment_bytes as u64 / 4;
+        for run in &part.runs {
+            match &run.at {
+                Located::Journal { file, entries } => {
+                    for entries in chunks_by_bytes(entries, step) {
+                        self.add(part, read_journal(file, entries)?, output).await?;
+                    }
                 }
-                if output.builder.len() >= self.limits.segment_bytes {
-                    self.close_segment(output).await?;
+                Located::History { key } => {
+                    let reader = Reader { shared: &self.shared, files: &self.files, blocking_threads: false };
+                    let mut from = run.base;
+                    while from < run.end {
+                        let batches =
+                            reader.read_history(key, &part.topic, part.partition, from, step as usize);
+                        let batches = batches.await?;
+                        let Some(last) = batches.last() else { break };
+                        from = last.base.0 + u64::from(last.count);
+                        self.add(part, batches, output).await?;
+                    }
                 }
             }
+        }
+        Ok(())
+    }
+
+    async fn add(
+        &self,
+        part: &PartitionWork,
+        batches: Vec<Committed>,
+        output: &mut Output,
+    ) -> Result<(), MaintenanceError> {
+        for batch in batches {
+            // The vault has what its consumers consumed; the log does not keep it beside.
+            let vault = batch.base.0 + u64::from(batch.count) > part.consumed;
+            output.builder.push(&batch, |to| encode_committed(&batch, vault, to));
+        }
+        if output.builder.len() >= self.limits.segment_bytes {
+            self.close_segment(output).await?;
         }
         Ok(())
     }
@@ -274,8 +329,8 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Lets readers find compacted batches in their segments, and forgets the journal files.
-    fn swap(&self, work: &CompactionWork, output: Output) {
+    /// Lets readers find rewritten batches in their new segments, and forgets where they lay.
+    fn swap(&self, work: &BTreeMap<PartitionKey, PartitionWork>, output: Output) {
         let mut state = self.shared.state.write();
         state.segments.extend(output.segments);
         let mut by_partition: HashMap<PartitionKey, Vec<Chunk>> = HashMap::new();
@@ -290,32 +345,48 @@ impl Maintenance {
                 place: Place::History { segment },
             });
         }
-        for key in work.partitions.keys() {
-            let compacted = by_partition.remove(key).unwrap_or_default();
+        let mut forgotten = Vec::new();
+        for (key, part) in work {
+            let rewritten = by_partition.remove(key).unwrap_or_default();
             let Some(partition) = state.get_mut(*key) else { continue };
-            let moved = |chunk: &Chunk| chunk.journal().is_some_and(|f| work.journals.contains_key(&f));
-            let place = partition.chunks.iter().position(&moved).unwrap_or(partition.chunks.len());
+            let moved = |chunk: &Chunk| part.runs.iter().any(|run| run.base == chunk.base);
+            let place = partition.chunks.iter().position(&moved).unwrap_or(0);
             partition.chunks.retain(|chunk| !moved(chunk));
             // What was trimmed in the meantime stays trimmed.
             let start = partition.start;
-            for chunk in compacted.into_iter().filter(|chunk| chunk.end > start).rev() {
+            let (kept, trimmed): (Vec<_>, Vec<_>) =
+                rewritten.into_iter().partition(|chunk| chunk.end > start);
+            forgotten.extend(trimmed.iter().filter_map(Chunk::segment));
+            for chunk in kept.into_iter().rev() {
                 partition.chunks.insert(place, chunk);
             }
         }
+        // Of a project that was deleted meanwhile, its new segments hold batches again.
+        state.purge.segments.extend(forgotten);
         state.drop_unnamed_segments();
         state.changed = true;
     }
 }
 
-struct CompactionWork {
-    journals: BTreeMap<u64, Arc<JournalFile>>,
-    partitions: BTreeMap<PartitionKey, PartitionWork>,
+/// What is to be rewritten of a partition: chunks that follow one another.
+struct PartitionWork {
+    topic: Topic,
+    partition: Partition,
+    runs: Vec<Run>,
+    consumed: u64,
 }
 
-struct PartitionWork {
+struct Run {
+    base: u64,
+    end: u64,
     bytes: u64,
-    runs: Vec<(u64, Arc<Vec<Entry>>)>,
-    consumed: u64,
+    at: Located,
+}
+
+impl PartitionWork {
+    fn bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.bytes).sum()
+    }
 }
 
 #[derive(Default)]

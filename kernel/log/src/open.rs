@@ -63,6 +63,9 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
     Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster: None }) })
 }
 
+/// How often segments that nothing names are looked for: what a put that was given up left behind.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// What an opened log consists of, before its threads run.
 pub(crate) struct Opened {
     pub committer: Committer,
@@ -187,7 +190,10 @@ fn run(end: &ThreadEnd, mut committer: Committer, group_bytes: usize, checkpoint
     }
     // A start after a clean stop reads no journal. Without it nothing is lost.
     committer.writer.seal_file();
-    if let Err(error) = checkpoints.write(&Maintenance::snapshot(&mut committer)) {
+    let snapshot = Maintenance::snapshot(&mut committer);
+    // Until it is written the checkpoint before it names them: a sweep beside this must leave them alone.
+    committer.shared.state.write().garbage_segments.extend(snapshot.garbage_segments.iter().cloned());
+    if let Err(error) = checkpoints.write(&snapshot) {
         tracing::warn!(error = &error as &dyn std::error::Error, "no checkpoint at the end");
     }
 }
@@ -203,12 +209,13 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self) {
-        match self.maintenance.remove_orphans().await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed segments of an unfinished compaction"),
-            Err(error) => report(&error, "segments of unfinished compactions were not removed"),
-        }
+        let mut swept = tokio::time::Instant::now();
+        self.sweep().await;
         loop {
+            if swept.elapsed() >= SWEEP_INTERVAL {
+                swept = tokio::time::Instant::now();
+                self.sweep().await;
+            }
             if let Err(error) = self.keep().await {
                 // On a full disk it is tried again; a sync of the checkpoint that failed may not be.
                 if matches!(&error, MaintenanceError::Disk(_)) && !error.is_full() {
@@ -227,13 +234,37 @@ impl Keeper {
         }
     }
 
+    /// Removes what compactions left that did not end. None runs meanwhile.
+    async fn sweep(&self) {
+        match self.maintenance.remove_orphans().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed segments of an unfinished compaction"),
+            Err(error) => report(&error, "segments of unfinished compactions were not removed"),
+        }
+    }
+
     async fn keep(&self) -> Result<(), MaintenanceError> {
+        let kept = self.try_keep().await;
+        if kept.is_err() {
+            // What was written so far is of no use, and a full disk needs its room.
+            self.sweep().await;
+        }
+        kept
+    }
+
+    async fn try_keep(&self) -> Result<(), MaintenanceError> {
         let maintenance = &self.maintenance;
         let seals = maintenance.age_limit();
         if self.on_journal(move |committer| committer.seal_if_older(seals)).await.is_none() {
             return Ok(());
         }
         maintenance.trim();
+        if maintenance.needs_purge() {
+            if self.on_journal(Committer::seal_file).await.is_none() {
+                return Ok(());
+            }
+            maintenance.purge().await?;
+        }
         if maintenance.needs_compaction() {
             maintenance.compact().await?;
         }

@@ -196,7 +196,8 @@ impl Reader<'_> {
         }
     }
 
-    async fn read_history(
+    /// Reads batches of a history segment, from the one that holds `from` on.
+    pub async fn read_history(
         &self,
         key: &Arc<str>,
         topic: &Topic,

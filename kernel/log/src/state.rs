@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use candor_model::{Offset, Partition, Timestamp};
+use candor_model::{Offset, Partition, ProjectId, Timestamp};
 
 use crate::journal::{FrameAt, JournalFile};
 use crate::window::Window;
@@ -110,6 +110,31 @@ pub(crate) struct SegmentState {
     pub bytes: u64,
 }
 
+/// Files that hold batches of deleted projects: what else is in them is to be written elsewhere, so that they can go.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Purge {
+    /// Journal files up to this one.
+    pub journals_to: Option<u64>,
+    pub segments: BTreeSet<u64>,
+}
+
+impl Purge {
+    pub fn is_empty(&self) -> bool {
+        *self == Purge::default()
+    }
+
+    /// True where a chunk lies in one of the files.
+    pub fn holds(&self, chunk: &Chunk) -> bool {
+        chunk.journal().is_some_and(|file| Some(file) <= self.journals_to)
+            || chunk.segment().is_some_and(|segment| self.segments.contains(&segment))
+    }
+
+    pub fn merge(&mut self, other: Purge) {
+        self.journals_to = self.journals_to.max(other.journals_to);
+        self.segments.extend(other.segments);
+    }
+}
+
 /// What the log knows.
 pub(crate) struct State {
     pub partitions: Vec<PartitionState>,
@@ -122,6 +147,8 @@ pub(crate) struct State {
     pub open_journal: Option<u64>,
     /// Segments that go once a checkpoint does not name them.
     pub garbage_segments: Vec<Arc<str>>,
+    /// Where deleted projects' batches still lie beside those of others.
+    pub purge: Purge,
     /// Something a checkpoint should hold changed by other than appends.
     pub changed: bool,
     /// The journal file that was open at the last snapshot.
@@ -140,6 +167,7 @@ impl State {
             segments: BTreeMap::new(),
             open_journal: None,
             garbage_segments: Vec::new(),
+            purge: Purge::default(),
             changed: false,
             checkpointed_journal: None,
             snapshots: 0,
@@ -175,6 +203,20 @@ impl State {
             }
             keep
         });
+    }
+
+    /// Lets go of all that a project has, and notes which files held it.
+    pub fn forget(&mut self, project: ProjectId) {
+        let mut purge = Purge::default();
+        for partition in self.partitions.iter_mut().filter(|p| p.topic.project == project) {
+            while let Some(chunk) = partition.trim_front() {
+                purge.journals_to = purge.journals_to.max(chunk.journal());
+                purge.segments.extend(chunk.segment());
+            }
+        }
+        self.purge.merge(purge);
+        self.drop_unnamed_segments();
+        self.changed = true;
     }
 
     /// A partition by name.

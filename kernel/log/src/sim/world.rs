@@ -400,6 +400,16 @@ impl World {
                     maintenance.remove_orphans().await?;
                 }
                 1 => log.committer.seal_if_older(maintenance.age_limit()),
+                2 => {
+                    // As if a deleted project had something in every file.
+                    log.committer.seal_file();
+                    {
+                        let mut state = log.committer.shared.state.write();
+                        state.purge.journals_to = state.journals.keys().next_back().copied();
+                        state.purge.segments = state.segments.keys().copied().collect();
+                    }
+                    maintenance.purge().await?;
+                }
                 _ => {}
             }
             maintenance.trim();
