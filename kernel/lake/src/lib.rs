@@ -121,6 +121,7 @@ impl Lake {
         parts.random.fill(&mut uuid);
         let uuid = data_encoding::HEXLOWER.encode(&uuid);
         let catalog = Catalog::open(parts.catalog.clone(), &config.data_path, now, &uuid).await?;
+        catalog.settle().await?;
         let opening = Opening { head: catalog.head().await?, dropped: catalog.dropped().await?, catalog };
         let positions = opening.catalog.positions().await?;
         let tables = opening.catalog.tables().await?;

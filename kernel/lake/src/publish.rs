@@ -277,22 +277,27 @@ impl Inner {
             .await
     }
 
-    /// Removes the objects of writes that no commit took. Both locks are held: nothing is under way.
+    /// Removes the objects of writes that no commit took. Those are given up first, while nothing is under way, so that
+    /// no commit can still name them. Each is removed twice, in two rounds: a put that failed here may arrive late.
     pub(crate) async fn collect_garbage(&self) -> Result<usize, LakeError> {
-        let _merging = self.merging.lock().await;
-        let _publishing = self.publishing.lock().await;
-        let paths = self.catalog.intents().await?;
-        if paths.is_empty() {
+        if !self.catalog.has_intents().await? {
             return Ok(0);
         }
+        let (mut paths, before) = {
+            let _merging = self.merging.lock().await;
+            let _publishing = self.publishing.lock().await;
+            self.catalog.give_up_intents().await?
+        };
         let keys: Vec<String> = paths.iter().map(|path| key_of(path)).collect();
         futures::stream::iter(keys)
             .map(|key| async move { self.files.delete(&key).await })
             .buffer_unordered(PUTS)
             .try_collect::<Vec<()>>()
             .await?;
+        let collected = paths.len();
+        paths.truncate(before);
         self.catalog.forget_intents(&paths).await?;
-        Ok(paths.len())
+        Ok(collected)
     }
 }
 

@@ -45,6 +45,9 @@ const RETENTION_EVERY_US: i64 = 600 * 1_000_000;
 /// How often days that are over are looked for, µs.
 const DAYS_EVERY_US: i64 = 3600 * 1_000_000;
 
+/// How often the objects of writes that failed are looked for, µs.
+const GARBAGE_EVERY_US: i64 = 600 * 1_000_000;
+
 /// A file list that nobody asked for so long is dropped, µs.
 const LISTING_IDLE_US: i64 = 600 * 1_000_000;
 
@@ -64,6 +67,7 @@ pub(crate) struct Memory {
     allowance: i64,
     counted_at: Option<Timestamp>,
     expired_at: Option<Timestamp>,
+    collected_at: Option<Timestamp>,
     retained_at: Option<Timestamp>,
     days_at: Option<Timestamp>,
     /// The moment on the board of pins when a file was scheduled for deletion.
@@ -234,6 +238,9 @@ impl Inner {
                     left -= 1;
                 }
             }
+        }
+        if is_time(&mut memory.lock().collected_at, now, GARBAGE_EVERY_US) {
+            self.collect_garbage().await?;
         }
         if is_time(&mut memory.lock().retained_at, now, RETENTION_EVERY_US) {
             self.retain(now).await?;

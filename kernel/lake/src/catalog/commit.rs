@@ -457,7 +457,11 @@ async fn insert_files(
         .await?;
         insert_stats(tx, id, table, file, &change.columns).await?;
         let full = format!("{}{}{}", schema_folder(change.project), table_folder(change.signal), file.path);
-        tx.execute("DELETE FROM candor_lake_intent WHERE path = ?", params![full]).await?;
+        let intended =
+            tx.execute("DELETE FROM candor_lake_intent WHERE path = ?", params![full.as_str()]).await?;
+        if intended != 1 {
+            return Err(LakeError::Inconsistent(format!("{full} was taken for garbage before it was named")));
+        }
         rows += summary.rows as i64;
         bytes += file.length as i64;
         next_row += summary.rows as i64;

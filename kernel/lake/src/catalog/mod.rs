@@ -18,6 +18,9 @@ pub(crate) use commit::{Change, ChangeKind, NewFile, insert_columns};
 pub(crate) use expire::Doomed;
 pub(crate) use read::Mergeable;
 
+/// What the path of an intent begins with once it was given up; no path does by itself.
+const GIVEN_UP: &str = "-";
+
 /// What object keys begin with; a path in the catalog is relative to it.
 pub(crate) const KEY_PREFIX: &str = "lake/";
 
@@ -140,16 +143,41 @@ impl Catalog {
         tx.commit().await
     }
 
-    /// Objects that were about to be written and that no commit took.
-    pub(crate) async fn intents(&self) -> Result<Vec<String>, SqlError> {
-        let rows = self.database.query("SELECT path FROM candor_lake_intent", &[]).await?;
-        rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+    /// Waits for what an earlier process, or a connection of this one that was lost, still has under way.
+    pub(crate) async fn settle(&self) -> Result<(), SqlError> {
+        let mut tx = self.database.begin().await?;
+        tx.lock(commit::WRITER).await?;
+        tx.commit().await
     }
 
-    /// Forgets intents whose objects are gone.
+    /// True where objects were about to be written and no commit took them, or not yet.
+    pub(crate) async fn has_intents(&self) -> Result<bool, SqlError> {
+        Ok(!self.database.query("SELECT 1 FROM candor_lake_intent LIMIT 1", &[]).await?.is_empty())
+    }
+
+    /// Gives up objects that no commit took: from now on none can. Gives their paths, those given up before first,
+    /// and how many these are. The lock waits for a commit that still runs on a server whose answer was lost.
+    pub(crate) async fn give_up_intents(&self) -> Result<(Vec<String>, usize), SqlError> {
+        let mut tx = self.database.begin().await?;
+        tx.lock(commit::WRITER).await?;
+        let mut paths = Vec::new();
+        for row in tx.query("SELECT path FROM candor_lake_intent WHERE path LIKE '-%'", &[]).await? {
+            paths.extend(row.text(0)?.strip_prefix(GIVEN_UP).map(str::to_owned));
+        }
+        let before = paths.len();
+        for row in tx.query("SELECT path FROM candor_lake_intent WHERE path NOT LIKE '-%'", &[]).await? {
+            paths.push(row.text(0)?.to_owned());
+        }
+        tx.execute("UPDATE candor_lake_intent SET path = '-' || path WHERE path NOT LIKE '-%'", &[]).await?;
+        tx.commit().await?;
+        Ok((paths, before))
+    }
+
+    /// Forgets intents that were given up and whose objects are gone.
     pub(crate) async fn forget_intents(&self, paths: &[String]) -> Result<(), SqlError> {
         let mut tx = self.database.begin().await?;
         for path in paths {
+            let path = format!("{GIVEN_UP}{path}");
             tx.execute("DELETE FROM candor_lake_intent WHERE path = ?", params![path]).await?;
         }
         tx.commit().await

@@ -98,6 +98,72 @@ async fn a_put_that_fails_leaves_the_rows_in_the_tail_and_no_garbage() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failed_publish_stored_goes_while_the_lake_runs() {
+    let bed = Bed::new().await;
+    let lake = lake_over_failing(&bed, 0, true).await;
+    bed.logs(0, 40);
+    for _ in 0..3 {
+        assert!(lake.flush(None).await.is_err());
+    }
+    assert_eq!(bed.stored().await.len(), 3);
+    lake.upkeep().await.unwrap();
+    assert_eq!(bed.stored().await.len(), 0);
+    // Once more after a while, for puts that arrive late; then they are forgotten.
+    let intents = async || bed.catalog.query("SELECT path FROM candor_lake_intent", &[]).await.unwrap().len();
+    assert_eq!(intents().await, 3);
+    bed.advance_seconds(700);
+    lake.upkeep().await.unwrap();
+    assert_eq!(intents().await, 0);
+    drop(lake);
+    let lake = bed.lake().await;
+    lake.flush(None).await.unwrap();
+    assert_eq!(bed.offsets(&lake, Signal::Logs).await, (0..40).collect::<Vec<_>>());
+}
+
+/// A store in whose puts another process takes everything unnamed for garbage.
+struct Collecting {
+    inner: Arc<dyn Objects>,
+    catalog: candor_meta::Database,
+}
+
+#[async_trait]
+impl Objects for Collecting {
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), ObjectError> {
+        self.inner.put(key, bytes).await?;
+        self.catalog.execute("UPDATE candor_lake_intent SET path = '-' || path", &[]).await.unwrap();
+        self.inner.delete(key).await
+    }
+    async fn get_range(&self, key: &str, range: std::ops::Range<u64>) -> Result<Bytes, ObjectError> {
+        self.inner.get_range(key, range).await
+    }
+    async fn size(&self, key: &str) -> Result<u64, ObjectError> {
+        self.inner.size(key).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        self.inner.delete(key).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
+        self.inner.list(prefix).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_taken_for_garbage_is_never_named() {
+    let bed = Bed::new().await;
+    let objects = Collecting { inner: Arc::clone(&bed.objects), catalog: bed.catalog.clone() };
+    let files = Arc::new(Files::new(Arc::new(objects), None, Arc::new(Seeded::new(3))));
+    let lake = Lake::start(LakeParts { files, ..bed.parts() }, bed.config()).await.unwrap();
+    bed.logs(0, 40);
+    let refused = lake.flush(None).await.err().unwrap();
+    assert!(refused.to_string().contains("taken for garbage"), "{refused}");
+    assert_eq!(lake.pin(&bed.shop, Signal::Logs).await.unwrap().rows(), 40, "the rows stay in the tail");
+    drop(lake);
+    let lake = bed.lake().await;
+    lake.flush(None).await.unwrap();
+    assert_eq!(bed.offsets(&lake, Signal::Logs).await, (0..40).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_merge_that_dies_changes_nothing() {
     let bed = Bed::new().await;
     let lake = lake_over_failing(&bed, 4, true).await;
