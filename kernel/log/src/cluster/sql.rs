@@ -21,6 +21,8 @@ const ROWS_MAX: usize = 500;
 pub(super) const STATE_SEALED: i64 = 0;
 /// A segment made of others.
 pub(super) const STATE_HISTORY: i64 = 1;
+/// A segment that holds batches of a deleted project: what else is in it is written elsewhere, so that it can go.
+pub(super) const STATE_PURGED: i64 = 3;
 /// A segment that is to go; it cannot be committed any more.
 pub(super) const STATE_GARBAGE: i64 = 2;
 

@@ -304,6 +304,43 @@ async fn retention_waits_for_consumers_and_cuts_by_age_and_size() {
 }
 
 #[tokio::test]
+async fn a_forgotten_projects_batches_leave_every_segment() {
+    let world = World::new(8).await;
+    let member = world.member().await;
+    let upkeep = world.upkeep(&member, Vec::new());
+    // Sealed, and history: in the shared segments and in those of one partition.
+    for n in 0..60_u8 {
+        let of_each = vec![batch(1, &[n; 400], 1), batch(2, &[n; 400], 1), batch(3, &[n; 30], 2)];
+        append(&member, of_each).await.expect("appends");
+        if n == 40 {
+            world.clock.advance(2 * 600 * Timestamp::SECOND);
+            upkeep.run().await.expect("keeps");
+        }
+    }
+    let stored = async || {
+        let mut projects = std::collections::BTreeSet::new();
+        for key in world.objects.list(SEGMENTS).await.expect("lists") {
+            let file = member.node.files.open(&key).await.expect("opens");
+            let content = file.read(0..file.length()).await.expect("reads");
+            let batches = crate::inspect::segment(content).expect("a segment");
+            projects.extend(batches.iter().map(|batch| batch.topic.project.0));
+        }
+        Vec::from_iter(projects)
+    };
+    let before = (member.read_all(&topic(2), 0).await, member.read_all(&topic(3), 0).await);
+    assert_eq!(stored().await, [1, 2, 3]);
+    member.sequencer.forget(candor_model::ProjectId(1)).await.expect("forgets");
+    for _ in 0..3 {
+        world.clock.advance(601 * Timestamp::SECOND);
+        upkeep.run().await.expect("keeps");
+    }
+    assert_eq!(stored().await, [2, 3]);
+    member.node.poll().await.expect("asks");
+    assert_eq!((member.read_all(&topic(2), 0).await, member.read_all(&topic(3), 0).await), before);
+    assert_eq!(append(&member, vec![batch(1, b"on", 1)]).await.expect("appends")[0].base, Offset(60));
+}
+
+#[tokio::test]
 async fn one_node_at_a_time_holds_the_lease() {
     let world = World::new(5).await;
     let (one, two) = (world.member().await, world.member().await);

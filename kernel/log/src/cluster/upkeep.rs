@@ -144,12 +144,16 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Makes history segments of the oldest small ones; false where there are not enough of them.
+    /// Makes history segments of those that hold batches of deleted projects, else of the oldest small ones; false
+    /// where there are neither.
     async fn compact(&self, lease: &Lease, now: Timestamp) -> Result<bool, UpkeepError> {
-        let sealed = self.sequencer.sealed_before(before(now, SETTLED)).await?;
-        let total: u64 = sealed.iter().map(|(_, bytes)| bytes).sum();
-        if total < self.limits.journal_bytes && sealed.len() < SEGMENTS_MAX {
-            return Ok(false);
+        let mut chosen = self.sequencer.purged_before(before(now, SETTLED)).await?;
+        if chosen.is_empty() {
+            chosen = self.sequencer.sealed_before(before(now, SETTLED)).await?;
+            let total: u64 = chosen.iter().map(|(_, bytes)| bytes).sum();
+            if total < self.limits.journal_bytes && chosen.len() < SEGMENTS_MAX {
+                return Ok(false);
+            }
         }
         let mut bytes = 0;
         let within = |(_, size): &&(Arc<str>, u64)| {
@@ -157,7 +161,7 @@ impl Upkeep {
             bytes <= self.limits.journal_bytes.max(*size)
         };
         let victims: Vec<Arc<str>> =
-            sealed.iter().take_while(within).map(|(segment, _)| Arc::clone(segment)).collect();
+            chosen.iter().take_while(within).map(|(segment, _)| Arc::clone(segment)).collect();
         let runs = self.sequencer.runs_in(&victims).await?;
         let partitions = self.sequencer.identified().await?;
         let positions = self.sequencer.positions().await?;

@@ -8,7 +8,9 @@ use candor_meta::{Engine, Param, Tx, params};
 use candor_model::{Partition, ProjectId, Timestamp, TopicName};
 
 use super::sequencer::{Run, SequencerError};
-use super::sql::{STATE_GARBAGE, STATE_HISTORY, STATE_SEALED, SqlSequencer, int, offset, rows_of};
+use super::sql::{
+    STATE_GARBAGE, STATE_HISTORY, STATE_PURGED, STATE_SEALED, SqlSequencer, int, offset, rows_of,
+};
 use crate::Topic;
 
 /// Rows of one statement.
@@ -48,6 +50,21 @@ pub(super) struct Part {
     pub next: u64,
     pub bytes: u64,
     pub ingested: i64,
+}
+
+/// Lets go of runs below the start of their partition, of one project or of all, and notes which segments hold them.
+async fn purge_gone(tx: &mut Tx, project: Option<ProjectId>) -> Result<(), SequencerError> {
+    let of_project = project.map(|project| format!("AND p.project = {}", project.0)).unwrap_or_default();
+    let gone = format!(
+        "SELECT 1 FROM log_partition p WHERE p.id = r.partition_id {of_project} AND r.next <= p.start_offset"
+    );
+    let mark = format!(
+        "UPDATE log_segment SET state = ? WHERE state <> ? AND name IN \
+         (SELECT r.segment FROM log_run r WHERE EXISTS ({gone}))"
+    );
+    tx.execute(&mark, params![STATE_PURGED, STATE_GARBAGE]).await?;
+    tx.execute(&format!("DELETE FROM log_run AS r WHERE EXISTS ({gone})"), &[]).await?;
+    Ok(())
 }
 
 impl SqlSequencer {
@@ -193,16 +210,12 @@ impl SqlSequencer {
         let mut tx = self.database.begin().await?;
         let now = self.clock.now().0;
         tx.execute(
-            "UPDATE log_partition SET start_offset = next_offset, changed = ? WHERE project = ?",
+            "UPDATE log_partition SET start_offset = next_offset, changed = ? \
+             WHERE project = ? AND start_offset < next_offset",
             params![now, project.0],
         )
         .await?;
-        tx.execute(
-            "DELETE FROM log_run WHERE EXISTS (SELECT 1 FROM log_partition p WHERE p.id = partition_id \
-             AND p.project = ? AND log_run.next <= p.start_offset)",
-            params![project.0],
-        )
-        .await?;
+        purge_gone(&mut tx, Some(project)).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -212,9 +225,21 @@ impl SqlSequencer {
         &self,
         moment: Timestamp,
     ) -> Result<Vec<(Arc<str>, u64)>, SequencerError> {
+        self.in_state(STATE_SEALED, moment).await
+    }
+
+    /// Segments sealed before a moment that hold batches of deleted projects, oldest first, with their sizes.
+    pub(super) async fn purged_before(
+        &self,
+        moment: Timestamp,
+    ) -> Result<Vec<(Arc<str>, u64)>, SequencerError> {
+        self.in_state(STATE_PURGED, moment).await
+    }
+
+    async fn in_state(&self, state: i64, moment: Timestamp) -> Result<Vec<(Arc<str>, u64)>, SequencerError> {
         let sql = "SELECT name, bytes FROM log_segment WHERE state = ? AND made < ? ORDER BY made LIMIT 5000";
         let mut all = Vec::new();
-        for row in self.database.query(sql, params![STATE_SEALED, moment.0]).await? {
+        for row in self.database.query(sql, params![state, moment.0]).await? {
             all.push((Arc::from(row.text(0)?), offset(&row, 1)?));
         }
         Ok(all)
@@ -291,12 +316,7 @@ impl SqlSequencer {
             }
         }
         // What a project's deletion let go of in between stays gone.
-        tx.execute(
-            "DELETE FROM log_run WHERE EXISTS (SELECT 1 FROM log_partition p WHERE p.id = partition_id \
-             AND log_run.next <= p.start_offset)",
-            &[],
-        )
-        .await?;
+        purge_gone(&mut tx, None).await?;
         tx.commit().await?;
         Ok(())
     }
