@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use candor_gate::codec;
-use candor_log::Committed;
+use candor_log::{Committed, inspect};
 use candor_query::encode::JsonRows;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -42,6 +42,15 @@ impl Writer {
     pub(super) fn content(&self, name: &str, content: &[u8]) -> Result<()> {
         let mut out = self.create(name)?;
         out.write_all(content).and_then(|()| out.flush()).with_context(|| format!("cannot write {name}"))
+    }
+
+    /// Writes batches as a file holds them, but without compression.
+    pub(super) fn stored(&self, name: &str, batches: &[Committed]) -> Result<()> {
+        let mut out = self.create(name)?;
+        for batch in batches {
+            out.write_all(&inspect::decompressed(batch)?).with_context(|| format!("cannot write {name}"))?;
+        }
+        out.flush().with_context(|| format!("cannot write {name}"))
     }
 
     /// Where the rows of a file go.

@@ -56,6 +56,9 @@ fn journal(
         None => None,
     };
     let records = decrypt::batches(&frames, rows.as_mut())?;
+    if let Some(writer) = writer {
+        writer.stored(path, &frames)?;
+    }
     let bytes = frames.iter().map(|batch| batch.batch.len() as u64).sum();
     Ok(Some((bytes, records)))
 }

@@ -184,19 +184,18 @@ async fn object(store: &Files, key: &str, writer: Option<&mut Writer>) -> Result
         FileKind::Parquet => decrypt::parquet(content.clone(), rows.as_mut())?,
         FileKind::Segment => {
             let batches = candor_log::inspect::segment(content.clone()).context("it is no segment")?;
+            // The batches are compressed within: what is searched must not be. The footer holds names and numbers.
+            if let Some(writer) = &writer {
+                writer.stored(key, &batches)?;
+            }
             decrypt::batches(&batches, rows.as_mut())?
         }
         _ => 0,
     };
-    if let Some(writer) = writer {
+    if let Some(writer) = writer.filter(|_| kind != FileKind::Segment) {
         writer.content(key, &content)?;
     }
     Ok(Some((length, records)))
-}
-
-/// True for a stored file's name, relative to the data dir, that a search of the folder itself covers already.
-pub fn is_plain(path: &str) -> bool {
-    [crate::backup::META, crate::backup::CATALOG].iter().any(|name| path.starts_with(name))
 }
 
 /// The files of the log that lie beside the objects.

@@ -26,6 +26,7 @@ mod columns;
 mod map;
 mod text;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use ::bytes::Bytes;
@@ -95,8 +96,16 @@ pub fn encode(signal: Signal, rows: &RecordBatch) -> Bytes {
     Bytes::from(out)
 }
 
-/// Decodes what [`encode`] made, also by older releases.
-pub fn decode(signal: Signal, encoded: &[u8]) -> Result<RecordBatch, CodecError> {
+/// The head of a batch and its columns in the clear.
+struct Opened<'a> {
+    head: &'a [u8],
+    number: u8,
+    rows: usize,
+    length: usize,
+    payload: Cow<'a, [u8]>,
+}
+
+fn open(encoded: &[u8]) -> Result<Opened<'_>, CodecError> {
     let (head, stored) = encoded.split_at_checked(HEADER_BYTES).ok_or(CodecError("too short"))?;
     let mut header = Reader::new(head);
     if header.u8()? != VERSION {
@@ -107,21 +116,41 @@ pub fn decode(signal: Signal, encoded: &[u8]) -> Result<RecordBatch, CodecError>
     if checksum(head.get(..CRC_AT).unwrap_or(&[]), stored) != expected {
         return Err(CodecError("wrong checksum"));
     }
-    if number != signal_number(signal) {
-        return Err(CodecError("another signal"));
-    }
     if rows > BATCH_RECORDS_MAX || length > PAYLOAD_BYTES_MAX {
         return Err(CodecError("too large"));
     }
-    match method {
-        PLAIN => decode_payload(signal, rows, length, stored),
+    let payload = match method {
+        PLAIN => Cow::Borrowed(stored),
         ZSTD => {
-            let payload =
-                zstd::bulk::decompress(stored, length).map_err(|_| CodecError("does not decompress"))?;
-            decode_payload(signal, rows, length, &payload)
+            let payload = zstd::bulk::decompress(stored, length);
+            Cow::Owned(payload.map_err(|_| CodecError("does not decompress"))?)
         }
-        _ => Err(CodecError("unknown compression")),
+        _ => return Err(CodecError("unknown compression")),
+    };
+    Ok(Opened { head, number, rows, length, payload })
+}
+
+/// Decodes what [`encode`] made, also by older releases.
+pub fn decode(signal: Signal, encoded: &[u8]) -> Result<RecordBatch, CodecError> {
+    let Opened { number, rows, length, payload, .. } = open(encoded)?;
+    if number != signal_number(signal) {
+        return Err(CodecError("another signal"));
     }
+    decode_payload(signal, rows, length, &payload)
+}
+
+/// The same batch without compression, for who searches stored bytes: it decodes to the same rows.
+pub fn decompressed(encoded: &[u8]) -> Result<Bytes, CodecError> {
+    let Opened { head, payload, .. } = open(encoded)?;
+    let mut out = Vec::with_capacity(HEADER_BYTES + payload.len());
+    out.extend_from_slice(head.get(..CRC_AT).unwrap_or(&[]));
+    if let Some(method) = out.get_mut(2) {
+        *method = PLAIN;
+    }
+    let checksum = checksum(&out, &payload);
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&payload);
+    Ok(Bytes::from(out))
 }
 
 fn decode_payload(

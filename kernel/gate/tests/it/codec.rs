@@ -1,7 +1,7 @@
 //! Batches survive their encoding, and no bytes make the decoder panic.
 
 use arrow::record_batch::RecordBatch;
-use candor_gate::codec::{CodecError, decode, encode};
+use candor_gate::codec::{CodecError, decode, decompressed, encode};
 use candor_gate::schema::schema;
 use candor_model::random::Seeded;
 use candor_model::{EventTime, LogRecord, Random, Records, Signal, SpanRecord, Value};
@@ -29,6 +29,20 @@ fn batches() -> Vec<(Signal, RecordBatch)> {
     }
     all.extend(Signal::ALL.map(|signal| (signal, RecordBatch::new_empty(schema(signal)))));
     all
+}
+
+#[test]
+fn a_batch_without_compression_is_the_same_batch() {
+    let mut shrunk = 0;
+    for (signal, rows) in batches() {
+        let encoded = encode(signal, &rows);
+        let plain = decompressed(&encoded).unwrap();
+        assert_eq!(decode(signal, &plain), decode(signal, &encoded));
+        assert_eq!(decompressed(&plain).unwrap(), plain);
+        shrunk += usize::from(encoded.len() < plain.len());
+    }
+    assert!(shrunk > 5, "some were compressed");
+    assert_eq!(decompressed(b"short"), Err(CodecError("too short")));
 }
 
 fn log(n: i64) -> LogRecord {
