@@ -87,6 +87,18 @@ class Postgres:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(timeout=30)
 
+    def freeze(self, signal_number=signal.SIGSTOP):
+        """It answers nobody and closes nothing, as a machine that hangs."""
+        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
+        for pid in [self.process.pid, *map(int, children)]:
+            try:
+                os.kill(pid, signal_number)
+            except ProcessLookupError:
+                pass
+
+    def thaw(self):
+        self.freeze(signal.SIGCONT)
+
     def url(self, database: str) -> str:
         return f"postgres://candor@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
@@ -150,6 +162,13 @@ class S3:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def freeze(self):
+        """It answers nobody and closes nothing, as a machine that hangs."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     @property
     def env(self) -> dict[str, str]:

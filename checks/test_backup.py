@@ -32,7 +32,7 @@ def test_backup_under_load_restores_elsewhere(own_server, tmp_path, show):
     server.cli("flush", "--project", "saved")
     time.sleep(0.5)
     before = set(acked)
-    server.cli("backup", "create", str(tmp_path / "backup"))
+    manifest = json.loads(server.cli("backup", "create", str(tmp_path / "backup"), "--json").stdout)
     after = set(acked)
     time.sleep(0.3)
     stop.set()
@@ -48,6 +48,12 @@ def test_backup_under_load_restores_elsewhere(own_server, tmp_path, show):
     assert len(bodies) == len(set(bodies)), "nothing twice"
     assert before <= set(bodies), f"{len(before - set(bodies))} acknowledged before the backup are missing"
     assert set(bodies) <= after | {f"row {len(after) + i}" for i in range(1, 4)}, "nothing from after the cut"
+    # The manifest says what the copy holds: every offset of it, and none beyond.
+    said = {topic["topic"]: (topic["start"], topic["end"]) for topic in manifest["topics"] if topic["project"] == project["number"]}
+    for table in ("logs", "errors"):
+        held = restored.query("saved", f"SELECT count(*) AS n, min(_offset) AS first, max(_offset) + 1 AS next FROM {table}")[0]
+        start, end = said[f"candor.{table}"]
+        assert (int(held["n"]), int(held["first"]), int(held["next"])) == (end - start, start, end), (table, held, said)
     # The keys work there too, and the cut goes on.
     assert post_otlp(restored, project["ingest_token"], ["after restore"]).status == 200
     assert restored.count("saved", "logs", "body = 'after restore'") == 1

@@ -11,7 +11,7 @@ import pytest
 import cluster
 from server import Server, binary, post_better_stack, post_logflare, post_otlp, post_sentry
 
-pytestmark = pytest.mark.skipif(cluster.missing() is not None, reason=f"{cluster.missing()}: 6 cases")
+pytestmark = pytest.mark.skipif(cluster.missing() is not None, reason=f"{cluster.missing()}: 12 cases")
 
 BACK_WITHIN_S = 20
 
@@ -201,3 +201,129 @@ def test_an_acknowledgement_takes_one_put_and_little_more(place, tmp_path, show)
         took.sort()
         show(f"a small request on PostgreSQL and S3: p50 {took[15] * 1000:.0f} ms, p99 {took[-1] * 1000:.0f} ms from sending to its answer")
         assert took[15] < 0.2
+
+
+class Load:
+    """Workers that send rows until they are told to stop, and what was acknowledged of it."""
+
+    def __init__(self, server, token, workers=3):
+        self.acked, self.stopped = [], threading.Event()
+        self.threads = [threading.Thread(target=self._run, args=(server, token, n)) for n in range(workers)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, server, token, worker):
+        n = 0
+        while not self.stopped.is_set():
+            n += 1
+            try:
+                if post_otlp(server, token, [f"w{worker}-{n}"]).status == 200:
+                    self.acked.append(f"w{worker}-{n}")
+                    continue
+            except OSError:
+                pass
+            time.sleep(0.05)
+
+    def end(self) -> list[str]:
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+        return self.acked
+
+
+def all_there_once(server, project, acked):
+    found = {row["body"]: int(row["n"]) for row in server.query(project, "SELECT body, count(*) AS n FROM logs GROUP BY body")}
+    assert set(acked) <= set(found), f"{len(set(acked) - set(found))} of {len(acked)} acknowledged rows are missing"
+    assert not [name for name in acked if found[name] != 1]
+
+
+@pytest.mark.parametrize("how", ["stop", "freeze"])
+@pytest.mark.parametrize("lost", ["postgres", "s3"])
+def test_a_stop_without_storage_ends_in_time(place, tmp_path, lost, how, show):
+    part = getattr(place, lost)
+    with Server(tmp_path / "data", place=place) as server:
+        token = server.project("ending")["ingest_token"]
+        load = Load(server, token)
+        time.sleep(1)
+        getattr(part, how)()
+        try:
+            time.sleep(0.3)
+            took = server.stop()
+            code = server.process.returncode
+        finally:
+            part.start() if how == "stop" else part.thaw()
+            acked = load.end()
+    assert took < 10 and code == 0, (took, code, server.log_text()[-2000:])
+    assert len(acked) > 5
+    with Server(tmp_path / "again", place=place) as again:
+        all_there_once(again, "ending", acked)
+    show(f"SIGTERM with {lost} lost ({how}): gone after {took:.1f} s, {len(acked)} acknowledged, 0 lost")
+
+
+HOLDERS = """SELECT l.pid, (l.classid::bigint << 32) | l.objid::bigint FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.granted AND a.state = 'idle in transaction' AND a.datname = current_database()"""
+
+
+def serving(place) -> tuple[int, int]:
+    """The server process that holds the lock of who serves, and the lock's number."""
+    first = None
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        held = set(place.postgres.query(place.database, HOLDERS).splitlines())
+        # Locks of a transaction come and go; this one stays.
+        first = held & first if first else held
+        if len(first) == 1:
+            time.sleep(0.2)
+            if set(place.postgres.query(place.database, HOLDERS).splitlines()) & first:
+                pid, number = next(iter(first)).split("|")
+                return int(pid), int(number)
+            first = None
+        time.sleep(0.05)
+    raise AssertionError("nobody holds the lock of who serves")
+
+
+def test_a_lost_lock_is_taken_again(place, tmp_path, show):
+    with Server(tmp_path / "data", place=place) as server:
+        token = server.project("held")["ingest_token"]
+        load = Load(server, token)
+        time.sleep(0.5)
+        pid, _ = serving(place)
+        place.postgres.query(place.database, f"SELECT pg_terminate_backend({pid})")
+        took = until("the lock is held again", lambda: "is held again" in server.log_text(), 10)
+        assert serving(place)[0] != pid
+        until("it takes rows again", lambda: post_otlp(server, token, ["again"]).status == 200, 10)
+        acked = load.end()
+        assert server.process.poll() is None
+        until("all that was acknowledged is visible", lambda: server.count("held", "logs") >= len(acked), 5)
+        all_there_once(server, "held", acked)
+        show(f"the connection of the lock was ended: held again after {took:.1f} s, {len(acked)} acknowledged, 0 lost")
+
+
+def test_who_lost_the_lock_to_another_ends(place, tmp_path, show):
+    with Server(tmp_path / "data", place=place) as server:
+        token = server.project("fenced")["ingest_token"]
+        load = Load(server, token)
+        time.sleep(0.5)
+        pid, number = serving(place)
+        # Somebody else waits for the lock, as another candor that starts does, and gets it.
+        other = subprocess.Popen([str(place.postgres.bin / "psql"), "-h", "127.0.0.1", "-p", str(place.postgres.port), "-U", "candor", "-d", place.database,
+                                  "-Atc", f"SELECT pg_advisory_lock({number}); SELECT pg_sleep(60)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until("it waits", lambda: place.postgres.query(place.database, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "1", 10)
+            began = time.monotonic()
+            place.postgres.query(place.database, f"SELECT pg_terminate_backend({pid})")
+            code = server.process.wait(timeout=10)
+            took = time.monotonic() - began
+            assert code == 1 and "another candor serves" in server.log_text()
+            assert took < 3, took
+            acked = load.end()
+            said = start_fails(tmp_path / "second", place.flags, {**os.environ, **place.env})
+            assert "another candor serves" in said
+        finally:
+            # Its server process would sleep on.
+            place.postgres.query(place.database, f"SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE ((classid::bigint << 32) | objid::bigint) = {number}")
+            other.wait()
+            load.end()
+    with Server(tmp_path / "again", place=place) as again:
+        all_there_once(again, "fenced", acked)
+    show(f"the lock went to another: the process ended after {took:.1f} s, {len(acked)} acknowledged, 0 lost")

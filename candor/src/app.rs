@@ -8,6 +8,7 @@ use std::time::Instant;
 use candor_errors::{Issues, Outcomes};
 use candor_gate::Gate;
 use candor_gate::admission::Admission;
+use candor_keyring::Keyring;
 use candor_lake::Lake;
 use candor_log::Log;
 use candor_logs::sources::Sources;
@@ -68,6 +69,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// What became of what Sentry's SDKs sent.
     pub outcomes: Outcomes,
+    /// The keys of files and subjects.
+    pub keyring: Arc<Keyring>,
     /// What left the rows.
     pub vault: VaultKeeper,
     /// Where requests are let in.

@@ -59,6 +59,8 @@ pub struct Watcher {
     pub reserve: u64,
     /// The metadata.
     pub meta: Database,
+    /// False while the right to serve from the metadata is lost: another process may have it by now.
+    pub serving: tokio::sync::watch::Receiver<bool>,
     /// The objects, where they are in S3.
     pub s3: Option<S3Objects>,
     /// The tables.
@@ -73,12 +75,15 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watches until it is dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut looks = 0u32;
         loop {
             self.look(looks.is_multiple_of(ASK_OBJECTS_EVERY)).await;
             looks = looks.wrapping_add(1);
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Ok(()) = self.serving.changed() => {}
+            }
         }
     }
 
@@ -93,8 +98,12 @@ impl Watcher {
             }
             Err(error) => tracing::warn!(%error, "cannot ask for free space"),
         }
+        let serves = *self.serving.borrow();
+        if !serves {
+            pressure.set(Cause::DatabaseLost, true);
+        }
         let asked = tokio::time::timeout(DATABASE_WAIT_MAX, self.meta.query("SELECT 1", &[])).await;
-        pressure.set(Cause::DatabaseLost, !matches!(asked, Ok(Ok(_))));
+        pressure.set(Cause::DatabaseLost, !serves || !matches!(asked, Ok(Ok(_))));
         if let Some(s3) = self.s3.as_ref().filter(|_| at_objects) {
             pressure.set(Cause::ObjectsLost, !s3.is_reachable().await);
         }

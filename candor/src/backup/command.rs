@@ -1,8 +1,10 @@
 //! `candor backup create` and `restore`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use candor_keyring::Keyring;
 use candor_meta::Database;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ use super::{BackupError, CATALOG, META, Subject, restore as copy_back, take};
 use crate::cli::Global;
 use crate::client::Client;
 use crate::data_dir::{self, DataDir, DataDirError};
-use crate::sources::WallClock;
+use crate::sources::{OsRandom, WallClock};
 use crate::{files, output, verify};
 
 /// Takes a backup: through the server where one runs, from the stopped data dir otherwise.
@@ -20,9 +22,12 @@ pub async fn create(global: &Global, dir: &Path) -> Result<()> {
     let root = &global.data_dir;
     let manifest = match stopped(global)? {
         Some(_lock) => {
-            if data_dir::storage(root)?.is_elsewhere() {
+            let noted = data_dir::storage(root)?;
+            if noted.is_elsewhere() {
                 return Err(BackupError::Elsewhere.into());
             }
+            let key = data_dir::read_root_key(&data_dir::root_key_path(root, noted.root_key.as_deref()))?;
+            let keys = Arc::new(Keyring::new(&key, Arc::new(OsRandom::new())));
             let open = |name: &'static str| async move {
                 Database::open_sqlite(&root.join(name), &[])
                     .await
@@ -30,7 +35,7 @@ pub async fn create(global: &Global, dir: &Path) -> Result<()> {
             };
             let (meta, catalog) = (open(META).await?, open(CATALOG).await?);
             let clock = WallClock::system();
-            let subject = Subject { root, meta: &meta, catalog: &catalog, log: None, clock: &clock };
+            let subject = Subject { root, meta: &meta, catalog: &catalog, log: None, clock: &clock, keys };
             serde_json::to_value(take(&subject, &dir).await?)?
         }
         None => {

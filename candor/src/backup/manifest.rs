@@ -25,14 +25,17 @@ pub struct Entry {
     pub sha256: String,
 }
 
-/// A topic's end in the cut.
+/// What the cut holds of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicEnd {
     /// The project's number.
     pub project: i64,
     /// The topic.
     pub topic: String,
-    /// The first offset that had not been given when the log was taken.
+    /// The oldest offset that the copied log holds.
+    #[serde(default)]
+    pub start: u64,
+    /// The offset after its last record.
     pub end: u64,
 }
 
@@ -56,14 +59,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    pub(super) fn new(now: Timestamp, files: Vec<Entry>, ends: Vec<(i64, String, u64)>) -> Manifest {
+    pub(super) fn new(now: Timestamp, files: Vec<Entry>, topics: Vec<TopicEnd>) -> Manifest {
         Manifest {
             format: FORMAT,
             version: crate::VERSION.to_owned(),
             created_at: now.to_string(),
             file_count: files.len(),
             total_bytes: files.iter().map(|entry| entry.bytes).sum(),
-            topics: ends.into_iter().map(|(project, topic, end)| TopicEnd { project, topic, end }).collect(),
+            topics,
             files,
         }
     }

@@ -4,7 +4,8 @@
 //! the log, which holds at least what their positions say was consumed; then the objects, of which the catalog's
 //! snapshot names only such as exist, because files outlive the last snapshot that names them. The log's files are
 //! taken as hard links in one go, with the checkpoint read before and after: a compaction in between shows, and the
-//! taking is repeated. Files are copied as they are, encrypted; the root key is never among them, and neither is the
+//! taking is repeated. What the manifest says of the topics is read from the copy, as the log goes on growing until
+//! its last file is copied. Files are copied as they are, encrypted; the root key is never among them, and neither is the
 //! local admin key.
 //!
 //! What is refused: copying PostgreSQL or S3 through this process. Those have better tools of their own, and a slow
@@ -15,18 +16,22 @@ mod copy;
 mod manifest;
 mod restore;
 
-pub use manifest::{Entry, MANIFEST, Manifest};
+pub use manifest::{Entry, MANIFEST, Manifest, TopicEnd};
 pub use restore::restore;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use candor_log::{Log, Topic};
+use candor_keyring::Keyring;
+use candor_log::{Log, Topic, inspect};
 use candor_meta::{Database, Engine};
 use candor_model::{Clock, Offset, Partition};
+use candor_store::{KeyWrap, RealDisk};
 
 use crate::app::App;
 use crate::data_dir::{INSTANCE_FILE, STAGING_FOLDER};
 use crate::files;
+use crate::sources::OsRandom;
 
 /// The folder of copied files in a backup.
 const DATA: &str = "data";
@@ -63,6 +68,9 @@ pub enum BackupError {
     /// A database failed.
     #[error("cannot copy {0}")]
     Database(&'static str, #[source] candor_meta::SqlError),
+    /// The copied log does not read.
+    #[error("the copied log does not read: try again, and see `candor verify storage` where that fails too")]
+    Log(#[source] candor_log::OpenError),
     /// The log was compacted during every attempt.
     #[error("the log was compacted during each of {ATTEMPTS_MAX} attempts: try again when less arrives")]
     Busy,
@@ -106,6 +114,8 @@ pub struct Subject<'a> {
     pub log: Option<&'a Log>,
     /// The clock, for the manifest.
     pub clock: &'a dyn Clock,
+    /// The keys of files: the manifest says what the copied log holds.
+    pub keys: Arc<Keyring>,
 }
 
 /// Takes a backup of a running server into a new folder.
@@ -121,6 +131,7 @@ pub async fn create(app: &App, out: &Path) -> Result<Manifest, BackupError> {
         catalog: &app.catalog,
         log: Some(&app.log),
         clock: &*app.clock,
+        keys: Arc::clone(&app.keyring),
     };
     take(&subject, out).await
 }
@@ -152,7 +163,7 @@ pub async fn take(subject: &Subject<'_>, out: &Path) -> Result<Manifest, BackupE
 
 async fn fill(subject: &Subject<'_>, data: &Path, staging: &Path) -> Result<Manifest, BackupError> {
     let mut attempts = 0;
-    let ends = loop {
+    loop {
         attempts += 1;
         let starts = subject.log.map(log_starts).unwrap_or_default();
         for (database, name) in [(subject.catalog, CATALOG), (subject.meta, META)] {
@@ -163,12 +174,13 @@ async fn fill(subject: &Subject<'_>, data: &Path, staging: &Path) -> Result<Mani
         let linked = link_log(subject.root, staging)?;
         // What was trimmed since the databases were copied may be what their positions still ask for.
         if linked && starts == subject.log.map(log_starts).unwrap_or_default() {
-            break subject.log.map(log_ends).unwrap_or_default();
+            break;
         }
         if attempts == ATTEMPTS_MAX {
             return Err(BackupError::Busy);
         }
-    };
+    }
+    let keys: Arc<dyn KeyWrap> = Arc::<Keyring>::clone(&subject.keys);
     let (root, staging, data) = (subject.root.to_owned(), staging.to_owned(), data.to_owned());
     let now = subject.clock.now();
     let work = tokio::task::spawn_blocking(move || {
@@ -181,7 +193,7 @@ async fn fill(subject: &Subject<'_>, data: &Path, staging: &Path) -> Result<Mani
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         copy::sync_folders(&data)?;
-        Ok(Manifest::new(now, entries, ends))
+        Ok(Manifest::new(now, entries, topics(&data, keys)?))
     });
     match work.await {
         Ok(done) => done,
@@ -238,10 +250,15 @@ fn log_starts(log: &Log) -> Vec<(Topic, Offset)> {
         .collect()
 }
 
-/// Where each topic ends, for the manifest: project, topic, first offset that is not in the cut for sure.
-fn log_ends(log: &Log) -> Vec<(i64, String, u64)> {
-    log.topics(None)
-        .into_iter()
-        .map(|topic| (topic.project.0, topic.name.0.clone(), log.high_watermark(&topic, Partition(0)).0))
-        .collect()
+/// What the copied log holds.
+fn topics(data: &Path, keys: Arc<dyn KeyWrap>) -> Result<Vec<TopicEnd>, BackupError> {
+    let disk = RealDisk::open(data, 0).map_err(|error| BackupError::Log(error.into()))?;
+    let bounds = inspect::bounds(&disk, Some(keys), Arc::new(OsRandom::new())).map_err(BackupError::Log)?;
+    let topic = |held: inspect::Bounds| TopicEnd {
+        project: held.topic.project.0,
+        topic: held.topic.name.0,
+        start: held.start.0,
+        end: held.end.0,
+    };
+    Ok(bounds.into_iter().map(topic).collect())
 }

@@ -111,6 +111,21 @@ pub struct ServeArgs {
     /// The key all other keys hang from [default: root.key in the data dir, made at first start]
     #[arg(long, value_name = "FILE")]
     pub root_key: Option<PathBuf>,
+    /// Keep log records in their tables for so long after they arrived
+    #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = duration::parse)]
+    pub keep_logs: duration::Seconds,
+    /// Keep error events, their attachments with them
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration::parse)]
+    pub keep_errors: duration::Seconds,
+    /// Keep spans
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration::parse)]
+    pub keep_spans: duration::Seconds,
+    /// Keep in the log, for readers, what the tables have already
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration::parse)]
+    pub log_retention: duration::Seconds,
+    /// The same by size: MiB of a project in the log from which its oldest may go
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub log_retention_mib: u64,
     /// Write the bound addresses here, whole, once every listener accepts
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,

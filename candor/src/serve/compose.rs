@@ -11,7 +11,7 @@ use candor_errors::{ErrorsState, Issues};
 use candor_gate::Gate;
 use candor_gate::admission::{self, Admission};
 use candor_keyring::{Keyring, Vault};
-use candor_lake::{Lake, LakeConfig, LakeParts, Retention};
+use candor_lake::{Lake, LakeConfig, LakeParts};
 use candor_log::Ingest;
 use candor_logs::{LogsState, sources::Sources};
 use candor_meta::Tenancy;
@@ -59,7 +59,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let root_key = data_dir.root_key(options.root_key.as_deref(), &*random)?;
     let admin_key = data_dir.admin_key(&*random)?;
     let keyring = Arc::new(Keyring::new(&root_key, Arc::clone(&random)));
-    let Databases { meta, catalog, log: log_database } = storage::databases(options, &root).await?;
+    let Databases { meta, catalog, log: log_database, serving } = storage::databases(options, &root).await?;
     Vault::open(meta.clone(), &keyring)
         .await
         .context("cannot open the vault: does --root-key name the key of this data?")?;
@@ -84,6 +84,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         database: log_database,
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
+        limits: options.log_limits.clone(),
     })
     .await?;
 
@@ -95,7 +96,8 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
     };
-    let lake = Lake::start(parts, LakeConfig { data_path, ..LakeConfig::default() })
+    let retention = options.retention;
+    let lake = Lake::start(parts, LakeConfig { data_path, retention, ..LakeConfig::default() })
         .await
         .context("cannot open the tables")?;
     let keeper = VaultKeeper::open(meta.clone(), log.clone(), Arc::clone(&keyring), Arc::clone(&clock))
@@ -106,14 +108,14 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         .await
         .context("cannot bring the issues up to the log")?;
     issues.start();
-    candor_errors::attachments::start(issues.clone(), log.blobs(), Retention::default().errors_us);
+    candor_errors::attachments::start(issues.clone(), log.blobs(), retention.errors_us);
     let query = Query::new(
         Arc::new(lake.clone()),
         Arc::new(issues.clone()),
         Arc::clone(&clock),
         candor_query::Options::default(),
     );
-    let gate = Arc::new(Gate::new(keyring, Arc::clone(&clock), Arc::clone(&random)));
+    let gate = Arc::new(Gate::new(Arc::clone(&keyring), Arc::clone(&clock), Arc::clone(&random)));
     let ingest = Ingest::new(Arc::clone(&gate), log.clone());
 
     let admission = Admission::new(
@@ -137,6 +139,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         folder: root,
         reserve,
         meta: meta.clone(),
+        serving,
         s3,
         lake: lake.clone(),
         admission: admission.clone(),
@@ -161,6 +164,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         issues,
         sources,
         gate,
+        keyring,
         outcomes: errors.outcomes().clone(),
         vault: keeper,
         admission,

@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 use candor_gate::admission::Cause;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Addresses, App};
@@ -36,6 +37,15 @@ const DRAIN_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// Time that publishing the tail gets; what is not published is read back from the log at the next start.
 const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Time that the last notes in the databases get: what is not noted is found in the log at the next start.
+const SETTLE_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Time that the whole of a stop gets, however much of what it needs is lost: ten seconds are promised.
+const STOP_WAIT_MAX: Duration = Duration::from_millis(8_500);
+
+/// What of it is left for the log, which commits what waits.
+const LOG_WAIT_MIN: Duration = Duration::from_millis(1_500);
 
 /// How often is asked whether the first account was made.
 const LOOK_FOR_ACCOUNT_EVERY: Duration = Duration::from_secs(1);
@@ -135,30 +145,42 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// Stops in order, within [`STOP_WAIT_MAX`]. Each step may fail or be cut short where storage is lost: what was
+/// acknowledged is on stable storage already, and the next start goes on from there.
 async fn drain(app: &App, listeners: Vec<tokio::task::JoinHandle<()>>) {
     tracing::info!("stopping: draining requests");
+    let until = Instant::now() + STOP_WAIT_MAX;
     app.admission.pressure().set(Cause::Stopping, true);
     app.data_dir.withdraw_address();
-    if tokio::time::timeout(DRAIN_WAIT_MAX, futures::future::join_all(listeners)).await.is_err() {
+    if timeout(DRAIN_WAIT_MAX, futures::future::join_all(listeners)).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }
-    if let Err(error) = app.admission.save_usage().await {
-        tracing::warn!(
-            error = logging::chain(&error),
-            "the use of keys since the last seconds is not stored"
-        );
+    match timeout(SETTLE_WAIT_MAX, app.admission.save_usage()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let error = logging::chain(&error);
+            tracing::warn!(error, "the use of keys since the last seconds is not stored");
+        }
+        Err(_) => tracing::warn!("the use of keys since the last seconds is not stored in time"),
     }
-    if let Err(error) = app.vault.settle().await {
-        tracing::warn!(error = logging::chain(&error), "the vault is not up to date; the log has it");
+    match timeout(SETTLE_WAIT_MAX, app.vault.settle()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = logging::chain(&error), "the vault is not up to date; the log has it");
+        }
+        Err(_) => tracing::warn!("the vault is not up to date in time; the log has it"),
     }
-    match tokio::time::timeout(PUBLISH_WAIT_MAX, app.lake.close()).await {
+    let publish_until = (until - LOG_WAIT_MIN).min(Instant::now() + PUBLISH_WAIT_MAX);
+    match timeout_at(publish_until, app.lake.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::warn!(error = logging::chain(&error), "the tail is not published; the log has it")
         }
         Err(_) => tracing::warn!("the tail is not published in time; the log has it"),
     }
-    app.log.close().await;
+    if timeout_at(until, app.log.close()).await.is_err() {
+        tracing::warn!("what waited for the log is not stored in time; nobody was told that it was");
+    }
     tracing::info!("stopped");
 }
 

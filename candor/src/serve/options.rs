@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
-use candor_gate::admission::Network;
+use std::time::Duration;
 
+use candor_gate::admission::Network;
+use candor_lake::Retention;
+use candor_log::Limits;
+
+use crate::cli::duration::Seconds;
 use crate::cli::{Global, ServeArgs};
 use crate::files;
 
@@ -50,6 +55,10 @@ pub struct Options {
     pub(super) root_key: Option<PathBuf>,
     pub(super) ready_file: Option<PathBuf>,
     pub(super) test_clock: bool,
+    /// How long rows are kept in their tables.
+    pub(super) retention: Retention,
+    /// Sizes and times of the log.
+    pub(super) log_limits: Limits,
     /// Named, accepted and without effect in this release: said aloud at the start.
     pub(super) without_effect: Vec<&'static str>,
 }
@@ -67,9 +76,42 @@ fn listen_address(flag: &'static str, value: &str) -> Result<(), UsageError> {
     }
 }
 
+/// A time for which something is kept. Less than this is a slip: what is sent would be gone before it is looked at.
+const KEEP_SECONDS_MIN: i64 = 60;
+
+fn kept(flag: &'static str, value: Seconds) -> Result<Seconds, UsageError> {
+    match value.0 >= KEEP_SECONDS_MIN {
+        true => Ok(value),
+        false => Err(UsageError {
+            flag,
+            value: value.to_string(),
+            what: "too short\ngive at least a minute, as in 1m, 12h or 90d",
+        }),
+    }
+}
+
+fn retention(arguments: &ServeArgs) -> Result<Retention, UsageError> {
+    let micros = |flag, value| Ok(kept(flag, value)?.0 * 1_000_000);
+    Ok(Retention {
+        logs_us: micros("keep-logs", arguments.keep_logs)?,
+        errors_us: micros("keep-errors", arguments.keep_errors)?,
+        spans_us: micros("keep-spans", arguments.keep_spans)?,
+    })
+}
+
+fn log_limits(arguments: &ServeArgs) -> Result<Limits, UsageError> {
+    let seconds = kept("log-retention", arguments.log_retention)?.0;
+    Ok(Limits {
+        retention: Duration::from_secs(seconds.unsigned_abs()),
+        retention_project_bytes: arguments.log_retention_mib << 20,
+        ..Limits::default()
+    })
+}
+
 impl Options {
     /// Checks what was said.
     pub(super) fn validate(arguments: ServeArgs, global: &Global) -> Result<Options, UsageError> {
+        let (retention, log_limits) = (retention(&arguments)?, log_limits(&arguments)?);
         let metadata = metadata(arguments.metadata)?;
         if metadata != Metadata::Sqlite && arguments.root_key.is_none() {
             return Err(UsageError {
@@ -113,6 +155,8 @@ impl Options {
             root_key: arguments.root_key,
             ready_file: arguments.ready_file,
             test_clock: arguments.test_clock,
+            retention,
+            log_limits,
             without_effect: without_effect
                 .into_iter()
                 .filter(|(_, set)| *set)
@@ -180,7 +224,38 @@ fn public_url(url: String) -> Result<String, UsageError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    fn serve(line: &str) -> ServeArgs {
+        let cli = crate::cli::Cli::try_parse_from(line.split_whitespace()).expect(line);
+        let crate::cli::Command::Serve(arguments) = cli.command else { panic!("serve") };
+        *arguments
+    }
+
+    #[test]
+    fn what_is_kept_follows_the_flags_and_by_default_the_constants() {
+        let plain = serve("candor serve");
+        assert_eq!(retention(&plain).expect("valid"), Retention::default());
+        let limits = log_limits(&plain).expect("valid");
+        assert_eq!(limits.retention, Limits::default().retention);
+        assert_eq!(limits.retention_project_bytes, Limits::default().retention_project_bytes);
+
+        let set = serve(
+            "candor serve --keep-logs 7d --keep-errors 2h --keep-spans 90 --log-retention 5m --log-retention-mib 3",
+        );
+        let second = 1_000_000;
+        let expected =
+            Retention { logs_us: 7 * 86_400 * second, errors_us: 7_200 * second, spans_us: 90 * second };
+        assert_eq!(retention(&set).expect("valid"), expected);
+        let limits = log_limits(&set).expect("valid");
+        assert_eq!((limits.retention.as_secs(), limits.retention_project_bytes), (300, 3 << 20));
+
+        let refused = retention(&serve("candor serve --keep-errors 0s")).expect_err("too short").to_string();
+        assert!(refused.starts_with("--keep-errors 0s: too short"), "{refused}");
+        assert!(log_limits(&serve("candor serve --log-retention 59s")).is_err());
+    }
 
     #[test]
     fn urls_are_checked_before_anything_starts() {

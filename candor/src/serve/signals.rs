@@ -19,10 +19,19 @@ pub(super) fn watch(stop: CancellationToken) -> Result<()> {
             _ = interrupt.recv() => {}
         }
         stop.cancel();
+        // A thread of its own: what keeps the runtime's from stopping keeps them from looking at the time, too.
+        let watch = std::thread::Builder::new().name("candor-stop".to_owned());
+        let watched = watch.spawn(|| {
+            std::thread::sleep(STOP_WAIT_MAX);
+            tracing::warn!("stopping takes too long");
+            std::process::exit(1);
+        });
+        if let Err(error) = watched {
+            tracing::warn!(%error, "nothing watches how long stopping takes");
+        }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            () = tokio::time::sleep(STOP_WAIT_MAX) => tracing::warn!("stopping takes too long"),
         }
         std::process::exit(1);
     });

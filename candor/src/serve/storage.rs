@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use candor_log::{ClusterOptions, Consumer, FailStop, Limits, Log, LogOptions};
-use candor_meta::{Database, Held, SqlError};
+use candor_meta::{Database, Held};
 use candor_model::{Clock, Random};
 use candor_store::{Disk, DiskObjects, Files, KeyWrap, Objects, S3Objects};
+use tokio::sync::watch;
 
 use super::options::{Metadata, ObjectsAt, Options};
 use crate::backup::{CATALOG, META, OBJECTS};
@@ -29,11 +30,19 @@ const HOLD_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often a lock is tried for, and looked after.
 const HOLD_LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the database may take to say that a lock is held.
+const HOLD_CHECK_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often a lock that was lost is tried for: nothing is let in meanwhile.
+const HOLD_TRY_EVERY: Duration = Duration::from_millis(100);
+
 /// The databases. The log has one in a cluster alone.
 pub(super) struct Databases {
     pub meta: Database,
     pub catalog: Database,
     pub log: Option<Database>,
+    /// False while the right to serve from them is lost.
+    pub serving: watch::Receiver<bool>,
 }
 
 /// What the data dir notes of where the data is.
@@ -61,7 +70,9 @@ pub(super) async fn databases(options: &Options, root: &Path) -> Result<Database
                     .await
                     .with_context(|| format!("cannot open {}", path.display()))
             };
-            Ok(Databases { meta: open(META).await?, catalog: open(CATALOG).await?, log: None })
+            // The data dir's lock is never lost.
+            let (_, serving) = watch::channel(true);
+            Ok(Databases { meta: open(META).await?, catalog: open(CATALOG).await?, log: None, serving })
         }
         Metadata::Postgres(url) => {
             let open = |schema: &'static str| async move {
@@ -73,12 +84,13 @@ pub(super) async fn databases(options: &Options, root: &Path) -> Result<Database
             };
             let meta = open(META_SCHEMA).await?;
             let held = hold(&meta).await?;
-            tokio::spawn(keep_held(held, meta.clone()));
+            let (serves, serving) = watch::channel(true);
+            tokio::spawn(keep_held(held, meta.clone(), serves));
             let log = match options.objects {
                 ObjectsAt::S3(_) => Some(open(LOG_SCHEMA).await?),
                 ObjectsAt::DataDir => None,
             };
-            Ok(Databases { meta, catalog: open(CATALOG_SCHEMA).await?, log })
+            Ok(Databases { meta, catalog: open(CATALOG_SCHEMA).await?, log, serving })
         }
     }
 }
@@ -101,36 +113,47 @@ async fn hold(meta: &Database) -> Result<Held> {
     }
 }
 
-/// Sees that the right to serve is held, and takes it again where the connection was lost. Where somebody else has
-/// it by then, this process ends: nothing acknowledged is lost, as offsets and positions are fenced in the database.
-/// It is held until the process is gone: what drains still writes.
-async fn keep_held(held: Held, meta: Database) {
-    let mut held = Some(held);
+/// Sees that the right to serve is held, and takes it again where the connection was lost; until then nothing is let
+/// in. Where somebody else has it by then, this process ends at once: nothing acknowledged is lost, as offsets and
+/// positions are fenced in the database. It is held until the process is gone: what drains still writes.
+async fn keep_held(mut held: Held, meta: Database, serves: watch::Sender<bool>) {
     loop {
         tokio::time::sleep(HOLD_LOOK_EVERY).await;
-        match &mut held {
-            Some(lock) => {
-                if let Err(error) = lock.check().await {
-                    tracing::warn!(error = crate::logging::chain(&error), "the lock of who serves is lost");
-                    held = None;
+        let checked = tokio::time::timeout(HOLD_CHECK_WITHIN, held.check()).await;
+        let error = match checked {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => crate::logging::chain(&error),
+            Err(_) => "the database does not answer".to_owned(),
+        };
+        tracing::warn!(error, "the lock of who serves is lost");
+        // Who watches is told; a receiver lives as long as the server.
+        let _ = serves.send(false);
+        let backend = held.backend();
+        drop(held);
+        held = take_again(&meta, backend).await;
+        tracing::info!("the lock of who serves is held again");
+        let _ = serves.send(true);
+    }
+}
+
+/// Takes the right to serve again, which `backend` of ours had.
+async fn take_again(meta: &Database, backend: Option<i64>) -> Held {
+    loop {
+        // Errors and silence: the database is lost for now, and nobody takes anything from it.
+        match tokio::time::timeout(HOLD_CHECK_WITHIN, meta.hold(SERVING)).await {
+            Ok(Ok(Some(held))) => return held,
+            Ok(Ok(None)) => {
+                // The server may not have noticed yet that our own connection is gone.
+                let holder = tokio::time::timeout(HOLD_CHECK_WITHIN, meta.holder(SERVING)).await;
+                if let Ok(Ok(Some(holder))) = holder
+                    && Some(holder) != backend
+                {
+                    EndProcess.stop("another candor serves from the database now");
                 }
             }
-            None => match meta.hold(SERVING).await {
-                Ok(Some(lock)) => {
-                    tracing::info!("the lock of who serves is held again");
-                    held = Some(lock);
-                }
-                Ok(None) => {
-                    // Our own lost connection may hold it for a moment more.
-                    match hold(&meta).await {
-                        Ok(lock) => held = Some(lock),
-                        Err(error) if error.downcast_ref::<SqlError>().is_some() => {}
-                        Err(_) => EndProcess.stop("another candor serves from the database now"),
-                    }
-                }
-                Err(_) => {}
-            },
+            Ok(Err(_)) | Err(_) => {}
         }
+        tokio::time::sleep(HOLD_TRY_EVERY).await;
     }
 }
 
@@ -154,7 +177,10 @@ pub(super) async fn objects(
         ObjectsAt::DataDir => {
             let place = files::absolute(root).with_context(|| format!("cannot find {}", root.display()))?;
             let data_path = format!("{}/{OBJECTS}/lake/", place.display());
-            Ok(Place { objects: Arc::new(DiskObjects::new(Arc::clone(disk), OBJECTS)), s3: None, data_path })
+            let objects = DiskObjects::new(Arc::clone(disk), OBJECTS);
+            // What a killed process was writing. The data dir's lock is ours.
+            objects.sweep().with_context(|| format!("cannot clear up in {OBJECTS}"))?;
+            Ok(Place { objects: Arc::new(objects), s3: None, data_path })
         }
         ObjectsAt::S3(url) => {
             let refused = || {
@@ -179,14 +205,15 @@ pub(super) struct LogParts {
     pub database: Option<Database>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
+    /// Sizes and times.
+    pub limits: Limits,
 }
 
 /// Opens the log: a journal in the data dir, or segments in S3 with their order in PostgreSQL.
 pub(super) async fn log(parts: LogParts) -> Result<Log> {
-    let LogParts { disk, files, keys, database, clock, random } = parts;
+    let LogParts { disk, files, keys, database, clock, random, limits } = parts;
     let consumers = vec![lake_consumer(), candor_errors::issues::consumer(), vault::consumer()];
     let stop = Arc::new(EndProcess);
-    let limits = Limits::default();
     let opened = match database {
         Some(database) => {
             Log::open_cluster(ClusterOptions {

@@ -14,8 +14,13 @@ fn a_stop_drains_publishes_and_ends_in_time() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(code, Some(0), "{}", server.log());
     assert!(!server.data_dir.join("server.json").exists());
+    // As a process leaves it that is killed while it writes.
+    let unfinished = server.data_dir.join("objects/.unfinished/3");
+    std::fs::create_dir_all(unfinished.parent().expect("a folder")).expect("makes");
+    std::fs::write(&unfinished, "half").expect("writes");
     let again = Server::over(&server.data_dir, &[]);
     assert_eq!(again.count("shop", "logs"), 1);
+    assert!(!unfinished.exists(), "what was not finished is cleared away");
 }
 
 #[test]

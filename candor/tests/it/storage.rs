@@ -42,7 +42,8 @@ fn secrets_are_in_no_file_and_the_canary_is() {
     let mut server = Server::start();
     let shop = server.project("shop");
     let body = "canary-7f3a paid with 4111111111111111";
-    server.send_logs(&shop.token, &[body]);
+    // Many alike: what is stored is compressed, what is written out is not.
+    server.send_logs(&shop.token, &[body; 200]);
     std::fs::write(server.data_dir.join("notes.txt"), "someone's own file").expect("writes");
     let out = tempfile::tempdir().expect("a folder");
 
@@ -50,7 +51,13 @@ fn secrets_are_in_no_file_and_the_canary_is() {
     let running = verify(&server.data_dir, &out.path().join("running"));
     assert_eq!(running["faults"], serde_json::json!([]));
     let clear = contents(&out.path().join("running"));
-    assert!(!holders(&clear, "canary-7f3a").is_empty(), "the journal holds the canary");
+    let canary = holders(&clear, "canary-7f3a");
+    for end in [".journal", ".journal.ndjson"] {
+        assert!(
+            canary.iter().any(|path| path.ends_with(end)),
+            "{end}: the journal holds the canary: {canary:?}"
+        );
+    }
 
     // On a stopped one: in Parquet too.
     server.print(&["flush"]);
@@ -105,6 +112,8 @@ fn a_backup_comes_up_elsewhere_with_the_root_key_and_not_without() {
     let manifest: Value =
         serde_json::from_str(&server.print(&["backup", "create", path, "--json"])).expect("one");
     assert!(manifest["file_count"].as_u64() >= Some(4), "{manifest}");
+    let logs = serde_json::json!([{ "project": shop.number, "topic": "candor.logs", "start": 0, "end": 2 }]);
+    assert_eq!(manifest["topics"], logs);
     let again = server.run(&["backup", "create", path]);
     assert_eq!(again.status.code(), Some(1), "a backup is not overwritten");
     let names: Vec<String> = contents(&backup).into_iter().map(|(path, _)| path).collect();
@@ -127,6 +136,16 @@ fn a_backup_comes_up_elsewhere_with_the_root_key_and_not_without() {
     assert_eq!(bodies, ["published", "in the journal"]);
     assert_eq!(elsewhere.send_logs(&shop.token, &["goes on"]).status, 200);
     assert_eq!(elsewhere.count("shop", "logs"), 3);
+
+    // A stopped one is copied the same way, and the copy is asked what it holds.
+    let mut stopped = elsewhere;
+    stopped.signal("-TERM");
+    stopped.wait();
+    let second = folder.path().join("second");
+    let manifest: Value =
+        serde_json::from_str(&stopped.print(&["backup", "create", second.to_str().expect("text"), "--json"]))
+            .expect("one");
+    assert_eq!(manifest["topics"][0]["end"], 3, "{manifest}");
 
     // A changed byte is noticed before anything comes up.
     let (victim, mut bytes) =
@@ -195,6 +214,13 @@ fn a_deleted_project_leaves_nothing() {
         }
         std::thread::sleep(std::time::Duration::from_secs(2));
         assert_eq!(server.count("other", "logs"), 1);
+        // Its frames are in no file of the log, beside the running server.
+        let out = tempfile::tempdir().expect("a folder");
+        verify(&server.data_dir, &out.path().join("clear"));
+        let clear = contents(&out.path().join("clear"));
+        let of_log: Vec<_> = clear.into_iter().filter(|(path, _)| path.contains("/clear/log/")).collect();
+        assert_eq!(holders(&of_log, "of the shop"), Vec::<String>::new(), "killed: {killed}");
+        assert!(!holders(&of_log, "of the other").is_empty(), "killed: {killed}");
         server.signal("-TERM");
         server.wait();
         let left = rows_of(&server.data_dir.join("meta.db"), shop.number);

@@ -255,6 +255,8 @@ async fn a_lock_is_held_by_one_process_as_long_as_its_connection_lives(bed: Bed)
     let second = other.hold("serve").await.unwrap();
     // On SQLite the folder's lock has kept other processes out already.
     assert_eq!(second.is_none(), bed.database.engine() == Engine::Postgres);
+    assert_eq!(other.holder("serve").await.unwrap(), held.backend());
+    assert_eq!(other.holder("nothing").await.unwrap(), None);
     assert!(other.hold("something else").await.unwrap().is_some());
     drop(second);
     if bed.database.engine() == Engine::Postgres {
