@@ -119,6 +119,9 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (reason, count) in app.admission.refusals().by_reason() {
         let _ = writeln!(text, "{name}{{reason=\"{reason}\"}} {count}");
     }
+    let help = "Error events in the issue of a project that has as many different ones as it may.";
+    let name = "candor_issues_folded_total";
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", app.issues.folded());
     let report = app.gate.totals().report();
     let help = "Attributes left out because a record had too many, or their names were too long.";
     let name = "candor_gate_attributes_dropped_total";

@@ -107,7 +107,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let issues = Issues::open(meta.clone(), log.clone(), Arc::clone(&clock))
         .await
         .context("cannot bring the issues up to the log")?;
-    issues.start();
+    issues.start(retention.errors_us);
     candor_errors::attachments::start(issues.clone(), log.blobs(), retention.errors_us);
     let query = Query::new(
         Arc::new(lake.clone()),

@@ -18,7 +18,7 @@ pub mod value;
 pub use anchors::Anchors;
 pub use errors::chain;
 pub use ids::{Offset, OrgId, Partition, PolicyEpoch, ProjectId, RequestId, Signal, TopicName};
-pub use issues::{IssueMap, NoIssues};
+pub use issues::{EVERY_OTHER, IssueMap, NoIssues};
 pub use random::Random;
 pub use record::{
     ErrorColumns, ErrorRecord, Incoming, LogRecord, Origin, Records, SpanRecord, Subject, SubjectKind,

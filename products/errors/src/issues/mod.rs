@@ -38,9 +38,7 @@ const GATHER: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_secs(1);
 /// What is read from the log at once when catching up, bytes.
 const READ_BYTES: usize = 4 << 20;
-/// Issues with something to write from which on catching up writes in between.
-const PENDING_MAX: usize = 10_000;
-/// How often the trend of long ago is forgotten.
+/// How often the trend of long ago is forgotten, and issues without events.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The consumer to open the log with: what issues have not consumed is not trimmed.
@@ -125,8 +123,9 @@ impl Issues {
         Ok(Issues { inner })
     }
 
-    /// Writes what happens until the returned task is aborted or everything else of us is dropped.
-    pub fn start(&self) -> tokio::task::JoinHandle<()> {
+    /// Writes what happens until the returned task is aborted or everything else of us is dropped. `kept_us` is how long
+    /// error events are kept: an issue whose newest one is older goes with it.
+    pub fn start(&self, kept_us: i64) -> tokio::task::JoinHandle<()> {
         let (inner, wake) = (Arc::downgrade(&self.inner), Arc::clone(&self.inner.wake));
         tokio::spawn(async move {
             let mut forgot = None::<Timestamp>;
@@ -141,10 +140,15 @@ impl Issues {
                 }
                 let now = inner.clock.now();
                 let long_ago = |then: Timestamp| now.0 - then.0 >= FORGET_EVERY.as_micros() as i64;
-                if forgot.is_none_or(long_ago)
-                    && store::forget_old_hours(&inner.database, now.0).await.is_ok()
-                {
-                    forgot = Some(now);
+                if forgot.is_none_or(long_ago) {
+                    let kept_since = Timestamp(now.0.saturating_sub(kept_us));
+                    match inner.forget_old(now, kept_since).await {
+                        Ok(()) => forgot = Some(now),
+                        Err(error) => {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::warn!(error, "old issues could not be removed");
+                        }
+                    }
                 }
             }
         })
@@ -153,6 +157,16 @@ impl Issues {
     /// Writes what has happened so far; on return the database knows it.
     pub async fn settle(&self) -> Result<(), IssuesError> {
         self.inner.work().await
+    }
+
+    /// Removes issues whose newest event arrived before `kept_since`, and so is no longer kept.
+    pub async fn retire(&self, kept_since: Timestamp) -> Result<(), IssuesError> {
+        self.inner.retire(kept_since).await
+    }
+
+    /// Events since the start that went into one issue because their project had no room for more different ones.
+    pub fn folded(&self) -> u64 {
+        self.inner.state.lock().folded
     }
 
     /// Removes all that is known of a deleted project.
@@ -185,6 +199,13 @@ impl Inner {
         let mut touched = false;
         for batch in batches.iter().filter(|batch| batch.topic.name.signal() == Some(Signal::Errors)) {
             touched = true;
+            let mut state = self.state.lock();
+            if state.pending.is_full() {
+                let end = batch.base.0.saturating_add(u64::from(batch.count));
+                state.leave_to_log(batch.topic.project, batch.partition, end);
+                continue;
+            }
+            drop(state);
             self.take_in_batch(batch);
         }
         if touched {
@@ -277,8 +298,8 @@ impl Inner {
                 );
                 self.state.lock().skip_to(project, partition, end);
             }
-            let gathered = self.state.lock().pending.issues.len();
-            if gathered > PENDING_MAX {
+            let is_full = self.state.lock().pending.is_full();
+            if is_full {
                 self.write().await?;
             }
         }
@@ -320,6 +341,24 @@ impl Inner {
         }
     }
 
+    async fn forget_old(&self, now: Timestamp, kept_since: Timestamp) -> Result<(), IssuesError> {
+        store::forget_old_hours(&self.database, now.0).await?;
+        self.retire(kept_since).await
+    }
+
+    async fn retire(&self, kept_since: Timestamp) -> Result<(), IssuesError> {
+        let _working = self.working.lock().await;
+        while !self.write().await? {
+            self.catch_up().await?;
+        }
+        let retired = store::retire(&self.database, kept_since.0).await?;
+        let mut state = self.state.lock();
+        for (project, issues) in &retired {
+            state.retire(*project, issues);
+        }
+        Ok(())
+    }
+
     /// Another process has taken in what we hold: what is stored counts, and the rest is read from the log again.
     async fn read_anew(&self) -> Result<(), IssuesError> {
         let mut stored = store::load(&self.database).await?;
@@ -328,6 +367,7 @@ impl Inner {
             let anew = stored.progress.entry(*key).or_default();
             anew.end = anew.end.max(progress.end);
         }
+        stored.folded = state.folded;
         *state = stored;
         Ok(())
     }

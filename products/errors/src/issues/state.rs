@@ -4,10 +4,10 @@
 //! Everything here follows from the log alone and in its order, issue numbers too: where the process dies before the
 //! database knows, the same events make the same issues again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use candor_model::{Partition, ProjectId, Timestamp};
+use candor_model::{EVERY_OTHER, Partition, ProjectId, Timestamp};
 
 use super::rows::ErrorRow;
 use super::sketch::{Sketch, digest};
@@ -19,6 +19,17 @@ pub(crate) const HOUR_US: i64 = 3_600 * Timestamp::SECOND;
 /// them the arrival counts. Phones send after weeks; clocks run ahead by minutes.
 const BELIEVED_PAST_US: i64 = 30 * 24 * HOUR_US;
 const BELIEVED_FUTURE_US: i64 = 300 * Timestamp::SECOND;
+
+/// Hashes of one project: some 12 MB in memory. A sender that puts a number or an id into types or fingerprints makes
+/// a new one with every event; beyond the limit such events share one issue.
+const HASHES_MAX: usize = 100_000;
+
+/// Issues and other rows that wait to be written from which on the follower takes in nothing more: it is read from the
+/// log again. At some 2 KiB each this is 40 MB, unless the senders' values are long.
+const PENDING_MAX: usize = 20_000;
+
+/// What the issue is called that takes the events beyond [`HASHES_MAX`].
+const EVERY_OTHER_TITLE: &str = "(errors beyond the limit of different ones in a project)";
 
 /// Longest title, bytes.
 const TITLE_BYTES_MAX: usize = 256;
@@ -95,6 +106,11 @@ impl Pending {
         self.positions.is_empty()
     }
 
+    /// True where so much waits that what comes next is left to the log.
+    pub fn is_full(&self) -> bool {
+        self.issues.len() + self.hashes.len() + self.attachments.len() >= PENDING_MAX
+    }
+
     /// Puts back what could not be written, before what came since.
     pub fn put_back(&mut self, older: Pending) {
         let newer = std::mem::replace(self, older);
@@ -133,11 +149,27 @@ impl Delta {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
     pub projects: HashMap<ProjectId, ProjectIssues>,
     pub progress: HashMap<(ProjectId, Partition), Progress>,
     pub pending: Pending,
+    /// Events that went into the issue of every other one because their project had no room for more hashes.
+    pub folded: u64,
+    /// Hashes of one project.
+    hashes_max: usize,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            projects: HashMap::new(),
+            progress: HashMap::new(),
+            pending: Pending::default(),
+            folded: 0,
+            hashes_max: HASHES_MAX,
+        }
+    }
 }
 
 impl State {
@@ -176,6 +208,29 @@ impl State {
         true
     }
 
+    /// Notes that a batch was committed, without taking it in: it will be read from the log.
+    pub fn leave_to_log(&mut self, project: ProjectId, partition: Partition, end: u64) {
+        let progress = self.progress.entry((project, partition)).or_default();
+        progress.end = progress.end.max(end);
+    }
+
+    /// Lets go of issues that were removed from the database, but for those of which something came since: they are
+    /// written anew.
+    pub fn retire(&mut self, project: ProjectId, retired: &HashSet<i64>) {
+        let Some(issues) = self.projects.get_mut(&project) else { return };
+        let pending = &mut self.pending;
+        Arc::make_mut(&mut issues.map).retain(|hash, issue| {
+            if !retired.contains(issue) {
+                return true;
+            }
+            let came_since = pending.issues.contains_key(&(project, *issue));
+            if came_since {
+                pending.hashes.push((project, hash.clone(), *issue));
+            }
+            came_since
+        });
+    }
+
     /// Lets go of a deleted project. Its positions go with the rest: what still comes of it is counted anew, and
     /// let go of again.
     pub fn forget(&mut self, project: ProjectId) {
@@ -198,7 +253,12 @@ impl State {
     }
 
     fn count(&mut self, project: ProjectId, row: ErrorRow, arrival: Timestamp) {
-        let issue = self.issue_of(project, &row.hashes);
+        let (issue, is_folded) = self.issue_of(project, &row.hashes);
+        self.folded += u64::from(is_folded);
+        let title = match is_folded {
+            true => EVERY_OTHER_TITLE.to_owned(),
+            false => title(&row.kind, &row.value),
+        };
         let believed = (arrival.0 - BELIEVED_PAST_US)..=(arrival.0 + BELIEVED_FUTURE_US);
         let seen = if believed.contains(&row.timestamp.0) { row.timestamp.0 } else { arrival.0 };
         let mut users = Sketch::default();
@@ -214,7 +274,7 @@ impl State {
             users,
             hours: HashMap::from([(seen.div_euclid(HOUR_US), 1)]),
             face: Face {
-                title: title(&row.kind, &row.value),
+                title,
                 kind: row.kind,
                 value: crate::event::cut(&row.value, VALUE_BYTES_MAX).to_owned(),
                 culprit: row.culprit,
@@ -228,21 +288,29 @@ impl State {
         self.pending.issues.entry((project, issue)).or_default().merge(delta);
     }
 
-    /// The issue that owns the first known hash, or a new one; hashes that nobody owned become its own.
-    fn issue_of(&mut self, project: ProjectId, hashes: &[String]) -> i64 {
+    /// The issue that owns the first known hash, or a new one; hashes that nobody owned become its own. Where there is
+    /// no room for more hashes, the issue of every other event, and true.
+    fn issue_of(&mut self, project: ProjectId, hashes: &[String]) -> (i64, bool) {
         let issues = self.projects.entry(project).or_default();
         let known = hashes.iter().find_map(|hash| issues.map.get(hash).copied());
+        let is_full = issues.map.len() >= self.hashes_max;
+        let every_other = [EVERY_OTHER.to_owned()];
+        let (known, hashes) = match known {
+            None if is_full => (issues.map.get(EVERY_OTHER).copied(), every_other.as_slice()),
+            known => (known, hashes),
+        };
+        let is_folded = hashes == every_other;
         let issue = known.unwrap_or_else(|| {
             issues.last += 1;
             issues.last
         });
         for hash in hashes {
-            if !issues.map.contains_key(hash) {
+            if (!is_full || is_folded) && !issues.map.contains_key(hash) {
                 Arc::make_mut(&mut issues.map).insert(hash.clone(), issue);
                 self.pending.hashes.push((project, hash.clone(), issue));
             }
         }
-        issue
+        (issue, is_folded)
     }
 }
 
@@ -342,6 +410,38 @@ mod tests {
         assert_eq!(state.pending.issues[&(PROJECT, 1)].face.value, "new");
         assert_eq!(state.pending.positions[&(PROJECT, PARTITION)], (0, 3));
         assert_eq!(state.pending.hashes.len(), 2);
+    }
+
+    #[test]
+    fn events_beyond_the_limit_of_hashes_share_one_issue() {
+        let mut state = State { hashes_max: 3, ..State::default() };
+        let rows: Vec<ErrorRow> = (0..1000).map(|n| row(&[&format!("hash {n}")], &n.to_string())).collect();
+        assert!(take(&mut state, 0, &rows));
+        assert_eq!(counts(&state), [(1, 1), (2, 1), (3, 1), (4, 997)]);
+        assert_eq!((state.projects[&PROJECT].map.len(), state.folded), (4, 997));
+        assert_eq!(state.projects[&PROJECT].map[EVERY_OTHER], 4);
+        let folded = &state.pending.issues[&(PROJECT, 4)].face;
+        assert_eq!((folded.title.as_str(), folded.value.as_str()), (EVERY_OTHER_TITLE, "999"));
+        // A known one goes on as before, and brings no new hash in.
+        assert!(take(&mut state, 1000, &[row(&["more", "hash 1"], "x")]));
+        assert_eq!((counts(&state)[1], state.projects[&PROJECT].map.len()), ((2, 2), 4));
+        // Other projects have their own room.
+        let other = ProjectId(2);
+        assert!(state.take_in(other, PARTITION, 0, NOW, 1, |_| row(&["its own"], "x")));
+        assert_eq!(state.projects[&other].map["its own"], 1);
+    }
+
+    #[test]
+    fn retired_issues_make_room_unless_something_came_since() {
+        let mut state = State { hashes_max: 2, ..State::default() };
+        assert!(take(&mut state, 0, &[row(&["a"], "1"), row(&["b"], "2")]));
+        state.pending = Pending::default();
+        assert!(take(&mut state, 2, &[row(&["b"], "3")]));
+        state.retire(PROJECT, &HashSet::from([1, 2]));
+        assert_eq!(state.pending.hashes, [(PROJECT, "b".to_owned(), 2)]);
+        assert!(take(&mut state, 3, &[row(&["a"], "4"), row(&["c"], "5")]));
+        assert_eq!(counts(&state), [(2, 1), (3, 1), (4, 1)]);
+        assert_eq!(state.folded, 1);
     }
 
     #[test]

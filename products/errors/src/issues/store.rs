@@ -1,6 +1,6 @@
 //! The tables of issues in `meta.db`, and the one transaction that moves them and the positions together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use candor_meta::{Database, Migration, Param, SqlError, Tx, params};
 use candor_model::{Partition, ProjectId};
@@ -309,6 +309,41 @@ pub(crate) async fn forget_project(database: &Database, project: ProjectId) -> R
         tx.execute(&format!("DELETE FROM {table} WHERE project = ?"), params![project.0]).await?;
     }
     tx.commit().await
+}
+
+/// Issues that are retired in one transaction; the rest waits for the next time.
+const RETIRED_AT_ONCE: usize = 10_000;
+
+/// Removes issues whose newest event arrived before `kept_since_us`, with what belongs to them, and says which. A
+/// project's newest issue stays, so that no number is given twice.
+pub(crate) async fn retire(
+    database: &Database,
+    kept_since_us: i64,
+) -> Result<HashMap<ProjectId, HashSet<i64>>, SqlError> {
+    let mut tx = database.begin().await?;
+    let sql = format!(
+        "SELECT project, id FROM issue WHERE last_arrival < ?
+         AND EXISTS (SELECT 1 FROM issue AS newer WHERE newer.project = issue.project AND newer.id > issue.id)
+         LIMIT {RETIRED_AT_ONCE}"
+    );
+    let mut retired: HashMap<ProjectId, HashSet<i64>> = HashMap::new();
+    for row in tx.query(&sql, params![kept_since_us]).await? {
+        retired.entry(ProjectId(row.int(0)?)).or_default().insert(row.int(1)?);
+    }
+    for (project, issues) in &retired {
+        let issues: Vec<i64> = issues.iter().copied().collect();
+        for chunk in issues.chunks(ROWS_PER_STATEMENT) {
+            let marks = vec!["?"; chunk.len()].join(", ");
+            let values: Vec<Param> =
+                std::iter::once(project.0).chain(chunk.iter().copied()).map(Param::from).collect();
+            for (table, column) in [("issue_hash", "issue"), ("issue_hour", "issue"), ("issue", "id")] {
+                let sql = format!("DELETE FROM {table} WHERE project = ? AND {column} IN ({marks})");
+                tx.execute(&sql, &values).await?;
+            }
+        }
+    }
+    tx.commit().await?;
+    Ok(retired)
 }
 
 /// Forgets the trend of long ago.

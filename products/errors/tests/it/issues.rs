@@ -1,9 +1,11 @@
 //! Issues over the real log and database: visible at once, counted once, kept over restarts.
 
 use candor_errors::{IssueQuery, Order, Status, issues};
-use candor_model::{IssueMap, Signal};
+use candor_model::{IssueMap, Signal, Timestamp};
 
 use crate::house::House;
+
+const MONTH_US: i64 = 30 * 86_400 * Timestamp::SECOND;
 
 fn event(id: u32, kind: &str, extra: &str) -> (String, Vec<u8>) {
     let headers = format!(r#"{{"event_id":"{id:032x}"}}"#);
@@ -131,6 +133,30 @@ async fn restarts_lose_and_double_nothing() {
 }
 
 #[tokio::test]
+async fn an_issue_goes_when_its_newest_event_is_no_longer_kept() {
+    let house = House::new().await;
+    send(&house, 1, "KeyError", "").await;
+    send(&house, 2, "ValueError", "").await;
+    house.clock.advance(MONTH_US);
+    send(&house, 3, "ValueError", "").await;
+    send(&house, 4, "TypeError", "").await;
+    let kept_since = Timestamp(crate::house::NOW.0 + 1);
+    house.issues.retire(kept_since).await.unwrap();
+    let expected =
+        ["3 TypeError: order 4 failed 1x0 unresolved", "2 ValueError: order 3 failed 2x0 unresolved"];
+    assert_eq!(listed(&house, IssueQuery::default()).await, expected);
+    assert!(!house.issues.issues(house.project).values().any(|issue| *issue == 1));
+    // The newest stays however old, so that no number is given twice.
+    house.clock.advance(2 * MONTH_US);
+    house.issues.retire(Timestamp(i64::MAX)).await.unwrap();
+    let house = house.restart().await;
+    send(&house, 5, "KeyError", "").await;
+    let expected =
+        ["4 KeyError: order 5 failed 1x0 unresolved", "3 TypeError: order 4 failed 1x0 unresolved"];
+    assert_eq!(listed(&house, IssueQuery::default()).await, expected);
+}
+
+#[tokio::test]
 async fn two_that_follow_one_log_count_once() {
     let house = House::new().await;
     send(&house, 1, "KeyError", "").await;
@@ -152,7 +178,7 @@ async fn two_that_follow_one_log_count_once() {
 #[tokio::test]
 async fn the_task_writes_by_itself() {
     let house = House::new().await;
-    let task = house.issues.start();
+    let task = house.issues.start(MONTH_US);
     send(&house, 1, "KeyError", "").await;
     let mut written = 0;
     for _ in 0..100 {
