@@ -73,7 +73,12 @@ fn scrub_text(scrubber: &Scrubber, text: &str, counts: &mut Counts) -> Option<St
     if is_json && let Ok(mut value) = json::parse(text.as_bytes(), json::Leniency::LENIENT) {
         let before = counts.total();
         scrubber.scrub_value(&mut value, None, counts);
-        return (counts.total() > before).then(|| json::to_string(&value));
+        if counts.total() == before {
+            return None;
+        }
+        // The rest of the file stays as it was written.
+        let original = json::parse(text.as_bytes(), json::Leniency::LENIENT).ok()?;
+        return Some(json::patched(text, &original, &value));
     }
     scrubber.scrub_str(text, counts)
 }

@@ -8,14 +8,17 @@
 //! - [`parse`] takes one record, [`parse_body`] one request of many records (a larger bound on members).
 //! - [`documents`] walks NDJSON and concatenated documents and survives bad lines; [`elements`] walks a top-level
 //!   list without holding all of it.
+//! - [`patched`] changes some values of a text and no other byte.
 //! - [`to_string`] and [`write`](fn@write) make compact text that parses back to the same value.
 
 mod documents;
 mod parse;
+mod patch;
 mod scan;
 mod write;
 
 pub use documents::{Documents, Elements, documents, elements};
+pub use patch::patched;
 pub use write::{to_string, write, write_string};
 
 use crate::Value;

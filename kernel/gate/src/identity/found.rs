@@ -52,6 +52,11 @@ impl<'a> Coder<'a> {
         Coder { keyring, scrubber, project, site, codes: HashMap::new(), classes: HashMap::new() }
     }
 
+    /// The rules of the batch's policy.
+    pub(super) fn scrubber(&self) -> &'a Scrubber {
+        self.scrubber
+    }
+
     /// What a name says; the names of a batch repeat, so the answer is remembered.
     pub(super) fn class(&mut self, path: &str) -> Class {
         if let Some(class) = self.classes.get(path) {

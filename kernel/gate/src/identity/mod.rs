@@ -5,6 +5,7 @@
 //! written into the message in the next. What stands under no telling name and is repeated nowhere is left to the
 //! detectors of `scrub` and the rules of a policy: names cannot be told from words by looking.
 
+mod embedded;
 mod found;
 mod names;
 mod repeats;
@@ -49,7 +50,10 @@ impl<'a> Finder<'a> {
     }
 
     pub(crate) fn span(&mut self, record: &mut SpanRecord, counts: &mut Counts) -> Found {
-        self.walk(counts, |walker| walker.members(&mut record.attributes, "", Keep::Row))
+        self.walk(counts, |walker| {
+            walker.members(&mut record.attributes, "", Keep::Row);
+            walker.text(&mut record.name, "");
+        })
     }
 
     pub(crate) fn error(&mut self, record: &mut ErrorRecord, counts: &mut Counts) -> Found {

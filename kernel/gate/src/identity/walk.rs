@@ -3,7 +3,7 @@
 use candor_model::{Object, SubjectKind, Value};
 use candor_scrub::Counts;
 
-use super::found::{Coder, Found};
+use super::found::{Coder, Found, Removed};
 use super::names::{Class, may_identify};
 use super::{ADDRESS_PLACEHOLDER, scalar_text};
 use crate::policy::UnknownFields;
@@ -25,6 +25,8 @@ pub(super) struct Walker<'w, 'a> {
     user_traits: UnknownFields,
     counts: &'w mut Counts,
     found: &'w mut Found,
+    /// How many texts are around what is walked.
+    pub(super) depth: u8,
 }
 
 impl<'w, 'a> Walker<'w, 'a> {
@@ -34,7 +36,18 @@ impl<'w, 'a> Walker<'w, 'a> {
         counts: &'w mut Counts,
         found: &'w mut Found,
     ) -> Walker<'w, 'a> {
-        Walker { coder, user_traits, counts, found }
+        Walker { coder, user_traits, counts, found, depth: 0 }
+    }
+
+    /// A number that grows with everything that is changed.
+    pub(super) fn work(&self) -> u64 {
+        let Removed { identifiers, addresses, traits } = self.found.removed;
+        identifiers + addresses + traits + self.counts.total()
+    }
+
+    /// Scrubs what was read out of a text by the names that are plain there alone.
+    pub(super) fn scrub(&mut self, value: &mut Value) {
+        self.coder.scrubber().scrub_value(value, None, self.counts);
     }
 
     /// Walks the members of an object that stands at `path`.
@@ -47,8 +60,14 @@ impl<'w, 'a> Walker<'w, 'a> {
             } else {
                 Class::Plain
             };
-            if class == Class::Plain && !matches!(value, Value::Array(_) | Value::Object(_)) {
-                return true;
+            match value {
+                Value::Array(_) | Value::Object(_) => {}
+                Value::Str(text) if class == Class::Plain => {
+                    self.text(text, key);
+                    return true;
+                }
+                _ if class == Class::Plain => return true,
+                _ => {}
             }
             self.member(class, key, value, path, keep)
         });
@@ -84,6 +103,7 @@ impl<'w, 'a> Walker<'w, 'a> {
         match value {
             Value::Object(object) => self.object(object, path, keep),
             Value::Array(items) => items.retain_mut(|item| self.item(item, path, keep)),
+            Value::Str(text) => self.text(text, path),
             _ => {}
         }
     }
@@ -186,6 +206,15 @@ impl<'w, 'a> Walker<'w, 'a> {
             Value::Array(_) => {
                 self.value(value, &join(path, key), keep);
                 true
+            }
+            Value::Str(text) if text.trim_start().starts_with('{') => {
+                match self.embedded(text, &join(path, key), false) {
+                    Some(clean) => {
+                        *text = clean;
+                        true
+                    }
+                    None => self.identifier(SubjectKind::Name, value, path, key, keep),
+                }
             }
             Value::Str(text) => match tagged(text) {
                 Some(Tagged::Address) => {

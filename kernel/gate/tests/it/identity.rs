@@ -1,7 +1,7 @@
 //! Identifiers leave records, codes stay, values go to the vault.
 
 use candor_gate::{Policy, UnknownFields};
-use candor_model::{LogRecord, Records, Subject, SubjectKind, Value};
+use candor_model::{LogRecord, Object, Records, Subject, SubjectKind, Value};
 
 use crate::{Bed, error, object, row};
 
@@ -236,4 +236,116 @@ fn what_was_done_is_counted_over_all_batches() {
     let report = bed.gate.totals().report();
     assert_eq!(report.replaced, [("card", 3), ("identifier", 3)]);
     assert_eq!((report.records_dropped(), report.attributes_dropped), (0, 0));
+}
+
+/// Text that holds fields, what must not be left of it, and what must be.
+fn fields_within(text: &str, gone: &[&str], kept: &[&str]) {
+    let bed = Bed::new();
+    let mut record = log("{}");
+    record.attributes.insert("payload", text);
+    record.body = text.into();
+    let row = bed.log(record);
+    let attribute = get(&row, "attributes").strip_prefix("payload=").unwrap().to_owned();
+    assert_eq!(get(&row, "body"), attribute);
+    for gone in gone {
+        assert!(!attribute.contains(gone), "{gone} is left of {text}: {attribute}");
+    }
+    for kept in kept {
+        assert!(attribute.contains(kept), "{kept} is lost of {text}: {attribute}");
+    }
+    let email = code(&bed, SubjectKind::Email, "a@b.example");
+    assert!(get(&row, "subjects").contains(&email), "{text} names nobody: {row:?}");
+    assert!(attribute.contains(&email), "{attribute}");
+    // In an event as in a row.
+    let event = bed.event(&Value::from(Object::from_iter([("message".to_owned(), text.into())])).to_text());
+    assert_eq!(event.get("message").and_then(Value::as_str), Some(attribute.as_str()));
+}
+
+#[test]
+fn fields_of_json_within_text_are_fields() {
+    let json =
+        r#"{ "user": {"email":"a@b.example",  "id" : 42.0, "note":"1.50"}, "n": 1.50,"password":"hunter2" }"#;
+    let escaped = |text: &str| {
+        let quoted = Value::from(text).to_text();
+        let quoted = candor_model::json::to_string(&Value::from(quoted));
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    let quoted = |text: &str| candor_model::json::to_string(&Value::from(text));
+    let gone = ["a@b.example", "42.0", "hunter2"];
+    fields_within(json, &gone, &[r#"{ "user": {"email":"email:"#, r#", "n": 1.50,"password":"[secret]" }"#]);
+    for text in [
+        quoted(json),
+        quoted(&quoted(json)),
+        escaped(json),
+        format!("request failed: {json}, giving up"),
+        format!("[{json}]"),
+        format!("{{\"body\":{}}}", quoted(json)),
+        format!("{{\"a\":{{\"body\":{}}}}}", quoted(&format!("{{\"inner\":{}}}", quoted(json)))),
+    ] {
+        fields_within(&text, &gone, &["1.50"]);
+    }
+    let turned = r#"{"email":"a@b.example","fields":[{"value":"hunter2","name":"password"}],"ok":true}"#;
+    fields_within(turned, &["hunter2"], &[r#"{"value":"[secret]","name":"password"}],"ok":true}"#]);
+    fields_within(r#"["email=a@b.example&x=1",{"password":["hunter2"]}]"#, &["hunter2"], &["&x=1"]);
+}
+
+#[test]
+fn fields_of_queries_and_forms_are_fields() {
+    let gone = ["a@b.example", "a%40b", "hunter2", "4711", "203.0.113.9"];
+    for (text, kept) in [
+        ("user[email]=a%40b.example&password=hunter2&page=2&user[id]=4711", &["&page=2&"][..]),
+        ("user%5Bemail%5D=a@b.example&x=%20&user_id=4711&client_ip=203.0.113.9", &["&x=%20&"]),
+        ("https://shop.example/?x=1&email=a%40b.example#top", &["https://shop.example/?x=1&", "#top"]),
+        (
+            "GET /a?email=a%40b.example&q=a+b&user_id=4711 HTTP/1.1 200",
+            &["GET /a?", "&q=a+b&", " HTTP/1.1 200"],
+        ),
+        ("/x?user_id=4711 /y?email=a@b.example&amp;session_id=4711", &["/x?user_id=user:", " /y?"]),
+        ("a=1&data=%7B%22user%22%3A%7B%22email%22%3A%22a%40b.example%22%7D%2C%22k%22%3A1%7D", &["a=1&data="]),
+    ] {
+        fields_within(text, &gone, kept);
+    }
+    let bed = Bed::new();
+    let event = bed.event(r#"{"request": {"query_string": "email=a%40b.example", "data": "user_id=4711"}}"#);
+    assert!(!event.to_text().contains("a%40b") && !event.to_text().contains("4711"), "{}", event.to_text());
+}
+
+#[test]
+fn text_without_fields_of_persons_stays_as_it_is() {
+    let bed = Bed::new();
+    for text in [
+        r#"{ "a" : 1.10, "name": "x", "list":[ 1 , 2e5 ], "\u0041": "\/" }"#,
+        "{\"broken\": {\"email\"",
+        "a=1&b=2&name=x",
+        "if (a == b && c != d) { return \"x\"; }",
+        "{'user': 1}",
+        "x = y ? z : email",
+        "https://shop.example/?page=2&id=7",
+        "{{}}[[]]",
+        "[\"\\",
+    ] {
+        let mut record = log("{}");
+        record.body = text.into();
+        let row = bed.log(record);
+        assert_eq!((get(&row, "body").as_str(), get(&row, "subjects").as_str()), (text, ""));
+    }
+    // Bounded however deep it lies, and however often a bracket opens.
+    let mut deep = r#"{"email":"a@b.example"}"#.to_owned();
+    for _ in 0..12 {
+        deep = candor_model::json::to_string(&Value::from(deep));
+    }
+    for text in [deep, "{\"".repeat(100_000), "[{\"a\":".repeat(50_000), "?a=b".repeat(50_000)] {
+        let mut record = log("{}");
+        record.body = text.into();
+        bed.log(record);
+    }
+}
+
+#[test]
+fn a_person_within_text_is_a_person() {
+    let bed = Bed::new();
+    let row = bed.log(log(r#"{"user": "{\"id\": \"u-4711\", \"plan\": \"pro\"}"}"#));
+    let user = code(&bed, SubjectKind::User, "u-4711");
+    assert_eq!(get(&row, "subject"), user);
+    assert_eq!(get(&row, "attributes"), format!("user={{\"id\": \"{user}\"}}"));
 }
