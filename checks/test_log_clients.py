@@ -192,6 +192,9 @@ def test_a_retry_with_an_idempotency_key_is_stored_once(server):
         for _ in range(3):
             answer = server.request("POST", path, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": key})
             assert answer.status in (200, 202), answer
+        other = server.request("POST", path, body.replace(b"once", b"other"), {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": key})
+        assert other.status == 422 and "Idempotency-Key" in str(other.body), other
+    assert server.count("retries", "logs", "body = 'other'") == 0
     assert server.count("retries", "logs", "body = 'once'") == 3
 
 

@@ -22,15 +22,15 @@ pub async fn download(
     Params(ask): Params<InProject>,
 ) -> Answer<Response> {
     let (_, scope) = caller.read(&app, &ask.project).await?;
+    let absent = || Problem::not_found("the event has no attachment of that name, or it is over its time");
+    let event_id = super::issues::plain_id(&event_id).ok_or_else(absent)?;
     let found = attachments::open(&app.issues, &app.log.blobs(), &scope, &event_id, &name).await;
-    let file = found
-        .map_err(|error| match error {
-            CollectError::Issues(error) => error.into(),
-            error => Problem::internal(&error),
-        })?
-        .ok_or_else(|| {
-            Problem::not_found("the event has no attachment of that name, or it is over its time")
-        })?;
+    let found = found.map_err(|error| match error {
+        CollectError::Issues(error) => error.into(),
+        CollectError::Sql(error) => error.into(),
+        error => Problem::internal(&error),
+    })?;
+    let file = found.ok_or_else(absent)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),

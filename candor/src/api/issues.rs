@@ -163,17 +163,22 @@ pub async fn event(
 ) -> Answer<Json<Value>> {
     let (_, scope) = caller.read(&app, &ask.project).await?;
     let absent = || Problem::not_found("the project has no event of that id");
-    let id: String = event_id.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
-    if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(absent());
-    }
+    let id = plain_id(&event_id).ok_or_else(absent)?;
     let sql = format!(
         "SELECT event, issue, event_id, timestamp, subject, subjects, tags FROM errors WHERE event_id = '{id}' LIMIT 1"
     );
     let mut row = rows(&app, &scope, &sql).await?.into_iter().next().ok_or_else(absent)?;
     let parsed =
         row.get("event").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
-    row.insert("event".to_owned(), parsed.unwrap_or(Value::Null));
+    let mut parsed = parsed.unwrap_or(Value::Null);
+    let late = candor_errors::attachments::late(&app.issues, &scope, &id).await?;
+    if let (false, Some(members)) = (late.is_empty(), parsed.as_object_mut()) {
+        let listed = members.entry("attachments").or_insert_with(|| json!([]));
+        if let Some(listed) = listed.as_array_mut() {
+            listed.extend(late.iter().filter_map(|about| serde_json::from_str::<Value>(about).ok()));
+        }
+    }
+    row.insert("event".to_owned(), parsed);
     let issue = row.get("issue").and_then(as_integer);
     let at = row.get("timestamp").and_then(Value::as_str).map(str::to_owned);
     let (mut next, mut previous) = (Value::Null, Value::Null);
@@ -185,6 +190,12 @@ pub async fn event(
     row.insert("next".to_owned(), next);
     row.insert("previous".to_owned(), previous);
     Ok(Json(Value::Object(row)))
+}
+
+/// An event's id as 32 hex digits, as events are stored under it; none where it is none.
+pub(super) fn plain_id(id: &str) -> Option<String> {
+    let id: String = id.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
 /// The event of the issue that comes right after or before in time; of those at one moment the ids decide.

@@ -132,7 +132,8 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         .await
         .context("cannot open the sources of logs")?;
     let logs = LogsState::new(admission.clone(), ingest.clone(), sources.clone());
-    let errors = ErrorsState::new(admission.clone(), ingest, Arc::clone(&clock), Arc::clone(&random));
+    let errors =
+        ErrorsState::new(admission.clone(), ingest, issues.clone(), Arc::clone(&clock), Arc::clone(&random));
     let free = Arc::new(FreeSpace::default());
     let watcher = Watcher {
         ballast: Ballast::new(&root, reserve),

@@ -61,10 +61,9 @@ pub(crate) fn blob(policy: &Compiled, project: ProjectId, id: [u8; 16], content:
         Ok(text) => scrub_text(&policy.scrubber, text, &mut counts).map(Bytes::from),
         Err(_) => binary::blank(&policy.scrubber, &content, &mut counts).map(Bytes::from),
     };
-    let mut report = GateReport::default();
-    report.replaced.extend(counts.by_kind().map(|(kind, count)| (kind.name(), count)));
     let content = clean.unwrap_or(content);
-    ClearedBlob { admitted: Some(AdmittedBlob::new(project, id, content, policy.epoch)), report }
+    let admitted = AdmittedBlob::new(project, id, content, policy.epoch);
+    ClearedBlob { admitted: Some(admitted), report: GateReport::of(&counts) }
 }
 
 /// JSON is scrubbed by member, everything else as one text; none where nothing was found.

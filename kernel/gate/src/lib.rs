@@ -36,7 +36,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use candor_keyring::Keyring;
 use candor_meta::WriteScope;
-use candor_model::{Clock, Incoming, Random};
+use candor_model::{Clock, Incoming, Object, Random};
+use candor_scrub::Counts;
 use parking_lot::RwLock;
 
 use policy::Compiled;
@@ -53,6 +54,12 @@ pub struct GateReport {
 }
 
 impl GateReport {
+    /// What rules alone did.
+    pub(crate) fn of(counts: &Counts) -> GateReport {
+        let replaced = counts.by_kind().map(|(kind, count)| (kind.name(), count)).collect();
+        GateReport { replaced, ..GateReport::default() }
+    }
+
     /// Records dropped for any reason.
     pub fn records_dropped(&self) -> u64 {
         self.dropped.iter().map(|(_, count)| count).sum()
@@ -110,6 +117,14 @@ impl Gate {
     /// What was done since the start.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Clears what is said about an attachment that no record names (its file name and the like), in place.
+    pub fn clear_about(&self, about: &mut Object) {
+        let policy = Arc::clone(&self.policy.read());
+        let mut counts = Counts::new();
+        policy.scrubber.scrub_object(about, &mut counts);
+        self.totals.add(&GateReport::of(&counts));
     }
 
     /// Clears one attachment. Text is scrubbed (as JSON where it is JSON). In anything else, as a memory dump, runs of

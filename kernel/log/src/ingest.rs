@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use candor_gate::{Gate, GateReport};
 use candor_meta::WriteScope;
-use candor_model::Incoming;
+use candor_model::{Incoming, Object};
 use candor_store::{ObjectError, StoreError};
 
 use crate::{AppendError, Appended, Log};
@@ -79,6 +79,11 @@ impl Ingest {
             kept.bytes = blob.bytes().len() as u64;
         }
         Ok(kept)
+    }
+
+    /// Clears what is said about an attachment that no record names, in place.
+    pub fn clear_about(&self, about: &mut Object) {
+        self.gate.clear_about(about);
     }
 
     /// Clears batches and appends what is left of them, all or none. On return they are on stable storage.

@@ -1,4 +1,5 @@
-//! Attachments of events: each its own object in the log's store, named by the event that it came with.
+//! Attachments of events: each its own object in the log's store, named by the event that it came with, or, where it
+//! came without one (before or after it), by a row of `meta.db` under the event's id.
 //!
 //! The event is the truth: what it names under `attachments` is kept, and the issues' follower notes those names in
 //! `meta.db` in the transaction that takes the event in. What no event names after [`UNNAMED_KEPT_US`] came with a
@@ -14,7 +15,7 @@ use candor_model::{Object, ProjectId, Timestamp, Value, json};
 use candor_store::{StoreError, StoredFile};
 
 use crate::issues::{Issues, IssuesError};
-use crate::items::Attachment;
+use crate::items::{ATTACHMENTS_MAX, Attachment};
 
 /// The member of an event that names its attachments, each an object with `id`, `name`, `content_type`, `type` and
 /// `size` in bytes.
@@ -40,6 +41,17 @@ pub enum CollectError {
     Sql(#[from] SqlError),
 }
 
+/// Why attachments that came without their event were not stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LateError {
+    /// The object store or the gate did not take them.
+    #[error(transparent)]
+    Append(#[from] candor_log::AppendError),
+    /// The database failed.
+    #[error("the database of attachments failed")]
+    Sql(#[from] SqlError),
+}
+
 /// Stores attachments and names them in their event.
 pub(crate) async fn keep(
     ingest: &Ingest,
@@ -49,15 +61,9 @@ pub(crate) async fn keep(
 ) -> Result<u64, candor_log::AppendError> {
     let mut named = Vec::with_capacity(attachments.len());
     for attachment in attachments {
-        let kept = ingest.keep(scope, attachment.bytes).await?;
-        let Some(id) = kept.name else { continue };
-        let mut entry = Object::new();
-        entry.insert("id", id);
-        entry.insert("name", attachment.filename);
-        entry.insert("content_type", attachment.content_type);
-        entry.insert("type", attachment.kind);
-        entry.insert("size", i64::try_from(kept.bytes).unwrap_or(i64::MAX));
-        named.push(Value::Object(entry));
+        if let Some((_, entry)) = store(ingest, scope, attachment).await? {
+            named.push(Value::Object(entry));
+        }
     }
     let count = named.len() as u64;
     // Whatever the sender says stands there is no attachment of ours.
@@ -66,6 +72,59 @@ pub(crate) async fn keep(
         _ => event.insert(MEMBER, Value::Array(named)),
     }
     Ok(count)
+}
+
+/// Stores an attachment. Gives its name and what is said about it, which the gate has yet to clear; none where it was
+/// dropped.
+async fn store(
+    ingest: &Ingest,
+    scope: &WriteScope,
+    attachment: Attachment,
+) -> Result<Option<(String, Object)>, candor_log::AppendError> {
+    let kept = ingest.keep(scope, attachment.bytes).await?;
+    let Some(id) = kept.name else { return Ok(None) };
+    let mut entry = Object::new();
+    entry.insert("id", id.as_str());
+    entry.insert("name", attachment.filename);
+    entry.insert("content_type", attachment.content_type);
+    entry.insert("type", attachment.kind);
+    entry.insert("size", i64::try_from(kept.bytes).unwrap_or(i64::MAX));
+    Ok(Some((id, entry)))
+}
+
+/// Stores attachments that came without their event, under its id. Gives how many; those beyond what one event may
+/// have are left out.
+pub(crate) async fn keep_late(
+    issues: &Issues,
+    ingest: &Ingest,
+    scope: &WriteScope,
+    event_id: &str,
+    attachments: Vec<Attachment>,
+) -> Result<u64, LateError> {
+    let project = scope.project().0;
+    let database = issues.database();
+    let sql = "SELECT COUNT(*) FROM event_attachment WHERE project = ? AND event_id = ?";
+    let rows = database.query(sql, params![project, event_id]).await?;
+    let known = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
+    let room = ATTACHMENTS_MAX.saturating_sub(usize::try_from(known).unwrap_or(usize::MAX));
+    let mut count = 0;
+    for attachment in attachments.into_iter().take(room) {
+        let Some((name, mut about)) = store(ingest, scope, attachment).await? else { continue };
+        ingest.clear_about(&mut about);
+        let about = json::to_string(&Value::Object(about));
+        let sql = "INSERT INTO event_attachment (project, name, event_id, about) VALUES (?, ?, ?, ?)";
+        database.execute(sql, params![project, name, event_id, about]).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What came for an event without it, as the event itself names its own, in JSON.
+pub async fn late(issues: &Issues, scope: &ReadScope, event_id: &str) -> Result<Vec<String>, SqlError> {
+    let sql = "SELECT about FROM event_attachment
+               WHERE project = ? AND event_id = ? AND about IS NOT NULL ORDER BY name";
+    let rows = issues.database().query(sql, params![scope.project().0, event_id]).await?;
+    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
 }
 
 /// The names in an event's JSON text.

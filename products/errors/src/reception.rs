@@ -1,7 +1,7 @@
 //! From a request to its answer: key, body, items, one acceptance for all of it.
 
 use bytes::Bytes;
-use candor_gate::admission::{Accept, Permit, Presented, Refusal};
+use candor_gate::admission::{Accept, BodyDigest, Claim, Permit, Presented, Refusal};
 use candor_log::{AppendError, Receipt};
 use candor_meta::WriteScope;
 use candor_model::limits::BODY_DECODED_BYTES_MAX;
@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ring::digest;
 
-use crate::attachments;
+use crate::attachments::{self, LateError};
 use crate::event::normalize;
 use crate::items::{Broken, Context, Gathered, normal_id};
 use crate::outcomes::Outcome;
@@ -146,16 +146,24 @@ async fn receive(
         return Err(broken(&gathered.broken));
     }
     let id = event_id
+        .clone()
         .or_else(|| gathered.events.first().map(|event| event.id.clone()))
         .or_else(|| gathered.transactions.first().map(|transaction| transaction.id.clone()));
     let hold_back = std::mem::take(&mut gathered.hold_back);
     let ids = ContainerIds::of(project, call, envelope, &gathered);
-    keep_attachments(state, &scope, &mut gathered).await?;
+    let claim = match ids.key {
+        Some((key, body)) => Some(permit.claim(key, body).map_err(refused)?),
+        None => None,
+    };
+    keep_attachments(state, &scope, event_id.as_deref(), &mut gathered).await?;
     let batches = batches(gathered, project, origin(call, client, envelope), ids);
     if !batches.is_empty() {
         let (kinds, incoming): (Vec<&'static str>, Vec<Incoming>) = batches.into_iter().unzip();
         let receipt = state.ingest.accept(&scope, incoming).await.map_err(unavailable)?;
         settle(state, project, &kinds, &receipt)?;
+        if receipt.stored() > 0 {
+            claim.iter().for_each(Claim::keep);
+        }
     }
     Ok(Accepted { id, hold_back, pixel: false })
 }
@@ -191,13 +199,30 @@ fn gather(
     gathered
 }
 
-/// Stores what came with an event; it is named by the first, which is the only one that SDKs send.
+/// Stores what came with an event; it is named by the first, which is the only one that SDKs send. What came without
+/// one is stored under the id that the envelope names.
 async fn keep_attachments(
     state: &ErrorsState,
     scope: &WriteScope,
+    event_id: Option<&str>,
     gathered: &mut Gathered,
 ) -> Result<(), Refused> {
     let attachments = std::mem::take(&mut gathered.attachments);
+    if let (true, false, Some(event_id)) = (gathered.events.is_empty(), attachments.is_empty(), event_id) {
+        let (project, sent) = (scope.project(), attachments.len() as u64);
+        let kept = attachments::keep_late(&state.issues, &state.ingest, scope, event_id, attachments).await;
+        let kept = kept.map_err(|error| match error {
+            LateError::Append(error) => unavailable(error),
+            LateError::Sql(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "attachments were not noted");
+                unavailable(AppendError::Unavailable)
+            }
+        })?;
+        let excess = sent.saturating_sub(kept);
+        state.outcomes.count(project, "attachment", Outcome::Accepted, "", kept);
+        state.outcomes.count(project, "attachment", Outcome::Invalid, "too_many_attachments", excess);
+        return Ok(());
+    }
     for (at, event) in gathered.events.iter_mut().enumerate() {
         let own = if at == 0 { attachments.clone() } else { Vec::new() };
         let kept = attachments::keep(&state.ingest, scope, &mut event.event, own).await;
@@ -214,6 +239,8 @@ struct ContainerIds {
     logs: Option<RequestId>,
     /// Of an event that has no id.
     events: Option<RequestId>,
+    /// The client's `Idempotency-Key` and a digest of the payloads that came with it.
+    key: Option<(RequestId, BodyDigest)>,
 }
 
 impl ContainerIds {
@@ -222,21 +249,24 @@ impl ContainerIds {
     /// `Idempotency-Key`.
     fn of(project: ProjectId, call: &Call, envelope: &Envelope, gathered: &Gathered) -> ContainerIds {
         let named = |span: &SpanRecord| !span.trace_id.is_empty() && !span.span_id.is_empty();
-        let payloads = || {
+        let payloads = |of: fn(&Item) -> bool| {
             let mut context = digest::Context::new(&digest::SHA256);
-            for item in envelope.items.iter().filter(|item| item.kind() == "span") {
+            for item in envelope.items.iter().filter(|item| of(item)) {
                 context.update(&(item.payload.len() as u64).to_be_bytes());
                 context.update(&item.payload);
             }
-            request_id(project, "spans", &HEXLOWER.encode(context.finish().as_ref()))
+            HEXLOWER.encode(context.finish().as_ref())
         };
         let key = call.header("idempotency-key").filter(|key| !key.is_empty());
-        let keyed = |kind| key.map(|key| request_id(project, kind, key));
-        let spans = || gathered.spans.iter().all(named).then(payloads);
+        let body = key.map(|_| payloads(|_| true)).unwrap_or_default();
+        let keyed = |kind| key.map(|key| request_id(project, kind, &format!("{key} {body}")));
+        let of_spans = || request_id(project, "spans", &payloads(|item| item.kind() == "span"));
+        let spans = || gathered.spans.iter().all(named).then(of_spans);
         ContainerIds {
             spans: keyed("spans by key").or_else(spans),
             logs: keyed("logs by key"),
             events: keyed("event by key"),
+            key: key.map(|key| (request_id(project, "key", key), request_id(project, "body", &body).0)),
         }
     }
 }

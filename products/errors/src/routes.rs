@@ -14,6 +14,7 @@ use candor_log::Ingest;
 use candor_model::{Clock, Random};
 use http::HeaderMap;
 
+use crate::issues::Issues;
 use crate::outcomes::Outcomes;
 use crate::protocol::answer::{Accepted, Refused};
 use crate::protocol::cors;
@@ -24,6 +25,7 @@ use crate::reception;
 pub struct ErrorsState {
     pub(crate) admission: Admission,
     pub(crate) ingest: Ingest,
+    pub(crate) issues: Issues,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) outcomes: Outcomes,
@@ -34,10 +36,11 @@ impl ErrorsState {
     pub fn new(
         admission: Admission,
         ingest: Ingest,
+        issues: Issues,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> ErrorsState {
-        ErrorsState { admission, ingest, clock, random, outcomes: Outcomes::default() }
+        ErrorsState { admission, ingest, issues, clock, random, outcomes: Outcomes::default() }
     }
 
     /// What became of what was sent, since the start.

@@ -52,7 +52,7 @@ const UNREADABLE: &str = "Couldn't parse JSON content.";
 
 /// `POST /`.
 pub(crate) async fn ingest(State(logs): State<Arc<Logs>>, request: Request) -> Response {
-    match shipper::receive(&logs, "better-stack", BODY_BYTES_MAX, request, events).await {
+    match shipper::receive(&logs, "better-stack", BODY_BYTES_MAX, request, events, |_| None).await {
         Ok(outcome) => success(&outcome),
         Err(failure) => refusal(&failure),
     }

@@ -20,6 +20,9 @@ use crate::idempotency::RequestKey;
 /// Longest name of a client that is kept, bytes.
 const CLIENT_BYTES_MAX: usize = 128;
 
+/// What the parameter is called that names a source, the first that is given.
+pub(crate) const SOURCE_NAMES: [&str; 4] = ["source", "source_name", "collection", "collection_name"];
+
 /// A request that was let in. While it lives, its bytes count as in the house.
 pub(crate) struct Entry {
     pub(crate) permit: Permit,
@@ -41,9 +44,17 @@ impl Entry {
         self.scope().project()
     }
 
+    /// Takes the message of a gRPC call in.
+    pub(crate) fn take_message(&mut self, protocol: &'static str, message: Bytes) -> Result<(), Refusal> {
+        self.permit.reserve(message.len())?;
+        self.request = RequestKey::of(protocol, &self.permit, &self.headers, &message)?;
+        self.body = message;
+        Ok(())
+    }
+
     /// The source that the request names, by id or name (Logflare's parameters and its header for OTLP).
     pub(crate) fn source(&self) -> Option<&str> {
-        ["source", "source_name", "collection", "collection_name"]
+        SOURCE_NAMES
             .into_iter()
             .find_map(|name| self.parameters.get(name))
             .or_else(|| header(&self.headers, "x-source"))
@@ -72,22 +83,21 @@ pub(crate) async fn enter(
         true => Refusal::BodyTooLarge { limit: body_bytes_max },
         false => refusal,
     })?;
-    let request = RequestKey::from_headers(protocol, permit.scope().project(), &parts.headers);
+    let request = RequestKey::of(protocol, &permit, &parts.headers, &body)?;
     let origin = origin(logs, &parts.headers, &parts.extensions);
     Ok(Entry { permit, headers: parts.headers, body, origin, request, parameters })
 }
 
-/// Lets a gRPC call in by its metadata; the message is read afterwards and put into [`Entry::body`].
+/// Lets a gRPC call in by its metadata; the message is read afterwards and given to [`Entry::take_message`].
 pub(crate) async fn enter_grpc(
     logs: &Logs,
-    protocol: &'static str,
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Entry, Refusal> {
     let parameters = Parameters::default();
     let permit = admit(logs, headers, &parameters).await?;
-    let request = RequestKey::from_headers(protocol, permit.scope().project(), headers);
     let origin = origin(logs, headers, extensions);
+    let request = RequestKey::default();
     Ok(Entry { permit, headers: headers.clone(), body: Bytes::new(), origin, request, parameters })
 }
 

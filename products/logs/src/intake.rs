@@ -106,6 +106,9 @@ pub(crate) async fn store<R: Kind>(
             break;
         }
     }
+    if outcome.stored > 0 {
+        sender.entry.request.keep();
+    }
     Ok(outcome)
 }
 

@@ -10,6 +10,7 @@ use tonic::service::Routes;
 
 use crate::door::Entry;
 use crate::intake::Accept;
+use crate::shipper::Named;
 use crate::sources::{SourceError, Sources};
 use crate::{better_stack, cors, logflare, otlp};
 
@@ -25,6 +26,26 @@ impl Logs {
     pub(crate) async fn source(&self, entry: &Entry) -> Result<Arc<str>, SourceError> {
         match entry.source() {
             Some(asked) => self.sources.resolve(entry.project(), asked).await,
+            None => Ok(Arc::from("")),
+        }
+    }
+
+    /// As [`Logs::source`] where the body may name the source too: the URL comes first.
+    pub(crate) async fn source_in(
+        &self,
+        entry: &Entry,
+        named: fn(&[u8]) -> Option<Named>,
+    ) -> Result<Arc<str>, SourceError> {
+        if entry.source().is_some() {
+            return self.source(entry).await;
+        }
+        match named(&entry.body) {
+            Some(Named::ByRequest(asked)) => self.sources.resolve(entry.project(), &asked).await,
+            Some(Named::ByEvent(asked)) => match self.sources.resolve(entry.project(), &asked).await {
+                // An event may have such a member of its own, and must not be lost over what stands there.
+                Err(SourceError::BadName | SourceError::TooMany) => Ok(Arc::from("")),
+                found => found,
+            },
             None => Ok(Arc::from("")),
         }
     }

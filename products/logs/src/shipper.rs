@@ -18,6 +18,15 @@ use crate::sources::SourceError;
 /// Seconds after which a client that was refused for now may come again, as Logflare says it.
 const RETRY_AFTER_S: u32 = 3;
 
+/// A source that a body names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// Beside a batch: a parameter of the request.
+    ByRequest(String),
+    /// By the only event, which may mean something else by it.
+    ByEvent(String),
+}
+
 /// Why a request was not taken.
 pub(crate) enum Failure {
     Refused(Refusal),
@@ -33,9 +42,10 @@ pub(crate) async fn receive(
     body_bytes_max: usize,
     request: Request,
     events: fn(&[u8]) -> Result<Events<'_>, Malformed>,
+    named: fn(&[u8]) -> Option<Named>,
 ) -> Result<Outcome, Failure> {
     let entry = door::enter(logs, protocol, body_bytes_max, request).await.map_err(Failure::Refused)?;
-    let source = logs.source(&entry).await.map_err(Failure::Source)?;
+    let source = logs.source_in(&entry, named).await.map_err(Failure::Source)?;
     let events = events(&entry.body).map_err(Failure::Body)?;
     let sender = Sender { entry: &entry, source: &source };
     intake::store(&*logs.door, sender, events).await.map_err(Failure::Append)

@@ -14,6 +14,7 @@
 mod body;
 mod encoding;
 mod flight;
+mod keys;
 mod pressure;
 mod proxy;
 mod rate;
@@ -24,16 +25,19 @@ use std::sync::Arc;
 
 use candor_meta::{KeyKind, KeyLimits, SqlError, Tenancy, WriteScope};
 use candor_model::limits::{BODY_BYTES_MAX, BODY_DECODED_BYTES_MAX};
-use candor_model::{Clock, ProjectId};
+use candor_model::{Clock, ProjectId, RequestId};
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 pub use encoding::{Accept, Encoding, decode, decode_start};
 pub use flight::Reservation;
+pub use keys::{BodyDigest, Claim};
 pub use pressure::{Cause, Pressure};
 pub use proxy::{Network, NotANetwork};
 pub use refusal::{Refusal, RefusalCounts};
 
 use flight::InFlight;
+use keys::Keys;
 use rate::Rates;
 
 /// Bytes of all requests in the house. What parsing makes of them is several times as much; with this the process
@@ -103,6 +107,7 @@ struct Inner {
     rates: Rates,
     pressure: Arc<Pressure>,
     refusals: RefusalCounts,
+    keys: Arc<Mutex<Keys>>,
 }
 
 impl Admission {
@@ -117,6 +122,7 @@ impl Admission {
             rates: Rates::default(),
             pressure: Arc::default(),
             refusals: RefusalCounts::default(),
+            keys: Arc::default(),
         };
         Admission { inner: Arc::new(inner) }
     }
@@ -216,6 +222,12 @@ impl Permit {
         self.admission.counted(reserved)?;
         self.used(bytes);
         Ok(())
+    }
+
+    /// Claims a client's `Idempotency-Key` for a body: `key` is a digest of protocol, project and key. Refused where the
+    /// key came with another body before.
+    pub fn claim(&self, key: RequestId, body: BodyDigest) -> Result<Claim, Refusal> {
+        self.admission.counted(Claim::new(&self.admission.inner.keys, key, body))
     }
 
     /// A reservation of nothing yet, for a protocol that reads its messages by itself: to be grown by what comes

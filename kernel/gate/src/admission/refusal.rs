@@ -54,6 +54,9 @@ pub enum Refusal {
     /// The client sent too slowly.
     #[error("the body came too slowly")]
     BodyTimeout,
+    /// The `Idempotency-Key` of another request, whose body is another.
+    #[error("the Idempotency-Key came with another body before: give each request a key of its own")]
+    KeyReused,
     /// Too much is in the house already.
     #[error("overloaded")]
     Overloaded {
@@ -81,6 +84,7 @@ impl Refusal {
             Refusal::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::BadEncoding { .. } | Refusal::BodyCut => StatusCode::BAD_REQUEST,
             Refusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Refusal::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::Overloaded { .. } | Refusal::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -101,7 +105,7 @@ impl Refusal {
         Refusal::REASONS.get(self.place()).copied().unwrap_or("other")
     }
 
-    const REASONS: [&'static str; 13] = [
+    const REASONS: [&'static str; 14] = [
         "no_key",
         "wrong_key",
         "wrong_project",
@@ -115,6 +119,7 @@ impl Refusal {
         "body_timeout",
         "overloaded",
         "unavailable",
+        "key_reused",
     ];
 
     fn place(&self) -> usize {
@@ -132,6 +137,7 @@ impl Refusal {
             Refusal::BodyTimeout => 10,
             Refusal::Overloaded { .. } => 11,
             Refusal::Unavailable { .. } => 12,
+            Refusal::KeyReused => 13,
         }
     }
 }

@@ -80,6 +80,15 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         )
     ",
     },
+    // `about` says of what came without its event what an event says of its own.
+    Migration {
+        owner: OWNER,
+        version: 3,
+        sql: "
+        ALTER TABLE event_attachment ADD COLUMN about TEXT;
+        CREATE INDEX event_attachment_by_event ON event_attachment (project, event_id)
+    ",
+    },
 ];
 
 /// Why the database did not take what happened.

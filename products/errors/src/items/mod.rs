@@ -285,8 +285,9 @@ impl Gathered {
         self.hold_back.extend(categories.iter().map(|category| (HOLD_BACK_SECONDS, *category)));
     }
 
-    /// Attachments belong to an event. Those of an envelope without one are not stored, nor those beyond the most
-    /// that one event may have, and it is said.
+    /// Attachments belong to an event: the one beside them, or the one whose id the envelope names, which came before
+    /// or comes later. What has neither is not stored, nor what is beyond the most that one event may have, and it is
+    /// said. Nor is a crash's dump without its event: it would have to become one.
     pub fn drop_lone_attachments(&mut self, context: &Context<'_>) {
         let excess = self.attachments.len().saturating_sub(ATTACHMENTS_MAX);
         if excess > 0 {
@@ -294,11 +295,19 @@ impl Gathered {
             let reason = "too_many_attachments";
             context.outcomes.count(context.project, "attachment", Outcome::Invalid, reason, excess as u64);
         }
-        if self.events.is_empty() && !self.attachments.is_empty() {
-            let count = self.attachments.len() as u64;
-            context.outcomes.count(context.project, "attachment", Outcome::NotSupported, "no_event", count);
+        if !self.events.is_empty() {
+            return;
+        }
+        let is_tied = context.event_id.is_some() && self.transactions.is_empty();
+        let before = self.attachments.len();
+        self.attachments.retain(|one| {
+            is_tied && !matches!(one.kind.as_str(), "event.minidump" | "event.applecrashreport")
+        });
+        let lone = before - self.attachments.len();
+        if lone > 0 {
+            let reason = "no_event";
+            context.outcomes.count(context.project, "attachment", Outcome::NotSupported, reason, lone as u64);
             self.hold_back.push((HOLD_BACK_ATTACHMENTS_SECONDS, "attachment"));
-            self.attachments.clear();
         }
     }
 }

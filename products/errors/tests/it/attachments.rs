@@ -84,3 +84,55 @@ async fn an_event_names_no_attachments_that_did_not_come_with_it() {
     let batches = house.log.read(&topic, Partition(0), Offset(0), 1 << 20).await.unwrap();
     assert_eq!(codec::decode(Signal::Errors, &batches[0].batch).unwrap().num_rows(), 1);
 }
+
+#[tokio::test]
+async fn what_comes_without_its_event_is_tied_to_it_by_the_envelopes_id() {
+    let house = House::new().await;
+    house.post_items(HEADERS, &[("event", EVENT)]).await;
+    let answer = house.post_items(HEADERS, &[("attachment", b"paid with 4111111111111111, later")]).await;
+    assert_eq!(answer.line(), format!(r#"200 {{"id":"{ID}"}}"#));
+    assert_eq!(answer.header("x-sentry-rate-limits"), "");
+    let blobs = house.log.blobs();
+    let late = async |house: &House| -> Vec<serde_json::Value> {
+        let late = attachments::late(&house.issues, &house.read, ID).await.unwrap();
+        late.iter().map(|about| serde_json::from_str(about).unwrap()).collect()
+    };
+    let about = late(&house).await;
+    assert_eq!((about.len(), &about[0]["size"]), (1, &23.into()));
+    let name = about[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(read(&house, ID, &name).await.unwrap(), b"paid with [card], later");
+    // It stays as long as one that its event names, and goes with it.
+    house.clock.advance(7 * 3_600 * Timestamp::SECOND);
+    assert_eq!(attachments::collect(&house.issues, &blobs, MONTH_US).await.unwrap(), 0);
+    house.clock.advance(MONTH_US);
+    assert_eq!(attachments::collect(&house.issues, &blobs, MONTH_US).await.unwrap(), 1);
+    assert_eq!(late(&house).await, Vec::<serde_json::Value>::new());
+}
+
+#[tokio::test]
+async fn attachments_that_belong_to_nothing_and_too_many_are_counted() {
+    let house = House::new().await;
+    // What is said about it is cleared too.
+    let item = br#"{"event_id":"9ec79c33ec9942ab8353589fcb2e04dc"}
+{"type":"attachment","length":1,"filename":"card 4111111111111111.txt"}
+x
+"#;
+    house.post(&house.envelope_path(), item.to_vec()).await;
+    let late = attachments::late(&house.issues, &house.read, ID).await.unwrap();
+    assert!(late.len() == 1 && late[0].contains("card [card].txt"), "{late:?}");
+    let many: Vec<(&str, &[u8])> = vec![("attachment", b"x"); 30];
+    house.post_items(HEADERS, &many).await;
+    assert_eq!(house.counted(), ["attachment accepted  30", "attachment invalid too_many_attachments 1"]);
+    let lone = house.post_items("{}", &[("attachment", b"whose?")]).await;
+    assert_eq!(lone.header("x-sentry-rate-limits"), "1:attachment:project:not_supported");
+    let dump = br#"{"event_id":"9ec79c33ec9942ab8353589fcb2e04dd"}
+{"type":"attachment","length":4,"attachment_type":"event.minidump"}
+MDMP
+"#;
+    house.post(&house.envelope_path(), dump.to_vec()).await;
+    assert!(
+        house.counted().contains(&"attachment not_supported no_event 2".to_owned()),
+        "{:?}",
+        house.counted()
+    );
+}

@@ -90,6 +90,7 @@ impl House {
         let state = ErrorsState::new(
             admission.clone(),
             Ingest::new(gate, log.clone()),
+            issues.clone(),
             Arc::clone(&ticking),
             Arc::clone(&random),
         );

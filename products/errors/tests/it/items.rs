@@ -108,14 +108,11 @@ async fn what_is_not_stored_yet_is_held_back_and_counted() {
     ];
     let answer = house.post_items(&headers(), items).await;
     assert_eq!(answer.line(), format!(r#"200 {{"id":"{ID}"}}"#));
-    assert_eq!(
-        answer.header("x-sentry-rate-limits"),
-        "3600:session;replay;monitor:project:not_supported, 1:attachment:project:not_supported"
-    );
+    assert_eq!(answer.header("x-sentry-rate-limits"), "3600:session;replay;monitor:project:not_supported");
     assert_eq!(
         house.counted(),
         [
-            "attachment not_supported no_event 1",
+            "attachment accepted  1",
             "monitor not_supported  1",
             "other not_supported unknown_item 1",
             "replay not_supported  2",
@@ -150,6 +147,17 @@ async fn containers_that_come_again_are_stored_once_where_an_id_tells() {
         assert_eq!(house.send(request.body(body.into()).unwrap()).await.status.as_u16(), 200);
     }
     assert_eq!(house.count(Signal::Logs).await, 3);
+    // The key of one request is not another's.
+    for (path, body) in [
+        (house.envelope_path(), crate::house::envelope("{}", &[("event", EVENT)])),
+        (house.store_path(), EVENT.to_vec()),
+    ] {
+        let request = http::Request::post(path).header("idempotency-key", "k");
+        let answer = house.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), 422, "{}", answer.body);
+        assert!(answer.body.contains("Idempotency-Key"), "{}", answer.body);
+    }
+    assert_eq!(house.count(Signal::Errors).await, 0);
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl<S: Service> tower::Service<http::Request<tonic::body::Body>> for Export<S> 
             if request.uri().path().strip_prefix('/') != Some(&format!("{}/Export", S::NAME)) {
                 return Ok(Status::unimplemented("no such method").into_http());
             }
-            let entry = match door::enter_grpc(&logs, "otlp", request.headers(), request.extensions()).await {
+            let entry = match door::enter_grpc(&logs, request.headers(), request.extensions()).await {
                 Ok(entry) => entry,
                 Err(refusal) => return Ok(status(&Failure::Refused(refusal)).into_http()),
             };
@@ -157,8 +157,7 @@ impl UnaryService<Bytes> for Call {
             let Some((logs, mut entry, kind)) = call else {
                 return Err(Status::internal("a call was made twice"));
             };
-            entry.body = request.into_inner();
-            let outcome = match entry.permit.reserve(entry.body.len()) {
+            let outcome = match entry.take_message("otlp", request.into_inner()) {
                 Ok(()) => store(&logs, &entry, kind, Encoding::Protobuf).await,
                 Err(refusal) => Err(Failure::Refused(refusal)),
             };

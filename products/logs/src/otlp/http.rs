@@ -74,7 +74,7 @@ fn code(refusal: &Refusal) -> Code {
         // As collectors say it; without a `RetryInfo` it is not to be retried.
         Refusal::BodyTooLarge { .. } | Refusal::DecodedTooLarge => Code::ResourceExhausted,
         Refusal::UnsupportedEncoding => Code::Unimplemented,
-        Refusal::BadEncoding { .. } | Refusal::BodyCut => Code::InvalidArgument,
+        Refusal::BadEncoding { .. } | Refusal::BodyCut | Refusal::KeyReused => Code::InvalidArgument,
         Refusal::BodyTimeout => Code::DeadlineExceeded,
     }
 }

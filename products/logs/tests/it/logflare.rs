@@ -143,3 +143,82 @@ async fn pressure_is_answered_as_logflare_does() {
     assert_eq!(house.post("/logs", &[JSON], large.clone()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(house.post("/logs", &[JSON], chunked(large)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+#[tokio::test]
+async fn a_body_names_its_source_as_the_url_does() {
+    let house = House::new().await;
+    for name in ["source", "source_name", "collection", "collection_name"] {
+        house
+            .post(
+                "/logs",
+                &[JSON],
+                format!(r#"{{"{name}":"web","batch":[{{"message":"x"}},{{"message":"y"}}]}}"#),
+            )
+            .await;
+        let logs = house.logs();
+        assert_eq!(
+            (logs.len(), logs[0].source.as_str(), logs[1].source.as_str()),
+            (2, "web", "web"),
+            "{name}"
+        );
+        house.post("/logs", &[JSON], format!(r#"{{"message":"x","{name}":"web"}}"#)).await;
+        assert_eq!(house.logs()[0].source, "web", "{name}");
+    }
+    let id = house.sources.list(candor_model::ProjectId(1)).await.unwrap()[0].id.clone();
+    house.post("/api/logs", &[JSON], format!(r#"{{"batch":[{{"message":"x"}}],"source":"{id}"}}"#)).await;
+    assert_eq!(house.logs()[0].source, "web");
+    // The URL comes first; what is no name is none; lines are events of their own.
+    house.post("/logs?source_name=url", &[JSON], r#"{"source":"web","batch":[{"message":"x"}]}"#).await;
+    assert_eq!(house.logs()[0].source, "url");
+    for body in [r#"{"source":7,"message":"x"}"#, r#"[{"source":"web","message":"x"}]"#] {
+        house.post("/logs", &[JSON], body).await;
+        assert_eq!(house.logs()[0].source, "", "{body}");
+    }
+    let lines = "{\"source\":\"a\",\"message\":\"x\"}\n{\"source\":\"b\",\"message\":\"x\"}";
+    house.post("/logs", &[JSON], lines).await;
+    assert_eq!(house.logs()[0].source, "");
+    // An event is not lost over a member that cannot be a source; a parameter of the request is refused.
+    let long = "x".repeat(300);
+    let answer = house.post("/logs", &[JSON], format!(r#"{{"source":"{long}","message":"x"}}"#)).await;
+    assert_eq!((answer.status.as_u16(), house.logs().len()), (200, 1));
+    let answer =
+        house.post("/logs", &[JSON], format!(r#"{{"source":"{long}","batch":[{{"message":"x"}}]}}"#)).await;
+    assert_eq!((answer.status.as_u16(), house.logs().len()), (406, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_came_with_another_body_is_refused() {
+    let house = House::new().await;
+    let otlp = |text: &str| {
+        format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{text}"}}}}]}}]}}]}}"#
+        )
+    };
+    let traces = |text: &str| {
+        format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"name":"{text}","traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331"}}]}}]}}]}}"#
+        )
+    };
+    let event = |text: &str| format!(r#"{{"message":"{text}"}}"#);
+    type Body<'a> = &'a dyn Fn(&str) -> String;
+    let paths: [(&str, Body<'_>); 6] = [
+        ("/logs", &event),
+        ("/api/logs", &event),
+        ("/api/events", &event),
+        ("/", &event),
+        ("/v1/logs", &otlp),
+        ("/v1/traces", &traces),
+    ];
+    for (path, body) in paths {
+        let headers = [JSON, ("idempotency-key", path)];
+        let send = async |text: &str| house.post(path, &headers, body(text)).await;
+        // What is not stored leaves the key free.
+        assert!(house.post(path, &headers, "{\"").await.status.is_client_error(), "{path}");
+        assert!(send("first").await.status.is_success(), "{path}");
+        assert!(send("first").await.status.is_success(), "{path}");
+        let refused = send("second").await;
+        assert_eq!(refused.status.as_u16(), 422, "{path}: {refused:?}");
+        assert!(String::from_utf8_lossy(&refused.body).contains("Idempotency-Key"), "{path}: {refused:?}");
+        assert!(send("first").await.status.is_success(), "{path}");
+    }
+}
