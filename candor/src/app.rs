@@ -37,6 +37,8 @@ pub struct Addresses {
     pub base: String,
     /// True where `--public-url` said so.
     pub given: bool,
+    /// The host that commands on this machine use where TLS is on: a socket that nobody else knows.
+    pub local: Option<String>,
 }
 
 /// The shared state.
@@ -118,9 +120,11 @@ impl App {
 
     /// What links in an answer name: the public URL, else the host that the caller itself used.
     pub fn base_for(&self, headers: &HeaderMap) -> String {
-        let given = self.addresses.get().is_some_and(|addresses| addresses.given);
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        match host.filter(|_| !given) {
+        let theirs = |host: &&str| {
+            self.addresses.get().is_none_or(|own| !own.given && own.local.as_deref() != Some(*host))
+        };
+        match host.filter(theirs) {
             Some(host) => {
                 let scheme = self.base().split("://").next().unwrap_or("http");
                 format!("{scheme}://{host}")

@@ -144,6 +144,8 @@ pub struct Address {
     pub version: String,
     /// Where its API is, as a URL that works on this machine.
     pub url: String,
+    /// Where people find its screen, without `/app/`.
+    pub screen: String,
 }
 
 /// A locked data dir.

@@ -17,6 +17,7 @@ const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    screen: String,
     token: String,
     data_dir: Option<PathBuf>,
 }
@@ -38,7 +39,7 @@ impl Client {
                     );
                 }
                 let http = builder().build().context("cannot set up HTTP")?;
-                Ok(Client { http, base, token: token.clone(), data_dir: None })
+                Ok(Client { http, screen: base.clone(), base, token: token.clone(), data_dir: None })
             }
             None => {
                 let root = &global.data_dir;
@@ -58,7 +59,8 @@ impl Client {
                 };
                 // A proxy of the environment has no business between us and our own machine.
                 let http = builder().no_proxy().build().context("cannot set up HTTP")?;
-                Ok(Client { http, base: address.url, token, data_dir: Some(root.clone()) })
+                let data_dir = Some(root.clone());
+                Ok(Client { http, base: address.url, screen: address.screen, token, data_dir })
             }
         }
     }
@@ -66,6 +68,11 @@ impl Client {
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Where people find the server's screen, without `/app/`.
+    pub fn screen(&self) -> &str {
+        &self.screen
     }
 
     /// The data dir that the server was found by.

@@ -37,5 +37,5 @@ pub async fn run(client: &Client, arguments: &SetupArgs, as_json: bool) -> Resul
     if as_json {
         return output::json(&answer);
     }
-    output::line(&format!("{} can sign in at {}/app/", arguments.email, client.base()))
+    output::line(&format!("{} can sign in at {}/app/", arguments.email, client.screen()))
 }

@@ -76,7 +76,7 @@ pub async fn run(client: &Client, arguments: &DemoArgs, as_json: bool) -> Result
         sent.spans,
         sent.errors,
         arguments.project,
-        client.base(),
+        client.screen(),
         segment(&arguments.project)
     ))
 }

@@ -85,14 +85,13 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
     let grpc = grpc_sockets.first().map(TcpListener::local_addr).transpose()?;
     let house = compose::open(&options, stop.clone()).await?;
     let app = Arc::clone(&house.app);
-    let base = match &options.public_url {
-        Some(url) => Addresses { base: url.clone(), given: true },
-        None => Addresses { base: bound_base(http, acceptor.is_some()), given: false },
-    };
-    // Set once, here.
-    let _ = app.addresses.set(base.clone());
-
     let local = local_listener(http, acceptor.is_some()).await?;
+    let local_host = local.as_ref().map(TcpListener::local_addr).transpose()?.map(|at| at.to_string());
+    let base = options.public_url.clone().unwrap_or_else(|| bound_base(http, acceptor.is_some()));
+    // Set once, here.
+    let given = options.public_url.is_some();
+    let _ = app.addresses.set(Addresses { base: base.clone(), given, local: local_host.clone() });
+
     let router = router::router(Arc::clone(&app), house.http);
     let mut listeners = Vec::new();
     let http_listener = HttpListener {
@@ -102,9 +101,8 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         counts: Arc::clone(&app.connections),
     };
     listeners.push(tokio::spawn(http_listener.run(stop.clone())));
-    let local_url = match local {
-        Some(socket) => {
-            let address = socket.local_addr()?;
+    let local_url = match (local, local_host) {
+        (Some(socket), Some(address)) => {
             let listener = HttpListener {
                 sockets: vec![socket],
                 tls: None,
@@ -114,7 +112,7 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
             listeners.push(tokio::spawn(listener.run(stop.clone())));
             format!("http://{address}")
         }
-        None => format!("http://{}", reachable(http)),
+        _ => format!("http://{}", reachable(http)),
     };
     if !grpc_sockets.is_empty() {
         let listener = HttpListener {
@@ -126,11 +124,15 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         listeners.push(tokio::spawn(listener.run(stop.clone())));
     }
 
-    let address = Address { pid: std::process::id(), version: VERSION.to_owned(), url: local_url };
-    app.data_dir.publish_address(&address)?;
     let screen = options.public_url.clone().unwrap_or_else(|| browser_base(http, options.tls.is_some()));
+    app.data_dir.publish_address(&Address {
+        pid: std::process::id(),
+        version: VERSION.to_owned(),
+        url: local_url,
+        screen: screen.clone(),
+    })?;
     let ready = ready_document(&app, &screen, http, grpc).await?;
-    announce(&ready, &base.base, &screen, as_json, app.test_clock);
+    announce(&ready, &base, &screen, as_json, app.test_clock);
     if let Some(path) = &options.ready_file {
         files::write_private(path, ready.to_string().as_bytes())
             .with_context(|| format!("--ready-file {}: cannot write it", path.display()))?;

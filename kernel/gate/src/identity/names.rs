@@ -29,7 +29,7 @@ use SubjectKind::{Device, Email, Name, Replay, Session, User};
 const PERSONS: [&str; 4] = ["user", "usr", "enduser", "currentuser"];
 
 /// Machines of our own side: their addresses identify nobody.
-const OWN_MACHINES: [&str; 12] = [
+const OWN_MACHINES: [&str; 16] = [
     "host",
     "server",
     "local",
@@ -42,6 +42,10 @@ const OWN_MACHINES: [&str; 12] = [
     "dst",
     "upstream",
     "instance",
+    "service",
+    "backend",
+    "listen",
+    "bind",
 ];
 
 /// Whose `user` or `username` is an account of software, not a person.
@@ -60,7 +64,7 @@ const ACCOUNTS: [&str; 12] = [
     "os",
 ];
 
-/// Where a bare `user` is a person's name, and a bare `ip` a person's address.
+/// Where a bare `user` is a person's name.
 const BAGS: [&str; 10] =
     ["", "tags", "extra", "attributes", "labels", "mdc", "fields", "meta", "metadata", "context"];
 
@@ -87,9 +91,7 @@ pub(super) fn classify(path: &str) -> Class {
             "client" | "source" | "src" | "peer" | "remote" | "socket",
             "address" | "addr" | "ip" | "ipaddress",
         ) => Class::Address,
-        ("request" | "req" | "http", "ip") => Class::Address,
-        (bag, "ip") if BAGS.contains(&bag) => Class::Address,
-        (owner, "ipaddress") if OWN_MACHINES.contains(&owner) => Class::Plain,
+        (owner, "ip" | "ipaddress") if OWN_MACHINES.contains(&owner) => Class::Plain,
         (owner, "username" | "login") if ACCOUNTS.contains(&owner) => Class::Plain,
         (bag, "user" | "usr" | "enduser" | "currentuser") if BAGS.contains(&bag) => Class::Person,
         _ => by_last(&last),
@@ -114,6 +116,7 @@ fn by_last(last: &str) -> Class {
     // CGI variables of headers: `HTTP_X_FORWARDED_FOR`.
     let last = last.strip_prefix("http").filter(|rest| !rest.is_empty()).unwrap_or(last);
     match last {
+        "ip" => Class::Address,
         "userid" | "enduserid" | "usrid" | "useruuid" => Class::Identifier(User),
         "email" | "useremail" | "emailaddress" | "mailaddress" | "enduseremail" | "usremail" => {
             Class::Identifier(Email)
@@ -200,7 +203,8 @@ mod tests {
         for name in "client.address client.socket.address net.peer.ip net.sock.peer.addr network.peer.address \
                      source.address http.client_ip user.ip_address user.ip X-Forwarded-For X-Real-IP REMOTE_ADDR \
                      HTTP_X_FORWARDED_FOR http.request.header.x-forwarded-for request.env.REMOTE_ADDR ip \
-                     ip_address CF-Connecting-IP network.client.ip"
+                     ip_address CF-Connecting-IP network.client.ip actor.ip resource.ip otel.scope.ip vars.ip \
+                     breadcrumbs.data.ip contexts.x.ip a.ip"
             .split_ascii_whitespace()
         {
             assert_eq!(classify(name), Class::Address, "{name}");
@@ -218,7 +222,7 @@ mod tests {
 
     #[test]
     fn names_of_everything_else_are_left() {
-        for name in "service.name host.name host.ip server.address k8s.pod.ip k8s.pod.name os.name user_agent.original \
+        for name in "service.name host.name host.ip server.ip backend.ip node.ip_address server.address k8s.pod.ip k8s.pod.name os.name user_agent.original \
                      user_agent.name user.geo.city user.geo db.user db.username thread.name exception.type \
                      http.request.method url.full messaging.destination.name process.username id name description \
                      shipping.address net.peer.port client.port device.model.name device.manufacturer session \

@@ -46,10 +46,31 @@ pub(crate) fn after_scheme(scan: &mut Scan<'_>, colon: usize) {
             _ => {}
         }
     }
-    let (Some(separator), Some(end)) = (separator, end) else { return };
+    let Some(end) = end else { return };
+    let Some(separator) = separator else { return key_alone(scan, colon, start, end) };
     let password = slice(bytes, separator + 1, end);
     let is_code = value::is_person_code(slice(bytes, start, end));
     if separator < end && !password.is_empty() && !value::is_stand_in(scan, password) && !is_code {
+        scan.hit(start, end, Detector::UrlCredentials);
+    }
+}
+
+/// Fewest characters of a key that stands alone where other protocols than HTTP have the name of an account.
+const KEY_MIN: usize = 20;
+
+/// `https://key@host`, as Sentry's DSNs and tokens of code hosts come. Browsers and SDKs never name an account there
+/// without a password; elsewhere (`ssh://git@host`) it is a key only where it is long and has a digit in it.
+fn key_alone(scan: &mut Scan<'_>, colon: usize, start: usize, end: usize) {
+    let bytes = scan.bytes;
+    let key = slice(bytes, start, end);
+    let scheme = slice(bytes, colon.saturating_sub(5), colon);
+    let is_http = [&b"http"[..], b"https"].iter().any(|name| {
+        scheme.len() >= name.len()
+            && slice(scheme, scheme.len() - name.len(), scheme.len()).eq_ignore_ascii_case(name)
+    });
+    let looks_random = key.len() >= KEY_MIN && key.iter().any(u8::is_ascii_digit);
+    let is_placeholder = key.first() == Some(&b'[') || value::is_stand_in(scan, key);
+    if !key.is_empty() && (is_http || looks_random) && !is_placeholder && !value::is_person_code(key) {
         scan.hit(start, end, Detector::UrlCredentials);
     }
 }

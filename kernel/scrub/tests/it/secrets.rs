@@ -229,6 +229,9 @@ fn shapes() {
         ("GOCSPX-", 28),
         ("ya29.", 30),
         ("hvs.", 30),
+        ("candor_pat_", 30),
+        ("candor_admin_", 30),
+        ("cnd_", 30),
     ] {
         let secret = token(prefix, tail.get(..length).unwrap_or_default());
         let text = format!("before {secret} after, ({secret}) /{secret}? x_{secret}");
@@ -299,9 +302,11 @@ fn credentials_in_urls() {
         "url":"https://user:pass@host","n":1
         root:hunter2@tcp(db:3306)/shop
         https%3A%2F%2Fuser%3Apass%40host
-        http://host:8080/a@b https://host/@user https://user@host http://[::1]:80/x@y git@github.com:a/b.git
+        http://host:8080/a@b https://host/@user http://[::1]:80/x@y git@github.com:a/b.git
         https://user:***@host https://${USER}:${PASS}@host https://[url_credentials]@host https://user:@host
-        ratio a:b@c mailto:jane@example.com
+        ratio a:b@c mailto:jane@example.com ssh://git@host/a.git postgres://shop@db/shop https://host?q=a@b
+        https://user@host https://0123456789abcdef0123456789abcdef@o1.ingest.example.io/1 git+HTTPS://abc@h/x.git
+        redis://0123456789abcdefghij@cache
         "#,
         expect![[r#"
             https://[url_credentials]@host/path
@@ -312,9 +317,11 @@ fn credentials_in_urls() {
             "url":"https://[url_credentials]@host","n":1
             [url_credentials]@tcp(db:3306)/shop
             https%3A%2F%2F[url_credentials]%40host
-            same: http://host:8080/a@b https://host/@user https://user@host http://[::1]:80/x@y git@github.com:a/b.git
+            same: http://host:8080/a@b https://host/@user http://[::1]:80/x@y git@github.com:a/b.git
             same: https://user:***@host https://${USER}:${PASS}@host https://[url_credentials]@host https://user:@host
-            same: ratio a:b@c mailto:jane@example.com
+            same: ratio a:b@c mailto:jane@example.com ssh://git@host/a.git postgres://shop@db/shop https://host?q=a@b
+            https://[url_credentials]@host https://[url_credentials]@o1.ingest.example.io/1 git+HTTPS://[url_credentials]@h/x.git
+            redis://[url_credentials]@cache
         "#]],
     );
 }
