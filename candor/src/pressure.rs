@@ -77,8 +77,13 @@ impl Watcher {
     /// Watches until it is dropped.
     pub async fn run(mut self) {
         let mut looks = 0u32;
+        let mut objects_lost = false;
         loop {
-            self.look(looks.is_multiple_of(ASK_OBJECTS_EVERY)).await;
+            // A lost store is asked at every look: what waits for it is let in as soon as it is back.
+            if looks.is_multiple_of(ASK_OBJECTS_EVERY) || objects_lost {
+                objects_lost = self.objects_lost().await;
+            }
+            self.look(objects_lost).await;
             looks = looks.wrapping_add(1);
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -87,7 +92,14 @@ impl Watcher {
         }
     }
 
-    async fn look(&self, at_objects: bool) {
+    async fn objects_lost(&self) -> bool {
+        match &self.s3 {
+            Some(s3) => !s3.is_reachable().await,
+            None => false,
+        }
+    }
+
+    async fn look(&self, objects_lost: bool) {
         let pressure = self.admission.pressure();
         let before = pressure.cause();
         match files::free_bytes(&self.folder) {
@@ -104,9 +116,7 @@ impl Watcher {
         }
         let asked = tokio::time::timeout(DATABASE_WAIT_MAX, self.meta.query("SELECT 1", &[])).await;
         pressure.set(Cause::DatabaseLost, !serves || !matches!(asked, Ok(Ok(_))));
-        if let Some(s3) = self.s3.as_ref().filter(|_| at_objects) {
-            pressure.set(Cause::ObjectsLost, !s3.is_reachable().await);
-        }
+        pressure.set(Cause::ObjectsLost, objects_lost);
         pressure.set(Cause::Lagging, self.lake.pressure() == Pressure::Refuse);
         match (before, pressure.cause()) {
             (was, Some(cause)) if was != Some(cause) => tracing::warn!(?cause, "ingest is refused"),
