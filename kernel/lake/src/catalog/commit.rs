@@ -3,7 +3,7 @@
 use candor_meta::{Param, SqlError, Tx, params};
 use candor_model::{Offset, Partition, ProjectId, Signal, Timestamp};
 
-use super::{Catalog, moment, schema_folder, table_folder};
+use super::{Catalog, moment, schema_folder, table_folder, take_intent};
 use crate::LakeError;
 use crate::columns::{CatalogColumn, Columns};
 use crate::encode::Summary;
@@ -457,11 +457,7 @@ async fn insert_files(
         .await?;
         insert_stats(tx, id, table, file, &change.columns).await?;
         let full = format!("{}{}{}", schema_folder(change.project), table_folder(change.signal), file.path);
-        let intended =
-            tx.execute("DELETE FROM candor_lake_intent WHERE path = ?", params![full.as_str()]).await?;
-        if intended != 1 {
-            return Err(LakeError::Inconsistent(format!("{full} was taken for garbage before it was named")));
-        }
+        take_intent(tx, &full).await?;
         rows += summary.rows as i64;
         bytes += file.length as i64;
         next_row += summary.rows as i64;

@@ -11,8 +11,10 @@ pub(crate) mod schema;
 
 use std::collections::HashSet;
 
-use candor_meta::{Database, SqlError, params};
+use candor_meta::{Database, SqlError, Tx, params};
 use candor_model::{Offset, Partition, ProjectId, Signal, Timestamp};
+
+use crate::LakeError;
 
 pub(crate) use commit::{Change, ChangeKind, NewFile, insert_columns};
 pub(crate) use expire::Doomed;
@@ -59,6 +61,14 @@ pub(crate) struct Position {
 #[derive(Clone)]
 pub(crate) struct Catalog {
     pub(crate) database: Database,
+}
+
+/// Takes an object's intent back, as it is named from now on. Nobody may have taken it for garbage.
+async fn take_intent(tx: &mut Tx, path: &str) -> Result<(), LakeError> {
+    match tx.execute("DELETE FROM candor_lake_intent WHERE path = ?", params![path]).await? {
+        1 => Ok(()),
+        _ => Err(LakeError::Inconsistent(format!("{path} was taken for garbage before it was named"))),
+    }
 }
 
 impl Catalog {
