@@ -61,3 +61,16 @@ def test_no_key_writes_elsewhere(server):
             assert answer.status in (401, 403), (path, answer)
     assert server.count("iso-d", "errors") == 0 and server.count("iso-d", "logs") == 0
     assert server.count("iso-c", "errors") == 0
+
+
+def test_a_deleted_project_is_closed_with_the_answer(own_server, tmp_path):
+    server = own_server()
+    project = server.project("gone")
+    assert post_otlp(server, project["ingest_token"], ["here for now"]).status == 200
+    server.cli("flush")
+    door = json.loads(server.cli("lake", "catalog", "--project", "gone", "--out", str(tmp_path / "gone.db"), "--json").stdout)
+    path, bearer = f"/lake/{project['number']}/catalog.db", {"Authorization": f"Bearer {door['token']}"}
+    assert server.request("GET", path, headers=bearer).status == 200
+    assert server.api("DELETE", "/api/v1/projects/gone").status == 204
+    assert server.request("GET", path, headers=bearer).status == 401
+    assert post_otlp(server, project["ingest_token"], ["too late"]).status in (401, 403)

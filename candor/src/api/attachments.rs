@@ -13,18 +13,18 @@ use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem, stored};
 
-/// `GET /api/v1/events/{event_id}/attachments/{name}`: the content as the gate left it, always as a download: it is
+/// `GET /api/v1/events/{event_id}/attachments/{attachment_id}`: the content as the gate left it, always as a download: it is
 /// whatever a stranger's program sent, and must never run in the screen's origin.
 pub async fn download(
     caller: Caller,
     State(app): State<Arc<App>>,
-    Path((event_id, name)): Path<(String, String)>,
+    Path((event_id, id)): Path<(String, String)>,
     Params(ask): Params<InProject>,
 ) -> Answer<Response> {
     let (_, scope) = caller.read(&app, &ask.project).await?;
-    let absent = || Problem::not_found("the event has no attachment of that name, or it is over its time");
+    let absent = || Problem::not_found("the event has no attachment of that id, or it is over its time");
     let event_id = super::issues::plain_id(&event_id).ok_or_else(absent)?;
-    let found = attachments::open(&app.issues, &app.log.blobs(), &scope, &event_id, &name).await;
+    let found = attachments::open(&app.issues, &app.log.blobs(), &scope, &event_id, &id).await;
     let found = found.map_err(|error| match error {
         CollectError::Issues(error) => error.into(),
         CollectError::Sql(error) => error.into(),

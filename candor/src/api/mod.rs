@@ -49,7 +49,7 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/issues/{id}", || get(issues::show).put(issues::change)),
     ("/api/v1/issues/{id}/events", || get(issues::events)),
     ("/api/v1/events/{event_id}", || get(issues::event)),
-    ("/api/v1/events/{event_id}/attachments/{name}", || get(attachments::download)),
+    ("/api/v1/events/{event_id}/attachments/{attachment_id}", || get(attachments::download)),
     ("/api/v1/flush", || post(maintenance::flush)),
     ("/api/v1/backup", || post(maintenance::backup)),
     ("/api/v1/lake/catalog", || post(lake::catalog)),

@@ -225,6 +225,11 @@ impl Lake {
         self.inner.export(scope.project(), issues, data_path, out).await
     }
 
+    /// Ends every read token of a project at once.
+    pub async fn revoke_tokens(&self, project: ProjectId) -> Result<(), LakeError> {
+        self.inner.revoke_tokens(project).await
+    }
+
     /// Makes a token that reads the published files of the scope's project for `ttl_seconds`.
     pub async fn mint_token(&self, scope: &ReadScope, ttl_seconds: i64) -> Result<LakeToken, LakeError> {
         self.inner.mint_token(scope, ttl_seconds).await
@@ -336,9 +341,6 @@ impl Inner {
         }
         self.advance_head(snapshot);
         drop(committing);
-        self.meta
-            .execute("DELETE FROM candor_lake_token WHERE project = ?", candor_meta::params![project.0])
-            .await?;
-        Ok(())
+        self.revoke_tokens(project).await
     }
 }

@@ -92,6 +92,11 @@ impl Inner {
         Ok(LakeToken { token, expires })
     }
 
+    pub(crate) async fn revoke_tokens(&self, project: ProjectId) -> Result<(), LakeError> {
+        self.meta.execute("DELETE FROM candor_lake_token WHERE project = ?", params![project.0]).await?;
+        Ok(())
+    }
+
     pub(crate) async fn authorize(&self, token: &str, project: ProjectId) -> Result<LakeGrant, ServeError> {
         let rows = self
             .meta
