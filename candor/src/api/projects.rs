@@ -113,6 +113,13 @@ pub async fn show(
         .find_map(|key| key.public.as_ref())
         .map(|key| app.dsn(key, project.id));
     let shown: Vec<Value> = keys.iter().map(shown).collect();
+    let sources: Vec<Value> = app
+        .sources
+        .list(project.id)
+        .await?
+        .into_iter()
+        .map(|source| json!({ "id": source.id, "name": source.name, "created_at": source.created_at.to_string() }))
+        .collect();
     let mut signals = Map::new();
     for signal in Signal::ALL {
         // Counted by the engine: metadata of files and the tail, no scan of rows.
@@ -130,6 +137,7 @@ pub async fn show(
         object.insert("dsn".to_owned(), json!(dsn));
         object.insert("keys".to_owned(), Value::Array(shown));
         object.insert("signals".to_owned(), Value::Object(signals));
+        object.insert("sources".to_owned(), Value::Array(sources));
     }
     Ok(Json(out))
 }

@@ -183,6 +183,11 @@ pub enum ProjectCommand {
         /// `name`, or `org/name`
         name: String,
     },
+    /// The sources of logs in a project, each with the id that shippers may give in place of its name
+    Sources {
+        /// `name`, or `org/name`
+        name: String,
+    },
     /// New keys; the old ones work until the grace has passed
     RotateKeys {
         /// `name`, or `org/name`

@@ -36,6 +36,19 @@ pub async fn run(client: &Client, command: &ProjectCommand, as_json: bool) -> Re
             }
             output::line(&format!("{name} is deleted"))
         }
+        ProjectCommand::Sources { name } => {
+            let path = format!("/api/v1/projects/{}", segment(name));
+            let mut answer = client.call(Method::GET, &path, None).await?;
+            let sources = answer.get_mut("sources").map(Value::take).unwrap_or_else(|| json!([]));
+            if as_json {
+                return output::json(&sources);
+            }
+            for source in sources.as_array().into_iter().flatten() {
+                let text = |name: &str| source.get(name).and_then(Value::as_str).unwrap_or_default();
+                output::line(&format!("{}  {}", text("id"), text("name")))?;
+            }
+            Ok(())
+        }
         ProjectCommand::RotateKeys { name, grace } => {
             let path = format!("/api/v1/projects/{}/rotate-keys", segment(name));
             let answer = client.call(Method::POST, &path, Some(&json!({ "grace_seconds": grace.0 }))).await?;

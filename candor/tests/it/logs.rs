@@ -112,3 +112,29 @@ fn a_tail_resumes_where_it_was() {
     assert!(read.contains("id: 2") && read.contains("two") && read.contains("three"), "{read}");
     assert!(!read.contains("\"one\""), "{read}");
 }
+
+#[test]
+fn a_source_is_shown_with_the_id_that_shippers_may_give() {
+    let server = Server::start();
+    let shop = server.project("shop");
+    let log = |path: &str, text: &str| {
+        let authorization = format!("Bearer {}", shop.token);
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        let body = json!({ "message": text }).to_string();
+        let answer = server.request("POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    assert_eq!(server.print(&["project", "sources", "shop"]), "");
+    log("/logs?source_name=web%20front", "by name");
+    let printed = server.print(&["project", "sources", "shop"]);
+    let (id, name) = printed.trim_end().split_once("  ").expect("id and name");
+    assert_eq!((id.len(), name), (36, "web front"));
+    for path in ["/logs?source", "/api/logs?source_name", "/api/events?collection"] {
+        log(&format!("{path}={id}"), "by id");
+    }
+    let rows = server.rows("shop", "SELECT source, count(*) AS n FROM logs GROUP BY source");
+    assert_eq!((rows.len(), &rows[0]["source"], &rows[0]["n"]), (1, &json!("web front"), &json!(4)));
+    let sources: Value =
+        serde_json::from_str(&server.print(&["project", "sources", "shop", "--json"])).expect("JSON");
+    assert_eq!((&sources[0]["id"], &sources[0]["name"]), (&json!(id), &json!("web front")));
+}

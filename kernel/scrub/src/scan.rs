@@ -6,7 +6,7 @@
 //! place of interest to the next, measured no faster on log lines and slower on short values. A pass with a
 //! multi-pattern automaton measured slower too, and would still leave the digits to do.
 
-use crate::bytes::{at, before, from, is_blank, skip, slice};
+use crate::bytes::{at, before, from, is_blank, is_quote, skip, slice};
 use crate::detect::{assignment, bearer, card, email, iban, pem, shape, ssn, url};
 use crate::hit::Hit;
 use crate::layers;
@@ -74,6 +74,16 @@ static CLASSES: [u8; 256] = {
     }
     classes
 };
+
+/// True where the `=` at `index` ends base64 rather than standing between a name and a value.
+fn is_padding(bytes: &[u8], index: usize) -> bool {
+    let behind = index + 1 + usize::from(at(bytes, index + 1) == b'=');
+    match at(bytes, behind) {
+        byte if is_quote(byte) || is_blank(byte) => true,
+        0 | b'\n' | b'\r' | b',' | b';' | b'&' | b'<' | b'>' | b')' | b']' | b'}' | b'\\' | b'%' => true,
+        _ => false,
+    }
+}
 
 /// Which detectors are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -256,6 +266,9 @@ impl<'a> Scan<'a> {
                 if classes & LETTER != 0 {
                     assignment::around_operator(self, word, index);
                 }
+                if byte == b'=' && word.end == index && is_padding(bytes, index) {
+                    self.padded_word(word, classes);
+                }
                 if byte == b':' && word.end == index && matches!(at(bytes, index + 1), b'/' | b'\\') {
                     url::after_scheme(self, index);
                 }
@@ -279,6 +292,14 @@ impl<'a> Scan<'a> {
             b'&' => self.signs.entity |= layers::is_entity(bytes, index),
             0x80.. => self.signs.fold |= layers::folds(bytes, index),
             _ => {}
+        }
+    }
+
+    /// A word of upper and lower case with padding of base64 behind it.
+    fn padded_word(&mut self, word: Word, classes: u8) {
+        if classes & UPPER != 0 && classes & LOWER != 0 && word.end - word.start >= layers::base64::PADDED_MIN
+        {
+            layers::base64::before_padding(self, word.start, word.end);
         }
     }
 

@@ -63,6 +63,7 @@ export interface Project {
   name: string; org: string; number: number; created_at: string; dsn: string;
   keys: { id: number; kind: string; hint: string; created_at: string; expires_at: string | null; limits: Limits }[];
   signals: Record<string, { rows: number; last: string | null }>;
+  sources: { id: string; name: string; created_at: string }[];
 }
 export type Cell = null | boolean | number | string | Cell[] | { [key: string]: Cell };
 export type Record_ = { [column: string]: Cell };

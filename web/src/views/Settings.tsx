@@ -43,6 +43,14 @@ export function Settings({ project, gone }: { project: string; gone: () => void 
             <div><button type="button" className="button" onClick={rotate}>Make new keys</button></div>
             {made && <div className="stack"><p className="note">This is the only time the ingest token is shown.</p><Snippet label="New DSN" code={made.dsn} /><Snippet label="New ingest token" code={made.ingest_token} /></div>}
           </section>
+          {p.sources.length > 0 && <section className="stack">
+            <h2>Sources of logs</h2>
+            <p className="soft">Shippers name a source, or give its id. A new name makes a new source.</p>
+            <table className="list">
+              <thead><tr><th>Name</th><th>Id</th><th>First used</th></tr></thead>
+              <tbody>{p.sources.map((source) => <tr key={source.id}><td className="data">{source.name}</td><td className="data">{source.id}</td><td><Time at={source.created_at} /></td></tr>)}</tbody>
+            </table>
+          </section>}
           <section className="stack">
             <h2>Limits</h2>
             <p className="soft">What a key may send, decompressed; nothing stands for no limit. Who sends more is told when to come again.</p>

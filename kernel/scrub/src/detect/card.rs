@@ -12,6 +12,8 @@ use crate::scan::Scan;
 
 /// Groups of digits of a run that are looked at; what has more is a list of numbers.
 const GROUPS_MAX: usize = 16;
+/// Digits from which on a card's number is whole; shorter ones may be the beginning of one that passes by chance.
+const COMPLETE_MIN: usize = 15;
 /// How far before a number a word for it is looked for, bytes.
 const NAME_REACH: usize = 40;
 /// Longest hexadecimal id, characters.
@@ -66,6 +68,7 @@ fn window_from(scan: &mut Scan<'_>, groups: &[(usize, usize)], first: usize, pla
     let mut total = 0;
     let mut separator = None;
     let mut found = None;
+    let mut is_complete = false;
     let window_start = groups.get(first)?.0;
     for (index, (start, end)) in groups.iter().copied().enumerate().skip(first) {
         if index > first {
@@ -98,13 +101,26 @@ fn window_from(scan: &mut Scan<'_>, groups: &[(usize, usize)], first: usize, pla
             Place::Attached => is_card(digits),
             Place::Free => is_card(digits) || (passes_luhn(digits) && is_named_before(bytes, window_start)),
         };
+        if is_complete && !(is_card(digits) && may_go_on(bytes, digits, end, separator)) {
+            break;
+        }
         if fits && checks {
             found = Some((index, end));
+            is_complete = total >= COMPLETE_MIN && is_card(digits);
         }
     }
     let (last, end) = found?;
     scan.hit(window_start, end, Detector::Card);
     Some(last)
+}
+
+/// True where a number that is a card's already may be a longer one's beginning: one group more is an amount or a
+/// security code (`4111 1111 1111 1111 82.65`), but for schemes that issue more than 16 digits in earnest.
+fn may_go_on(bytes: &[u8], digits: &[u8], end: usize, separator: Option<u8>) -> bool {
+    let sign = at(bytes, end);
+    let is_amount =
+        matches!(sign, b'.' | b',') && separator != Some(sign) && at(bytes, end + 1).is_ascii_digit();
+    digits.first() != Some(&4) && !is_amount
 }
 
 /// Checks only numbers in one piece.

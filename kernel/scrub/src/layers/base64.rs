@@ -7,6 +7,8 @@ use crate::scan::Scan;
 
 /// Shortest run that is decoded: 16 characters hold 12 bytes, the shortest card.
 const RUN_MIN: usize = 16;
+/// Shortest run with padding behind it, which says what it is: `pwd=x` has 5 bytes.
+pub(crate) const PADDED_MIN: usize = 6;
 /// Characters that are decoded first: text and keys show in twelve bytes.
 const TASTE: usize = 16;
 /// Places within a run where its text may begin.
@@ -66,6 +68,15 @@ fn is_text(bytes: &[u8]) -> bool {
 
 /// Looks into the run of base64 that a word of upper and lower case stands in.
 pub(crate) fn around_word(scan: &mut Scan<'_>, word_start: usize, word_end: usize) {
+    in_run(scan, word_start, word_end, RUN_MIN);
+}
+
+/// As [`around_word`] for a word with padding behind it.
+pub(crate) fn before_padding(scan: &mut Scan<'_>, word_start: usize, word_end: usize) {
+    in_run(scan, word_start, word_end, PADDED_MIN);
+}
+
+fn in_run(scan: &mut Scan<'_>, word_start: usize, word_end: usize, run_min: usize) {
     let bytes = scan.bytes;
     let floor = scan.decoded_until;
     if word_end <= floor {
@@ -77,11 +88,11 @@ pub(crate) fn around_word(scan: &mut Scan<'_>, word_start: usize, word_end: usiz
     scan.decoded_until = word_end;
     let mut start = run_start.min(word_start);
     for _ in 0..STARTS_MAX {
-        if run_end - start < RUN_MIN {
+        if run_end - start < run_min {
             return;
         }
         let run = slice(bytes, start, run_end);
-        let taste = run.get(..TASTE).and_then(decode).unwrap_or_default();
+        let taste = run.get(..TASTE.min(run.len())).and_then(decode).unwrap_or_default();
         if is_text(&taste) || pem::is_private_der(&taste) {
             return look_into(scan, start, run_end);
         }

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::check;
+use crate::{check, scrubbed};
 
 #[test]
 fn cards() {
@@ -152,4 +152,29 @@ fn social_security_numbers() {
             same: tel 1-536-90-4399 or 536-90-43991 or 536-90-4399-1
         "#]],
     );
+}
+
+#[test]
+fn an_amount_behind_a_card_is_no_part_of_it() {
+    let cards = [
+        "4111 1111 1111 1111",
+        "5500 0000 0000 0004",
+        "3782 822463 10005",
+        "6011 0009 9013 9424",
+        "4012-8888-8888-1881",
+    ];
+    for card in cards {
+        for cents in 0..10_000 {
+            let amount = format!("{}.{:02}", cents / 100, cents % 100);
+            for (before, between) in
+                [("", " "), ("card ", " "), ("card: ", " "), ("pan=", "-"), ("paid with card ", ".")]
+            {
+                let text = format!("{before}{card}{between}{amount} EUR");
+                assert_eq!(scrubbed(&text), format!("{before}[card]{between}{amount} EUR"), "{text}");
+            }
+        }
+    }
+    assert_eq!(scrubbed("card 4111 1111 1111 1111 09 82,65"), "card [card] 09 82,65");
+    // A number of more than 16 digits is one all the same.
+    assert_eq!(scrubbed("6205 5000 0000 0000 004 and 6759 6498 2643 8453"), "[card] and [card]");
 }

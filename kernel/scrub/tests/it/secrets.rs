@@ -361,3 +361,58 @@ fn hidden_in_encodings() {
         "#]],
     );
 }
+
+#[test]
+fn secrets_in_base64_of_every_length() {
+    let names = [
+        "pwd",
+        "password",
+        "api_key",
+        "token",
+        "client_secret",
+        "Authorization: Bearer",
+        "user=jane&password",
+    ];
+    let values = ["hunter2", "s3cr3t", "correcthorsebattery", "Tr0ub4dor&3", "x9", "abcdefghijk1"];
+    for name in names {
+        for value in values {
+            let link = if name.ends_with("Bearer") { " " } else { "=" };
+            let plain = format!("{name}{link}{value}");
+            if scrubbed(&plain) == plain {
+                continue;
+            }
+            for plain in [plain.clone(), format!("{{\"{name}\":\"{value}\"}}")] {
+                for encoded in [
+                    data_encoding::BASE64.encode(plain.as_bytes()),
+                    data_encoding::BASE64URL.encode(plain.as_bytes()),
+                ] {
+                    // Below 16 characters nothing but padding tells base64 from a word.
+                    if encoded.len() < 16 && !encoded.ends_with('=') {
+                        continue;
+                    }
+                    for around in ["@", "sent @", "body=@ ok", "{\"data\":\"@\"}", "a/@"] {
+                        let text = around.replace('@', &encoded);
+                        let clean = scrubbed(&text);
+                        assert!(!clean.contains(&encoded), "{plain} in {text}: {clean}");
+                    }
+                }
+            }
+        }
+    }
+    // Under a name that says so, whatever its length.
+    let scrubber = Scrubber::default();
+    for value in ["aHVudGVyMg==", "eA==", "aGk", "c2VjcmV0"] {
+        assert_eq!(
+            scrubber.scrub_field("password", value, &mut Counts::new()).as_deref(),
+            Some("[secret]"),
+            "{value}"
+        );
+        assert_eq!(
+            scrubber.scrub_field("api_token", value, &mut Counts::new()).as_deref(),
+            Some("[secret]"),
+            "{value}"
+        );
+        assert_eq!(scrubbed(&format!("password={value} x")), "password=[secret] x");
+        assert_eq!(scrubbed(&format!("{{\"token\":\"{value}\"}}")), "{\"token\":\"[secret]\"}");
+    }
+}
