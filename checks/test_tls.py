@@ -1,6 +1,7 @@
 """TLS on the listener: what is printed names the listener itself, and works for who trusts the certificate."""
 
 import json
+import os
 import re
 import shutil
 import ssl
@@ -10,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from server import otlp_logs
+from server import binary, otlp_logs
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def certificate(tmp_path):
         pytest.skip("openssl is not installed: 1 case")
     pair = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
                     "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)
     return pair
 
@@ -48,6 +49,10 @@ def test_what_is_printed_names_the_listener_with_tls(own_server, certificate, tm
     sent = {"Authorization": f"Bearer {project['ingest_token']}", "Content-Type": "application/json"}
     assert get(f"{here}/v1/logs", sent, otlp_logs(["over TLS"])) == 200
     assert server.count("shop", "logs") == 1
+    mine = lambda **env: subprocess.run([binary(), "project", "list", "--server", localhost, "--token", server.admin_key],  # noqa: E731
+                                        capture_output=True, text=True, env={**os.environ, **env})
+    assert mine().returncode == 1 and "SSL_CERT_FILE" in mine().stderr
+    assert "shop" in mine(SSL_CERT_FILE=cert).stdout
     server.cli("flush")
     door = json.loads(server.cli("lake", "catalog", "--project", "shop", "--out", str(tmp_path / "shop.db"), "--json").stdout)
     path = re.search(r"DATA_PATH '([^']+)'", door["attach"])[1]

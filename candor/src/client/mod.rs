@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::cli::Global;
-use crate::data_dir;
+use crate::{data_dir, logging};
 
 /// Time to reach the server; answers take as long as they take.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -100,7 +100,11 @@ impl Client {
                     shown = root.display(),
                     base = self.base
                 ),
-                None => bail!("no server answers at {}\ncheck the URL and that it runs", self.base),
+                None => bail!(
+                    "no server answers at {}: {}\ncheck the URL and that it runs; SSL_CERT_FILE names certificates to trust",
+                    self.base,
+                    logging::chain(&error.without_url())
+                ),
             },
             Err(error) => return Err(error.without_url()).context("the server broke off"),
         };

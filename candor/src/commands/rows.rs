@@ -32,7 +32,7 @@ pub async fn run(client: &Client, arguments: &QueryArgs, as_json: bool) -> Resul
     // A table ends with a line about itself, which is no result.
     let mut held = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url).context(
-        "the answer broke off before its end: the query ran out of time or memory, or the server stopped",
+        "the answer broke off before its end: a value failed (a cast, a division by zero), the query ran out of time or memory, or the server stopped",
     )? {
         last = piece.last().copied().unwrap_or(last);
         if format != Format::Table {
