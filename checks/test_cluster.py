@@ -11,7 +11,7 @@ import pytest
 import cluster
 from server import Server, binary, post_better_stack, post_logflare, post_otlp, post_sentry
 
-pytestmark = pytest.mark.skipif(cluster.missing() is not None, reason=f"{cluster.missing()}: 12 cases")
+pytestmark = pytest.mark.skipif(cluster.missing() is not None, reason=f"{cluster.missing()}: 13 cases")
 
 BACK_WITHIN_S = 20
 
@@ -176,6 +176,22 @@ def test_ingest_refuses_while_storage_is_lost_and_comes_back(place, tmp_path, lo
     # What a stop with everything there leaves is whole.
     with Server(tmp_path / "again", place=place) as again:
         assert set(acked) <= {row["body"] for row in again.query("lossy", "SELECT body FROM logs")}
+
+
+def test_a_deletion_while_s3_is_lost_removes_all_that_it_can(place, tmp_path):
+    def named():
+        return int(place.postgres.query(place.database, "SELECT count(*) FROM candor.vault"))
+
+    with Server(tmp_path / "data", place=place) as server:
+        project = server.project("leaving")
+        assert post_sentry(server, project, [("event", {"message": "x", "user": {"email": "ada@example.org"}})]).status == 200
+        until("the vault knows her", lambda: named() > 0)
+        place.s3.stop()
+        try:
+            server.cli("project", "delete", "leaving")
+            until("the vault has forgotten her", lambda: named() == 0, 30)
+        finally:
+            place.s3.start()
 
 
 def test_a_sentry_retry_over_a_kill_is_stored_once(place, tmp_path):

@@ -14,21 +14,40 @@ use crate::app::App;
 /// How often deleted projects are looked through.
 const EVERY: Duration = Duration::from_secs(3_600);
 
+/// Pauses before another try behind the answer; then it is done with the rest, every hour.
+const AGAIN_AFTER: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
+
 /// Removes all that a deleted project stored. Doing it again changes nothing.
 pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
     // The tables first: their positions let go of the log.
-    app.lake.drop_project(project).await.context("its tables stay for now")?;
-    app.log.forget(project);
-    app.log.blobs().forget(project).await.context("its attachments stay for now")?;
-    app.issues.forget(project).await.context("its issues stay for now")?;
-    app.sources.forget(project).await.context("its sources stay for now")?;
-    app.vault.forget(project).await.context("what identifies its persons stays for now")
+    let tables = app.lake.drop_project(project).await.context("its tables stay for now");
+    if tables.is_ok() {
+        app.log.forget(project);
+    }
+    // What fails keeps nothing else from going: an object store that is lost, what identifies persons.
+    let rest = [
+        app.log.blobs().forget(project).await.context("its attachments stay for now"),
+        app.issues.forget(project).await.context("its issues stay for now"),
+        app.sources.forget(project).await.context("its sources stay for now"),
+        app.vault.forget(project).await.context("what identifies its persons stays for now"),
+    ];
+    rest.into_iter().fold(tables, Result::and)
 }
 
 /// Removes a project that was just deleted, behind the answer.
 pub fn remove_soon(app: &Arc<App>, project: ProjectId) {
-    let app = Arc::clone(app);
-    tokio::spawn(async move { remove_or_warn(&app, project).await });
+    let app = Arc::downgrade(app);
+    tokio::spawn(async move {
+        for pause in AGAIN_AFTER {
+            let Some(app) = app.upgrade() else { return };
+            if remove_or_warn(&app, project).await {
+                return;
+            }
+            drop(app);
+            tokio::time::sleep(pause).await;
+        }
+    });
 }
 
 /// Removes what earlier deletions left, at the start and from then on.
@@ -55,8 +74,11 @@ pub fn start(app: &Arc<App>) {
     });
 }
 
-async fn remove_or_warn(app: &App, project: ProjectId) {
-    if let Err(error) = remove(app, project).await {
+/// True once nothing is left.
+async fn remove_or_warn(app: &App, project: ProjectId) -> bool {
+    let removed = remove(app, project).await;
+    if let Err(error) = &removed {
         tracing::warn!(error = format!("{error:#}"), %project, "a deleted project is not gone yet");
     }
+    removed.is_ok()
 }
