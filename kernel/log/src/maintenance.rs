@@ -10,9 +10,9 @@ use candor_store::{Disk, DiskError, FileKind, Files, ObjectError, StoreError};
 use crate::batch::encode_committed;
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::committer::Committer;
-use crate::journal::number_of;
+use crate::journal::{JournalFile, number_of};
 use crate::mutant::{Mutant, planted};
-use crate::reader::{Located, Reader, read_journal};
+use crate::reader::{Reader, read_journal};
 use crate::segment::{Part, SegmentBuilder, SegmentError};
 use crate::shared::Shared;
 use crate::state::{Chunk, Entry, PartitionKey, PartitionState, Place, SegmentState};
@@ -216,7 +216,8 @@ impl Maintenance {
         let done =
             self.rewrite(|chunk| purge.holds(chunk) && chunk.journal().is_none_or(|file| Some(file) != open));
         let done = done.await;
-        if done.is_err() {
+        // A file that was begun since, and holds batches of another project deleted since, has its turn the next time.
+        if done.is_err() || (open.is_some() && open <= purge.journals_to) {
             self.shared.state.write().purge.merge(purge);
         }
         done
@@ -251,10 +252,10 @@ impl Maintenance {
                 let at = match &chunk.place {
                     Place::Journal { file, entries } => {
                         let file = Arc::clone(state.journals.get(file)?);
-                        Located::Journal { file, entries: Vec::clone(entries) }
+                        Source::Journal { file, entries: Arc::clone(entries) }
                     }
                     Place::History { segment } => {
-                        Located::History { key: Arc::clone(&state.segments.get(segment)?.key) }
+                        Source::History { key: Arc::clone(&state.segments.get(segment)?.key) }
                     }
                 };
                 Some(Run { base: chunk.base, end: chunk.end, bytes: chunk.bytes, at })
@@ -275,12 +276,12 @@ impl Maintenance {
         let step = self.limits.segment_bytes as u64 / 4;
         for run in &part.runs {
             match &run.at {
-                Located::Journal { file, entries } => {
+                Source::Journal { file, entries } => {
                     for entries in chunks_by_bytes(entries, step) {
                         self.add(part, read_journal(file, entries)?, output).await?;
                     }
                 }
-                Located::History { key } => {
+                Source::History { key } => {
                     let reader = Reader { shared: &self.shared, files: &self.files, blocking_threads: false };
                     let mut from = run.base;
                     while from < run.end {
@@ -380,7 +381,13 @@ struct Run {
     base: u64,
     end: u64,
     bytes: u64,
-    at: Located,
+    at: Source,
+}
+
+/// Where a chunk is read from.
+enum Source {
+    Journal { file: Arc<JournalFile>, entries: Arc<Vec<Entry>> },
+    History { key: Arc<str> },
 }
 
 impl PartitionWork {
