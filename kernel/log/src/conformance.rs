@@ -1,6 +1,8 @@
 //! What every log must do, wherever its bytes and its order are: one suite over the local log, over a cluster's on
 //! SQLite and files, and over a cluster's on PostgreSQL and S3, as far as the machine has them.
 
+mod hidden;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
