@@ -73,7 +73,7 @@ const limitFields: [keyof Limits, string][] = [["requests_per_second", "Requests
 
 function LimitsOf({ kind, limits, save }: { kind: string; limits?: Limits; save: (limits: Limits) => void }) {
   if (!limits) return null;
-  const name = kind === "dsn" ? "DSN" : "ingest token";
+  const name = kind === "dsn" ? "DSN" : "token";
   const submit = (form: HTMLFormElement) => {
     const given = new FormData(form);
     const value = (field: keyof Limits) => { const text = String(given.get(field) ?? "").trim(); return text === "" ? null : Number(text); };
