@@ -241,7 +241,8 @@ impl<'a> Scan<'a> {
             if classes & DASH != 0 {
                 self.dashed_word(word);
             }
-            if matches!(length, 5 | 6) && self.detects(Detector::SecretShape) {
+            if matches!(length, 5 | 6) && matches!(*byte, b'b' | b'B') && self.detects(Detector::SecretShape)
+            {
                 bearer::after_word(self, start, index);
             }
         }

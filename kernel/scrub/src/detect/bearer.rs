@@ -13,15 +13,17 @@ fn is_token(byte: u8) -> bool {
 /// Looks behind the word at `start..end`, where it is `Bearer` or `Basic`.
 pub(crate) fn after_word(scan: &mut Scan<'_>, start: usize, end: usize) {
     let bytes = scan.bytes;
+    let scheme = slice(bytes, start, end);
+    if !scheme.eq_ignore_ascii_case(b"bearer") && !scheme.eq_ignore_ascii_case(b"basic") {
+        return;
+    }
     let token_start = skip(bytes, end, is_blank);
     let token_end = skip(bytes, token_start, is_token);
     let token = slice(bytes, token_start, token_end);
-    let scheme = slice(bytes, start, end);
     let is_credential = match () {
         () if token_start == end || token.is_empty() => false,
-        () if scheme.eq_ignore_ascii_case(b"bearer") => is_bearer_token(token, at(bytes, token_end)),
-        () if scheme.eq_ignore_ascii_case(b"basic") => is_basic_pair(token),
-        () => false,
+        () if scheme.len() == b"bearer".len() => is_bearer_token(token, at(bytes, token_end)),
+        () => is_basic_pair(token),
     };
     if is_credential {
         scan.hit(token_start, token_end, Detector::SecretShape);

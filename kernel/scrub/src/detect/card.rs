@@ -62,6 +62,9 @@ pub(crate) fn in_run(scan: &mut Scan<'_>, start: usize, end: usize, place: Place
 
 /// Finds a card that begins with the group `first`; gives its last group.
 fn window_from(scan: &mut Scan<'_>, groups: &[(usize, usize)], first: usize, place: Place) -> Option<usize> {
+    if place != Place::Named && !may_begin(groups, first) {
+        return None;
+    }
     let bytes = scan.bytes;
     let mut digits = [0u8; DIGITS_MAX];
     let mut lengths = [0u8; GROUPS_MAX];
@@ -112,6 +115,20 @@ fn window_from(scan: &mut Scan<'_>, groups: &[(usize, usize)], first: usize, pla
     let (last, end) = found?;
     scan.hit(window_start, end, Detector::Card);
     Some(last)
+}
+
+/// False where no card without a name begins with the group `first`: by the lengths of it and the next, which tell
+/// most dates, times and counters of a log line off.
+fn may_begin(groups: &[(usize, usize)], first: usize) -> bool {
+    let length = |index: usize| groups.get(index).map_or(0, |(start, end)| end - start);
+    match length(first) {
+        DIGITS_MIN..=DIGITS_MAX => true,
+        // As in `is_printed_grouping`.
+        4 => matches!(length(first + 1), 3..=6),
+        6 => matches!(length(first + 1), 10 | 13),
+        8 => length(first + 1) == 8,
+        _ => false,
+    }
 }
 
 /// True where a number that is a card's already may be a longer one's beginning: one group more is an amount or a
