@@ -135,6 +135,15 @@ def test_duckdb_agrees_over_flushes_and_no_count_falls(own_server, tmp_path, sho
     show(f"duckdb {duckdb.__version__}: 20 flushes, {compared} rows compared over every stored column, equal; "
          f"{len(counts)} counts polled, over {merges()} merges of files, {falls} fell, {sorted(polls)[len(polls) // 2] * 1000:.1f} ms median")
     assert falls == 0 and len(counts) > 50 and merges() >= MERGES
+    # It writes over its own former catalog and over nothing else.
+    again, notes = tmp_path / "again.db", tmp_path / "notes.txt"
+    notes.write_text("keep")
+    for _ in range(2):
+        server.cli("lake", "catalog", "--project", "lake", "--out", str(again))
+    for other_file in (notes, server.data_dir / "lake.db", tmp_path):
+        refused = server.cli("lake", "catalog", "--project", "lake", "--out", str(other_file), check=False)
+        assert refused.returncode != 0 and "is there already" in refused.stderr, refused.stderr
+    assert notes.read_text() == "keep"
     # Its token opens no other project, and without it nothing.
     token = {"Authorization": f"Bearer {lake['token']}"}
     assert server.request("GET", f"/lake/{project['number']}/catalog.db", headers=token).status == 200

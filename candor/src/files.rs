@@ -21,6 +21,11 @@ pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// True for a file, not for a folder, a pipe or a device; what a link points to counts.
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
 /// A file's length, bytes.
 pub fn length(path: &Path) -> io::Result<u64> {
     fs::metadata(path).map(|metadata| metadata.len())

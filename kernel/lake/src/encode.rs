@@ -10,13 +10,15 @@ use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::LakeError;
-use crate::columns::{BOUNDED, Columns, INGESTED_AT, Layout, TIMESTAMP, has_statistics, layout};
+use crate::columns::{BOUNDED, Columns, INGESTED_AT, Layout, Promoted, TIMESTAMP, has_statistics, layout};
 use crate::order::CHUNK_ROWS;
 use crate::pin::{Bound, ColumnStats};
+use crate::promote::{EXACT_COPIES, Exact};
 
 /// The level of zstd: higher ones cost more time than they save bytes (measured).
 const ZSTD_LEVEL: i32 = 3;
@@ -52,6 +54,8 @@ pub(crate) struct Summary {
 pub(crate) struct Encoder {
     writer: ArrowWriter<Vec<u8>>,
     stats: Vec<Option<ColumnStats>>,
+    promoted: Vec<Promoted>,
+    exact: Exact,
     rows: u64,
 }
 
@@ -62,7 +66,8 @@ impl Encoder {
         let options =
             ArrowWriterOptions::new().with_properties(properties(columns)?).with_parquet_schema(schema);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&columns.schema), options)?;
-        Ok(Encoder { writer, stats: vec![None; BOUNDED.len()], rows: 0 })
+        let (promoted, exact) = (columns.promoted.clone(), Exact::new(&columns.promoted));
+        Ok(Encoder { writer, stats: vec![None; BOUNDED.len()], promoted, exact, rows: 0 })
     }
 
     /// Adds a piece: a row group.
@@ -77,6 +82,7 @@ impl Encoder {
                 });
             }
         }
+        self.exact.add(&self.promoted, chunk);
         self.writer.write(chunk)?;
         self.writer.flush()?;
         Ok(())
@@ -84,6 +90,10 @@ impl Encoder {
 
     /// Ends the file.
     pub(crate) fn finish(mut self) -> Result<Encoded, LakeError> {
+        let exact = self.exact.columns(&self.promoted);
+        if !exact.is_empty() {
+            self.writer.append_key_value_metadata(KeyValue::new(EXACT_COPIES.to_owned(), exact));
+        }
         let footer = self.writer.finish()?;
         let bytes = Bytes::from(std::mem::take(self.writer.inner_mut()));
         // The pair of the count in the catalog: what the file itself says.

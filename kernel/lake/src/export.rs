@@ -19,6 +19,10 @@ use crate::inner::Inner;
 /// Rows in one statement: well within SQLite's 32,766 parameters.
 const ROWS_AT_ONCE: usize = 1000;
 
+/// What an exported file has as SQLite's `application_id`: the letters `Cndr`. A command that writes over a file looks
+/// for it first.
+pub const EXPORT_APPLICATION_ID: u32 = 0x436e_6472;
+
 /// The schema version of the one snapshot, by which the table of inlined rows is named.
 const SCHEMA_VERSION: i64 = 1;
 
@@ -215,6 +219,7 @@ impl Export {
                 params![self.next_catalog_id, self.next_file_id],
             )
             .await?;
+        self.tx.execute(&format!("PRAGMA application_id = {EXPORT_APPLICATION_ID}"), &[]).await?;
         self.tx.commit().await?;
         Ok(self.snapshot)
     }

@@ -29,7 +29,9 @@ mod upkeep;
 pub use columns::{EPOCH, INGESTED_AT, OFFSET, PARTITION, base_schema};
 pub use config::{DAY_US, LakeConfig, Retention};
 pub use error::LakeError;
+pub use export::EXPORT_APPLICATION_ID;
 pub use pin::{Bound, ColumnStats, DataFile, Pinned};
+pub use promote::EXACT_COPIES;
 pub use serve::{LakeGrant, LakeToken, ServeError};
 pub use source::Source;
 

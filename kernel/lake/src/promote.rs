@@ -174,6 +174,59 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// The member of a Parquet file's metadata that names the promoted columns of numbers and truth values which say all
+/// that the map says in that file, one a line: where such a copy is null, the attribute is missing. Text always does.
+pub const EXACT_COPIES: &str = "candor.exact_copies";
+
+/// Finds out which copies say all that the map says, batch by batch.
+pub(crate) struct Exact {
+    /// By the places of `promoted`; false for text, of which nobody asks.
+    exact: Vec<bool>,
+}
+
+impl Exact {
+    pub(crate) fn new(promoted: &[Promoted]) -> Exact {
+        Exact { exact: promoted.iter().map(|promoted| promoted.kind != PromotedType::Text).collect() }
+    }
+
+    /// Looks at a batch with its copies.
+    pub(crate) fn add(&mut self, promoted: &[Promoted], batch: &RecordBatch) {
+        let mut open: HashMap<&str, (usize, &ArrayRef)> = HashMap::new();
+        for (at, (promoted, exact)) in promoted.iter().zip(&mut self.exact).enumerate() {
+            match batch.column_by_name(&promoted.column()) {
+                Some(copy) if *exact && copy.null_count() > 0 => {
+                    open.insert(&promoted.key, (at, copy));
+                }
+                Some(_) => {}
+                None => *exact = false,
+            }
+        }
+        if open.is_empty() {
+            return;
+        }
+        let Some(map) = Attributes::of(batch) else { return };
+        for row in 0..batch.num_rows() {
+            for (key, _) in map.row(row) {
+                if let Some((at, _)) = open.get(key).filter(|(_, copy)| copy.is_null(row)) {
+                    if let Some(exact) = self.exact.get_mut(*at) {
+                        *exact = false;
+                    }
+                    open.remove(key);
+                }
+            }
+            if open.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// The columns that held, for the file's metadata.
+    pub(crate) fn columns(&self, promoted: &[Promoted]) -> String {
+        let exact = promoted.iter().zip(&self.exact).filter(|(_, exact)| **exact);
+        exact.map(|(promoted, _)| promoted.column()).collect::<Vec<_>>().join("\n")
+    }
+}
+
 enum Builder {
     Int(Int64Builder),
     Float(Float64Builder),
@@ -274,5 +327,46 @@ mod tests {
         assert_eq!(parse_float("00.5"), None);
         assert_eq!(parse_float("inf"), None);
         assert_eq!(parse_float("1e999"), None);
+    }
+
+    #[test]
+    fn a_copy_is_exact_where_every_attribute_fits_it() {
+        use arrow::array::{MapBuilder, MapFieldNames};
+        let promoted = |key: &str, kind| Promoted { key: key.to_owned(), kind };
+        let all = [
+            promoted("status", PromotedType::Int),
+            promoted("ratio", PromotedType::Float),
+            promoted("path", PromotedType::Text),
+        ];
+        let batch = |rows: &[&[(&str, &str)]]| {
+            let names = MapFieldNames { entry: "e".into(), key: "k".into(), value: "v".into() };
+            let mut map = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+            for row in rows {
+                for (key, value) in *row {
+                    map.keys().append_value(key);
+                    map.values().append_value(value);
+                }
+                map.append(true).expect("a row");
+            }
+            let mut columns: Vec<(String, ArrayRef)> =
+                vec![(ATTRIBUTES.to_owned(), Arc::new(map.finish()) as ArrayRef)];
+            let bare = RecordBatch::try_from_iter(columns.clone()).expect("a batch");
+            columns.extend(all.iter().map(Promoted::column).zip(copies(&all, &bare)));
+            RecordBatch::try_from_iter_with_nullable(
+                columns.into_iter().map(|(name, array)| (name, array, true)),
+            )
+            .expect("a batch")
+        };
+        let of = |batches: &[RecordBatch]| {
+            let mut exact = Exact::new(&all);
+            batches.iter().for_each(|batch| exact.add(&all, batch));
+            exact.columns(&all)
+        };
+        let plain = batch(&[&[("status", "200"), ("path", "/")], &[("ratio", "0.5")], &[]]);
+        assert_eq!(of(std::slice::from_ref(&plain)), "a_status\na_ratio");
+        let odd = batch(&[&[("status", "200")], &[("status", "007"), ("ratio", "1")]]);
+        assert_eq!(of(&[plain.clone(), odd, plain.clone()]), "a_ratio");
+        assert_eq!(of(&[batch(&[&[("ratio", "none"), ("status", "")]])]), "");
+        assert_eq!(of(&[plain.project(&[0]).expect("the map alone")]), "");
     }
 }
