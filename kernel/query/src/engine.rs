@@ -14,8 +14,8 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::{Column, Progress, StopOnDrop};
 use crate::encode::types;
@@ -36,6 +36,16 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 /// Batches that wait between a query and its reader.
 const BATCHES_AHEAD: usize = 2;
 
+/// How long a query keeps its place while its reader takes no rows. Then another may run in it, and this one takes a
+/// place again when its reader goes on: whoever reads slowly costs the others nothing.
+const UNREAD_MAX: Duration = Duration::from_millis(100);
+
+/// Longest wait for a place, where the query itself may take longer. Whoever waits should know soon.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Most bytes of rows that a reader who sets the pace gets at once: its text is held until the reader has it.
+const PACED_BYTES_MAX: usize = 1 << 20;
+
 /// How large the engine is.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -45,6 +55,9 @@ pub struct Options {
     pub running_max: usize,
     /// Queries that wait at most; beyond they are refused.
     pub waiting_max: usize,
+    /// Answers without a bound at once, which are held as long as their readers take: each holds up to some MiB of
+    /// rows, and together half of the memory at most. Others wait.
+    pub streams_max: usize,
     /// Memory of all queries together, bytes.
     pub memory_bytes: usize,
     /// Memory for the metadata of files, bytes.
@@ -57,6 +70,7 @@ impl Default for Options {
             threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             running_max: 16,
             waiting_max: 256,
+            streams_max: 64,
             memory_bytes: 1 << 30,
             cache_bytes: 32 << 20,
         }
@@ -151,8 +165,10 @@ pub(crate) struct Engine {
     template: OnceLock<Template>,
     runtime: OnceLock<Runtime>,
     places: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     waiting: AtomicUsize,
     pub(crate) memory: Arc<SharedMemory>,
+    streams_memory: Arc<SharedMemory>,
     pub(crate) cache: Arc<FileCache>,
     tidying: Arc<AtomicBool>,
 }
@@ -172,18 +188,43 @@ pub(crate) struct Run {
     pub(crate) project: Arc<Project>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) limits: Limits,
+    pub(crate) place: Place,
+}
+
+/// A place to run in.
+pub(crate) struct Place {
+    places: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    /// Waits until `work` is done, without the place where that takes long.
+    async fn lent<T>(&mut self, work: impl Future<Output = T>) -> Result<T, QueryError> {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = timeout(UNREAD_MAX, work.as_mut()).await {
+            return Ok(done);
+        }
+        self.held = None;
+        let done = work.await;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        self.held = Some(place.map_err(|_| QueryError::Cancelled)?);
+        Ok(done)
+    }
 }
 
 impl Engine {
     pub(crate) fn new(issues: Arc<dyn IssueMap>, clock: Arc<dyn Clock>, options: Options) -> Arc<Engine> {
+        let memory = SharedMemory::new(options.memory_bytes);
         Arc::new(Engine {
             issues,
             clock,
             template: OnceLock::new(),
             runtime: OnceLock::new(),
             places: Arc::new(Semaphore::new(options.running_max.max(1))),
+            streams: Arc::new(Semaphore::new(options.streams_max.max(1))),
             waiting: AtomicUsize::new(0),
-            memory: SharedMemory::new(options.memory_bytes),
+            streams_memory: SharedMemory::part_of(&memory, options.memory_bytes / 2),
+            memory,
             cache: Arc::new(FileCache::new(options.cache_bytes)),
             tidying: Arc::default(),
             options,
@@ -233,9 +274,10 @@ impl Engine {
             return Err(QueryError::Overloaded);
         }
         let leave = Leave(Arc::clone(self));
-        let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
-        let place =
-            place.map_err(|_| QueryError::Timeout(limits.time))?.map_err(|_| QueryError::Cancelled)?;
+        let paced = limits.answer_bytes.is_none();
+        let stream = if paced { Some(self.turn(&self.streams, &limits, deadline).await?) } else { None };
+        let place = self.turn(&self.places, &limits, deadline).await?;
+        let place = Place { places: Arc::clone(&self.places), held: Some(place) };
 
         let project = Project::new(
             tables,
@@ -244,17 +286,18 @@ impl Engine {
             Arc::clone(&progress.counts),
             limits.snapshot,
         );
-        let memory = QueryMemory::new(Arc::clone(&self.memory), limits.memory_bytes);
+        let shared_memory = if paced { &self.streams_memory } else { &self.memory };
+        let memory = QueryMemory::new(Arc::clone(shared_memory), limits.memory_bytes);
         let engine = Arc::clone(self);
         let (sender, result) = oneshot::channel();
         let meter = Arc::clone(&progress.meter);
         let shared = Arc::clone(&progress);
         let task = async move {
-            let _place = (place, leave);
+            let _counted = (stream, leave);
             let state = engine.template().state_for(Arc::clone(&project), memory, engine.clock.now());
             let outcome = match state.map_err(QueryError::from_datafusion) {
                 Ok(state) => {
-                    let run = Run { state, project, progress: Arc::clone(&shared), limits };
+                    let run = Run { state, project, progress: Arc::clone(&shared), limits, place };
                     match timeout_at(deadline, work(run)).await {
                         Ok(outcome) => outcome,
                         Err(_) => Err(QueryError::Timeout(limits.time)),
@@ -269,6 +312,21 @@ impl Engine {
         };
         let handle = self.runtime()?.spawn(Metered::new(meter, task));
         Ok(Started { result, progress, stop: StopOnDrop(handle.abort_handle()) })
+    }
+
+    /// Waits for one of `permits`.
+    async fn turn(
+        &self,
+        permits: &Arc<Semaphore>,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, QueryError> {
+        let patience = Instant::now() + PLACE_WAIT_MAX;
+        match timeout_at(deadline.min(patience), Arc::clone(permits).acquire_owned()).await {
+            Ok(permit) => permit.map_err(|_| QueryError::Cancelled),
+            Err(_) if patience < deadline => Err(QueryError::Overloaded),
+            Err(_) => Err(QueryError::Timeout(limits.time)),
+        }
     }
 
     pub(crate) async fn sql(
@@ -312,6 +370,7 @@ impl Engine {
         let limits = Limits::default();
         let started = self
             .run(tables, limits, |run| async move {
+                let run = run;
                 let mut infos = Vec::new();
                 for signal in Signal::ALL {
                     let schema = run.project.schema(signal).await?;
@@ -445,8 +504,18 @@ async fn run_sql(
             Some(left) => left,
             None => return Err(QueryError::TooLarge(run.limits.answer_bytes.unwrap_or(0))),
         };
-        if batch.num_rows() > 0 && sender.send(shown(batch, &schema)?).await.is_err() {
-            return Err(QueryError::Cancelled);
+        let pieces = if run.limits.answer_bytes.is_none() {
+            slice_bytes(&batch).div_ceil(PACED_BYTES_MAX).max(1)
+        } else {
+            1
+        };
+        let rows = batch.num_rows().div_ceil(pieces).max(1);
+        for from in (0..batch.num_rows()).step_by(rows) {
+            let piece = shown(batch.slice(from, rows.min(batch.num_rows() - from)), &schema)?;
+            match run.place.lent(sender.reserve()).await? {
+                Ok(room) => room.send(piece),
+                Err(_) => return Err(QueryError::Cancelled),
+            }
         }
         if run.progress.is_truncated() {
             break;
@@ -472,7 +541,15 @@ async fn plan_sql(run: &Run, sql: &str) -> Result<(LogicalPlan, Option<Vec<Optio
             ))?
         }
     };
-    let plan = run.state.statement_to_plan(*statement).await.map_err(QueryError::from_datafusion)?;
+    let mut named = statement.clone();
+    let plan = match run.state.statement_to_plan(*statement).await.map_err(QueryError::from_datafusion) {
+        Err(QueryError::Plan(what))
+            if what.contains("unique expression names") && statement::name_columns(&mut named) =>
+        {
+            run.state.statement_to_plan(*named).await.map_err(QueryError::from_datafusion)?
+        }
+        planned => planned?,
+    };
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -521,6 +598,3 @@ fn shown(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryErr
     RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)
         .map_err(|e| QueryError::Internal(Box::new(e)))
 }
-
-/// How long a caller should wait before it tries again when [`QueryError::Overloaded`].
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);

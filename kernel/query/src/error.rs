@@ -56,16 +56,6 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// True where the caller can mend it by another query (HTTP 400), false where the server is at fault.
-    pub fn is_callers(&self) -> bool {
-        !matches!(
-            self,
-            QueryError::Overloaded | QueryError::Storage(_) | QueryError::Internal(_) | QueryError::Cancelled
-        )
-    }
-}
-
-impl QueryError {
     /// The sort of error in one word, for our own log: the text may quote what rows hold.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -90,6 +80,8 @@ impl QueryError {
     pub(crate) fn from_datafusion(error: DataFusionError) -> QueryError {
         match error {
             DataFusionError::SQL(e, _) => QueryError::Syntax(crate::statement::clean(&e.to_string())),
+            // The engine's own check of a plan that it made: it shows the whole plan.
+            DataFusionError::Plan(what) if what.starts_with("Plan: [") => QueryError::Internal(what.into()),
             DataFusionError::Plan(what) | DataFusionError::Configuration(what) => {
                 QueryError::Plan(readable(&what))
             }
@@ -113,6 +105,14 @@ impl QueryError {
             DataFusionError::ArrowError(e, _) => QueryError::from_arrow(*e),
             DataFusionError::ParquetError(e) => QueryError::from_parquet(*e),
             DataFusionError::External(e) => QueryError::from_external(e),
+            // A fault of the pattern, not of the engine.
+            DataFusionError::Internal(what) if what.contains("Regular expression did not compile") => {
+                QueryError::Execution(if what.contains("CompiledTooBig") {
+                    "the regular expression is too large".to_owned()
+                } else {
+                    "this is no regular expression".to_owned()
+                })
+            }
             other => QueryError::Internal(Box::new(other)),
         }
     }
@@ -212,6 +212,13 @@ fn readable(what: &str) -> String {
     // What a function of ours says of its arguments says it all.
     if let Some((_, own)) = text.split_once("user-defined coercion failed with: Error during planning: ") {
         text = own.split(" No function matches").next().unwrap_or(own).trim_end_matches('.');
+    }
+    let told = text
+        .strip_prefix("Failed to coerce arguments to satisfy a call to '")
+        .and_then(|rest| rest.split_once("' function: coercion from "))
+        .and_then(|(name, rest)| Some((name, rest.split_once(" to the signature ")?.0)));
+    if let Some((name, types)) = told {
+        return format!("{name} takes no arguments of the types {types}");
     }
     text.replace(" or disable the datafusion.sql_parser.enable_ident_normalization configuration", "")
         .replace("candor.main.", "")

@@ -25,6 +25,7 @@ mod tables;
 pub mod tail;
 #[cfg(test)]
 mod tests;
+mod yielding;
 
 pub use answer::{Answer, Column, Stats};
 pub use candor_model::{IssueMap, NoIssues};

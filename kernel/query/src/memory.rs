@@ -12,12 +12,44 @@ use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservat
 pub(crate) struct SharedMemory {
     limit: usize,
     used: AtomicUsize,
+    /// What this is a part of.
+    whole: Option<Arc<SharedMemory>>,
 }
 
 impl SharedMemory {
     /// A bound of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Arc<SharedMemory> {
-        Arc::new(SharedMemory { limit, used: AtomicUsize::new(0) })
+        Arc::new(SharedMemory { limit, used: AtomicUsize::new(0), whole: None })
+    }
+
+    /// A bound of `limit` bytes out of those of `whole`.
+    pub(crate) fn part_of(whole: &Arc<SharedMemory>, limit: usize) -> Arc<SharedMemory> {
+        Arc::new(SharedMemory { limit, used: AtomicUsize::new(0), whole: Some(Arc::clone(whole)) })
+    }
+
+    fn try_grow(&self, additional: usize) -> bool {
+        if !take(&self.used, additional, self.limit) {
+            return false;
+        }
+        let granted = self.whole.as_ref().is_none_or(|whole| whole.try_grow(additional));
+        if !granted {
+            self.used.fetch_sub(additional, Ordering::Relaxed);
+        }
+        granted
+    }
+
+    fn grow(&self, additional: usize) {
+        self.used.fetch_add(additional, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.grow(additional);
+        }
+    }
+
+    fn shrink(&self, amount: usize) {
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.shrink(amount);
+        }
     }
 
     /// Bytes that all queries hold now.
@@ -56,19 +88,19 @@ impl MemoryPool for QueryMemory {
 
     fn grow(&self, _reservation: &MemoryReservation, additional: usize) {
         self.used.fetch_add(additional, Ordering::Relaxed);
-        self.shared.used.fetch_add(additional, Ordering::Relaxed);
+        self.shared.grow(additional);
     }
 
     fn shrink(&self, _reservation: &MemoryReservation, shrink: usize) {
         self.used.fetch_sub(shrink, Ordering::Relaxed);
-        self.shared.used.fetch_sub(shrink, Ordering::Relaxed);
+        self.shared.shrink(shrink);
     }
 
     fn try_grow(&self, _reservation: &MemoryReservation, additional: usize) -> Result<()> {
         if !take(&self.used, additional, self.limit) {
             return Err(DataFusionError::ResourcesExhausted("the query's bound of memory".to_owned()));
         }
-        if !take(&self.shared.used, additional, self.shared.limit) {
+        if !self.shared.try_grow(additional) {
             self.used.fetch_sub(additional, Ordering::Relaxed);
             return Err(DataFusionError::ResourcesExhausted("the bound of all queries' memory".to_owned()));
         }

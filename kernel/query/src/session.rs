@@ -20,9 +20,11 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
-use crate::functions::{self, guard, planner};
+use crate::functions::{self, guard, planner, temporal, times};
 use crate::tables::catalog::{CATALOG, Catalog, Project, SCHEMA};
 use crate::tables::newest::NewestFirst;
+use crate::tables::promoted::CopiesBelowFilters;
+use crate::yielding::JoinsYield;
 
 /// Rows a batch: what the engine is tuned for.
 const BATCH_ROWS: usize = 8192;
@@ -36,12 +38,13 @@ pub(crate) struct Template {
 impl Template {
     /// For queries that run on `threads` threads each.
     pub(crate) fn new(threads: usize) -> Template {
-        let mut functions = guard::guarded(SessionStateDefaults::default_scalar_functions());
+        let mut functions = times::fitted(guard::guarded(SessionStateDefaults::default_scalar_functions()));
         functions.extend(functions::added());
         let mut planners = SessionStateDefaults::default_expr_planners();
         planners.insert(0, Arc::new(planner::CandorPlanner));
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(planner::TextBesideNumbers)];
         rules.extend(Analyzer::new().rules);
+        rules.push(Arc::new(temporal::Microseconds));
         let state = SessionStateBuilder::new()
             .with_config(config(threads))
             .with_session_id("query".to_owned())
@@ -49,7 +52,8 @@ impl Template {
             .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
             .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
             .with_window_functions(SessionStateDefaults::default_window_functions())
-            .with_table_function_list(SessionStateDefaults::default_table_functions())
+            .with_table_function_list(temporal::series(SessionStateDefaults::default_table_functions()))
+            .with_type_planner(Arc::new(temporal::MicrosecondTimes))
             .with_expr_planners(planners)
             .with_analyzer_rules(rules)
             .with_physical_optimizer_rules(physical_rules())
@@ -114,7 +118,9 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     // Before the dynamic filters are pushed down: they hold on to the plan as it is then.
     let at = rules.iter().position(|rule| rule.name() == "EnsureCooperative").unwrap_or(rules.len());
+    rules.insert(rules.len().min(at + 1), Arc::new(JoinsYield));
     rules.insert(at, Arc::new(NewestFirst));
+    rules.insert(at, Arc::new(CopiesBelowFilters));
     rules
 }
 

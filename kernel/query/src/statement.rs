@@ -5,13 +5,15 @@
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    DescribeAlias, Expr, ObjectName, Query, SelectItem, SetExpr, ShowStatementOptions, Statement as Sql,
+    DescribeAlias, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, ShowStatementOptions,
+    Statement as Sql,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::QueryError;
 use crate::dialect::CandorDialect;
+use crate::functions::guard::CONSTANT_BYTES_MAX;
 
 /// Longest SQL text, bytes.
 pub(crate) const SQL_BYTES_MAX: usize = 256 << 10;
@@ -68,6 +70,12 @@ fn bound(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     let mut operators = 0;
     for token in meaningful {
         count += 1;
+        if text_bytes(&token.token) > CONSTANT_BYTES_MAX {
+            return Err(QueryError::Syntax(format!(
+                "a text in the query is longer than {} KiB",
+                CONSTANT_BYTES_MAX >> 10
+            )));
+        }
         operators += usize::from(nests(&token.token));
     }
     if count > TOKENS_MAX {
@@ -79,6 +87,23 @@ fn bound(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
         )));
     }
     Ok(())
+}
+
+/// The length of a text that is written in a query.
+fn text_bytes(token: &Token) -> usize {
+    match token {
+        Token::SingleQuotedString(text)
+        | Token::TripleSingleQuotedString(text)
+        | Token::TripleDoubleQuotedString(text)
+        | Token::EscapedStringLiteral(text)
+        | Token::UnicodeStringLiteral(text)
+        | Token::NationalStringLiteral(text)
+        | Token::HexStringLiteral(text)
+        | Token::SingleQuotedByteStringLiteral(text)
+        | Token::SingleQuotedRawStringLiteral(text) => text.len(),
+        Token::DollarQuotedString(text) => text.value.len(),
+        _ => 0,
+    }
 }
 
 fn nests(token: &Token) -> bool {
@@ -193,6 +218,33 @@ fn written_name(item: &SelectItem) -> Option<Option<String>> {
         }
         _ => None,
     }
+}
+
+/// Gives the columns of a query that are expressions a name each: the engine names a cast as what it casts, and
+/// refuses two columns of one name. Tells whether there was one.
+pub(crate) fn name_columns(statement: &mut Parsed) -> bool {
+    let Parsed::Statement(inner) = statement else { return false };
+    let Sql::Query(query) = inner.as_mut() else { return false };
+    let mut body = query.body.as_mut();
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::Query(query) => body = query.body.as_mut(),
+            SetExpr::SetOperation { left, .. } => body = left.as_mut(),
+            _ => return false,
+        }
+    };
+    let mut named = false;
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        if let Some(Some(written)) = written_name(item)
+            && let SelectItem::UnnamedExpr(expr) = item
+        {
+            let alias = Ident::with_quote('"', format!("{written} #{}", at + 1));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            named = true;
+        }
+    }
+    named
 }
 
 fn refused(what: &str) -> QueryError {

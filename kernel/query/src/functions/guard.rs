@@ -1,18 +1,28 @@
 //! Functions that make much out of little, held to a bound: the memory pool does not see what a function allocates.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{text, times};
+use super::text;
+use super::wrapped::{Before, wrapped};
 
 /// Most bytes that one call of such a function may make for one batch.
 pub(crate) const MADE_BYTES_MAX: u64 = 64 << 20;
+
+/// Most bytes of what a function gives for one batch where it gives more than it got: texts of a batch may be long.
+pub(crate) const GIVEN_BYTES_MAX: usize = 256 << 20;
+
+/// Most bytes of a constant: it is repeated for every row of a batch.
+pub(crate) const CONSTANT_BYTES_MAX: usize = 32 << 10;
+
+/// Most steps of a function that compares every character with every other, for one batch: a few seconds.
+const STEPS_MAX: u64 = 2_000_000_000;
 
 /// Functions that make arrays of any length out of a number and have no bound of their own (the table functions
 /// `range` and `generate_series` give rows as they are asked for and stay), and those that name files.
@@ -32,57 +42,80 @@ pub(crate) fn guarded(functions: Vec<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
         .into_iter()
         .filter(|function| !REFUSED.contains(&function.name()))
         .map(|function| match function.name() {
-            "repeat" | "lpad" | "rpad" => Arc::new(ScalarUDF::from(Guarded { inner: function })),
-            name if times::NAMES.contains(&name) => times::bounded(function),
+            "repeat" | "lpad" | "rpad" | "levenshtein" | "replace" | "regexp_replace" | "concat"
+            | "concat_ws" | "encode" | "overlay" | "translate" | "array_concat" | "array_append"
+            | "array_prepend" | "array_to_string" | "string_to_array" | "array_replace_all" => {
+                wrapped(function, Before::Guard)
+            }
             _ => function,
         })
         .collect()
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Guarded {
-    inner: Arc<ScalarUDF>,
+/// An error where a call would make more than the bound.
+pub(crate) fn check(name: &str, args: &ScalarFunctionArgs) -> Result<()> {
+    match name {
+        "repeat" | "lpad" | "rpad" if made(name, args)? > MADE_BYTES_MAX => {
+            exec_err!("{name} would make more than {} MiB", MADE_BYTES_MAX >> 20)
+        }
+        "replace" | "regexp_replace" if replaced(args)? > GIVEN_BYTES_MAX as u64 => {
+            exec_err!("{name} would make more than {} MiB", GIVEN_BYTES_MAX >> 20)
+        }
+        "levenshtein" if steps(args)? > STEPS_MAX => {
+            exec_err!("{name} would take too long: shorten the texts with substr()")
+        }
+        _ => Ok(()),
+    }
 }
 
-impl ScalarUDFImpl for Guarded {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(types)
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        self.inner.schema_name(args)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if made(self.name(), &args)? > MADE_BYTES_MAX {
-            return exec_err!("{} would make more than {} MiB", self.name(), MADE_BYTES_MAX >> 20);
+/// The value of a call, where it is not too large.
+pub(crate) fn given(name: &str, value: ColumnarValue) -> Result<ColumnarValue> {
+    match &value {
+        ColumnarValue::Array(array) if array.get_array_memory_size() > GIVEN_BYTES_MAX => {
+            exec_err!("{name} would make more than {} MiB", GIVEN_BYTES_MAX >> 20)
         }
-        self.inner.invoke_with_args(args)
+        ColumnarValue::Scalar(scalar) if scalar.size() > CONSTANT_BYTES_MAX + 1024 => {
+            exec_err!("{name} would make a constant of more than {} KiB", CONSTANT_BYTES_MAX >> 10)
+        }
+        _ => Ok(value),
     }
+}
+
+/// The lengths in bytes of a text argument, row by row.
+fn lengths(value: &ColumnarValue, rows: usize) -> Result<Vec<u64>> {
+    let texts = value.to_array(rows)?;
+    let mut lengths = Vec::with_capacity(rows);
+    text::walk(&texts, |text| lengths.push(text.map_or(0, |text| text.len() as u64)))?;
+    Ok(lengths)
+}
+
+/// Rows of a call: one where all of it is constant.
+fn rows(args: &ScalarFunctionArgs) -> usize {
+    let constant = args.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
+    if constant { 1 } else { args.number_rows }
+}
+
+/// Bytes that replacing would make at most: a replacement beside every byte of the text.
+fn replaced(args: &ScalarFunctionArgs) -> Result<u64> {
+    let [text, _, to, ..] = args.args.as_slice() else { return Ok(0) };
+    let rows = rows(args);
+    let whole = lengths(text, rows)?.into_iter().zip(lengths(to, rows)?);
+    Ok(whole.fold(0, |sum: u64, (text, to)| sum.saturating_add((text + 1).saturating_mul(to))))
+}
+
+/// Pairs of bytes that two texts have.
+fn steps(args: &ScalarFunctionArgs) -> Result<u64> {
+    let [one, other] = args.args.as_slice() else { return Ok(0) };
+    let rows = rows(args);
+    let pairs = lengths(one, rows)?.into_iter().zip(lengths(other, rows)?);
+    Ok(pairs.fold(0, |sum: u64, (one, other)| sum.saturating_add(one.saturating_mul(other))))
 }
 
 /// Bytes that a call would make: length times count for `repeat`, the length asked for (in characters of up to four
 /// bytes) for the pads.
 fn made(name: &str, args: &ScalarFunctionArgs) -> Result<u64> {
     let [first, second, ..] = args.args.as_slice() else { return Ok(0) };
-    let constants = matches!((first, second), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
-    let rows = if constants { 1 } else { args.number_rows };
+    let rows = rows(args);
     let counts = second.cast_to(&DataType::Int64, None)?.to_array(rows)?;
     let counts = counts.as_primitive::<Int64Type>();
     let count = |row: usize| {
@@ -103,4 +136,49 @@ fn made(name: &str, args: &ScalarFunctionArgs) -> Result<u64> {
         }
     }
     Ok(total)
+}
+
+static JOINED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    Arc::new(ScalarUDF::from(Joined { signature: Signature::any(1, Volatility::Immutable) }))
+});
+
+/// What `||` gave, held to the bound: every step of a chain doubles what the step before it made.
+pub(crate) fn joined(expr: Expr) -> Expr {
+    JOINED.call(vec![expr])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Joined {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Joined {
+    fn name(&self) -> &str {
+        "joined"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [of] => Ok(of.clone()),
+            _ => plan_err!("|| gives one value"),
+        }
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match args {
+            [of] => Ok(of.schema_name().to_string()),
+            _ => plan_err!("|| gives one value"),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match args.args.into_iter().next() {
+            Some(value) => given("||", value),
+            None => exec_err!("|| gives one value"),
+        }
+    }
 }

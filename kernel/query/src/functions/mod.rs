@@ -9,8 +9,10 @@ pub(crate) mod number;
 pub(crate) mod pattern;
 pub(crate) mod planner;
 pub(crate) mod scan;
+pub(crate) mod temporal;
 pub(crate) mod text;
 pub(crate) mod times;
+pub(crate) mod wrapped;
 
 use std::sync::Arc;
 

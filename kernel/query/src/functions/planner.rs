@@ -10,13 +10,15 @@ use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr,
 };
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, LogicalPlan, cast, try_cast};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, GetFieldAccess, LogicalPlan, Operator, binary_expr, cast, try_cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::lit;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::json::Want;
-use super::{attribute, json, number, text};
+use super::{attribute, guard, json, number, text};
 
 /// Plans the ways of writing that DataFusion does not know or reads otherwise.
 #[derive(Debug)]
@@ -34,6 +36,14 @@ impl ExprPlanner for CandorPlanner {
             }
             BinaryOperator::LongArrow => {
                 return Ok(PlannerResult::Planned(json_step(Want::Text, raw.left, raw.right)));
+            }
+            BinaryOperator::StringConcat => {
+                let is_list = |expr: &Expr| expr.get_type(schema).is_ok_and(|of| of.is_nested());
+                if is_list(&raw.left) || is_list(&raw.right) {
+                    return Ok(PlannerResult::Original(raw));
+                }
+                let joined = binary_expr(raw.left, Operator::StringConcat, raw.right);
+                return Ok(PlannerResult::Planned(guard::joined(joined)));
             }
             BinaryOperator::Eq
             | BinaryOperator::NotEq

@@ -21,6 +21,8 @@ mod parse;
 pub(crate) use compile::compile;
 pub(crate) use keys::{Level, facets};
 pub use parse::ParseError;
+#[cfg(test)]
+pub(crate) use parse::SEARCH_BYTES_MAX;
 pub(crate) use parse::parse;
 
 use candor_model::Signal;

@@ -13,7 +13,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{AcrossPartitions, ConstExpr, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, CardinalityEffect, EmissionType, ReplaceChildrenOptions,
 };
@@ -44,7 +45,7 @@ impl ChainExec {
         let partitions =
             inputs.iter().map(|input| input.output_partitioning().partition_count()).max().unwrap_or(1);
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(first.schema()),
+            common(&inputs, first)?,
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -55,6 +56,36 @@ impl ChainExec {
     fn over(&self, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(ChainExec { fetch: self.fetch, ..ChainExec::new(inputs)? }))
     }
+}
+
+/// What holds for the rows of every input: which columns are equal, and which are one constant. Orders end where the
+/// next input begins. A sort above was planned with these when a projection still lay between, and must find them.
+fn common(
+    inputs: &[Arc<dyn ExecutionPlan>],
+    first: &Arc<dyn ExecutionPlan>,
+) -> Result<EquivalenceProperties> {
+    let mut common = EquivalenceProperties::new(first.schema());
+    for class in first.equivalence_properties().eq_group().iter() {
+        let columns: Vec<&Arc<dyn PhysicalExpr>> =
+            class.iter().filter(|expr| expr.downcast_ref::<Column>().is_some()).collect();
+        for pair in columns.windows(2) {
+            let [left, right] = pair else { continue };
+            let equal = |input: &Arc<dyn ExecutionPlan>| {
+                input.equivalence_properties().eq_group().exprs_equal(left, right)
+            };
+            if inputs.iter().all(equal) {
+                common.add_equal_conditions(Arc::clone(left), Arc::clone(right))?;
+            }
+        }
+    }
+    let constants = first.equivalence_properties().constants().into_iter().filter(|constant| {
+        let value = |of: &ConstExpr| matches!(of.across_partitions, AcrossPartitions::Uniform(Some(_)));
+        constant.expr.downcast_ref::<Column>().is_some()
+            && value(constant)
+            && inputs.iter().all(|input| input.equivalence_properties().constants().contains(constant))
+    });
+    common.add_constants(constants.collect::<Vec<_>>())?;
+    Ok(common)
 }
 
 impl DisplayAs for ChainExec {

@@ -22,6 +22,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::cache::{FileCache, Kept};
+use super::scan::shown_name;
 use crate::source::{Content, Scoped};
 
 /// Ranges closer together than this are read as one: a frame of the store is as long, and is decrypted whole.
@@ -52,6 +53,7 @@ impl ReadCounts {
 /// Makes readers for the files of one pinned table.
 pub(crate) struct StoredFiles {
     tables: Arc<dyn Scoped>,
+    /// By the names that the engine knows them under.
     files: HashMap<String, DataFile>,
     cache: Arc<FileCache>,
     counts: Arc<ReadCounts>,
@@ -65,7 +67,7 @@ impl StoredFiles {
         cache: Arc<FileCache>,
         counts: Arc<ReadCounts>,
     ) -> StoredFiles {
-        let files = files.map(|file| (file.key.clone(), file.clone())).collect();
+        let files = files.map(|file| (shown_name(file), file.clone())).collect();
         StoredFiles { tables, files, cache, counts }
     }
 }
@@ -84,9 +86,9 @@ impl ParquetFileReaderFactory for StoredFiles {
         _metadata_size_hint: Option<usize>,
         _metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let key = partitioned.object_meta.location.as_ref();
+        let name = partitioned.object_meta.location.as_ref();
         let file =
-            self.files.get(key).ok_or_else(|| internal_datafusion_err!("no pinned file of that key"))?;
+            self.files.get(name).ok_or_else(|| internal_datafusion_err!("no pinned file of that name"))?;
         Ok(Box::new(Reader {
             tables: Arc::clone(&self.tables),
             file: file.clone(),

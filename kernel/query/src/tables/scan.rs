@@ -52,6 +52,18 @@ const FILES_A_PARTITION: usize = 4;
 /// Files of less than this in all are not cut: about two row groups.
 const CUT_BYTES_MIN: usize = 2 << 20;
 
+/// Most bytes of a batch from files, by what their rows take on average: an event may be as long as a book.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// Fewest rows of such a batch.
+const BATCH_ROWS_MIN: usize = 64;
+
+/// How many times as long as in its file a row is in memory, about.
+const UNPACKED: usize = 8;
+
+/// Columns that may be long. Without them a batch has as many rows as any.
+const LONG: [&str; 6] = ["body", "value", "event", "contexts", "attributes", "tags"];
+
 /// What a query took from tables, beside what its plan's own metrics say.
 #[derive(Debug, Default)]
 pub(crate) struct ScanCounts {
@@ -131,7 +143,7 @@ impl PinnedTable {
         for (at, file) in newest_first.into_iter().enumerate() {
             let statistics = Arc::new(prune::statistics(file, schema));
             all.push(Arc::clone(&statistics));
-            let partitioned = PartitionedFile::new(file.key.clone(), file.length).with_statistics(statistics);
+            let partitioned = PartitionedFile::new(shown_name(file), file.length).with_statistics(statistics);
             groups[at % dealt].push(partitioned);
         }
         let statistics = Statistics::try_merge_iter(all.iter().map(Arc::as_ref), schema)?;
@@ -160,9 +172,25 @@ impl PinnedTable {
             .with_expr_adapter(Some(Arc::new(PromotedFactory)))
             .with_projection_indices(Some(columns.to_vec()))?
             .with_limit(limit)
+            .with_batch_size(batch_rows(files, columns.iter().map(|at| schema.field(*at).name())))
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
     }
+}
+
+/// How many rows a batch of these columns may have; none for as many as any.
+fn batch_rows<'a>(files: &[DataFile], mut columns: impl Iterator<Item = &'a String>) -> Option<usize> {
+    if !columns.any(|name| LONG.contains(&name.as_str())) {
+        return None;
+    }
+    let longest = files.iter().map(|file| file.length as usize / (file.rows.max(1) as usize)).max()?;
+    let rows = BATCH_BYTES / longest.saturating_mul(UNPACKED).max(1);
+    (rows < TAIL_PIECE_ROWS_MAX).then(|| rows.max(BATCH_ROWS_MIN))
+}
+
+/// The name that EXPLAIN shows of a file: its key in the store is nobody's but ours.
+pub(crate) fn shown_name(file: &DataFile) -> String {
+    format!("file-{}", file.id)
 }
 
 /// Deals rows out evenly, newest first, so that every partition begins with what a limit wants and all end the tail
@@ -321,4 +349,33 @@ fn filtered(
         ProjectionExpr { expr: Arc::new(column) as Arc<dyn PhysicalExpr>, alias: name.clone() }
     });
     Ok(Arc::new(ProjectionExec::try_new(kept, filter)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_long_rows_are_short() {
+        let file = |rows: u64, length: u64| DataFile {
+            id: 1,
+            key: "f".to_owned(),
+            length,
+            footer: 100,
+            rows,
+            timestamps: (0, 0),
+            ingested: (0, 0),
+            columns: Arc::new([]),
+        };
+        let of = |files: &[DataFile], columns: &[&str]| {
+            let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+            batch_rows(files, columns.iter())
+        };
+        let (logs, events) = (file(100_000, 6_000_000), file(1_000, 20_000_000));
+        assert_eq!(of(std::slice::from_ref(&logs), &["timestamp", "body", "attributes"]), None);
+        assert_eq!(of(&[logs, events.clone()], &["event"]), Some(104));
+        assert_eq!(of(&[events], &["timestamp", "level"]), None);
+        assert_eq!(of(&[file(1, 1 << 30)], &["event"]), Some(BATCH_ROWS_MIN));
+        assert_eq!(of(&[], &["event"]), None);
+    }
 }

@@ -1,10 +1,13 @@
 //! Tests over a lake of their own: known rows, some in Parquet files in memory, some in the tail.
 
+mod fuzz;
 mod limits;
+mod promoted;
 mod refused;
 mod search;
 mod shape;
 mod slt;
+mod times;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,6 +27,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::engine::Engine;
@@ -112,6 +116,10 @@ fn parquet(batch: &RecordBatch) -> (Bytes, u64) {
     let mut out = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut out, batch.schema(), Some(properties)).expect("writer");
     writer.write(batch).expect("written");
+    // As the lake writes them, not within the Arrow schema.
+    for (key, value) in batch.schema().metadata() {
+        writer.append_key_value_metadata(KeyValue::new(key.clone(), value.clone()));
+    }
     writer.close().expect("closed");
     let footer = u32::from_le_bytes(out[out.len() - 8..out.len() - 4].try_into().expect("four"));
     (Bytes::from(out), u64::from(footer))

@@ -119,3 +119,83 @@ async fn every_attempt_is_refused_in_words() {
         );
     }
 }
+
+/// Further attempts: other ways to the same places, and what other engines have.
+const FURTHER: &[(&str, &str)] = &[
+    ("SELECT * FROM read_csv_auto('/etc/passwd')", "not found"),
+    ("SELECT * FROM read_text('/etc/passwd')", "not found"),
+    ("SELECT * FROM \"p2\".\"logs\"", "not found"),
+    ("SELECT * FROM \"MAIN\".logs", "not found"),
+    ("SELECT * FROM \"LOGS\"", "not found"),
+    ("SELECT * FROM candor.\"1\".logs", "not found"),
+    ("SELECT * FROM candor.information_schema.df_settings", "not found"),
+    ("SELECT * FROM information_schema.views", "not found"),
+    ("SELECT * FROM information_schema.parameters", "not found"),
+    ("SELECT * FROM lake_token", "not found"),
+    ("SELECT * FROM ducklake_data_file", "not found"),
+    ("SELECT * FROM duckdb_settings()", "not found"),
+    ("SELECT * FROM pragma_table_info('logs')", "not found"),
+    ("SELECT * FROM sniff_csv('/etc/passwd')", "not found"),
+    ("EXPLAIN VERBOSE SELECT * FROM p2.logs", "not found"),
+    ("EXPLAIN ANALYZE SELECT * FROM '/etc/passwd'", "not found"),
+    ("TABLE p2.logs", ""),
+    ("VALUES ((SELECT count(*) FROM p2.logs))", "not found"),
+    ("SELECT * FROM generate_series(1, 2) g, LATERAL (SELECT * FROM p2.logs) x", "not found"),
+    ("SELECT * FROM logs UNION ALL SELECT * FROM other.logs", "not found"),
+    ("SELECT * FROM logs WHERE EXISTS (SELECT 1 FROM p2.errors)", "not found"),
+    ("SHOW CREATE TABLE logs", "is not allowed"),
+    ("SHOW FUNCTIONS", "is not allowed"),
+    ("SHOW DATABASES", "is not allowed"),
+    ("SHOW SCHEMAS", "is not allowed"),
+    ("SET TIME ZONE 'Europe/Berlin'", "is not allowed"),
+    ("SET datafusion.execution.parquet.pushdown_filters TO true", "is not allowed"),
+    ("PRAGMA database_list", "is not allowed"),
+    ("CREATE EXTENSION httpfs", ""),
+    ("COPY logs FROM '/etc/passwd'", ""),
+    ("EXPORT DATABASE '/tmp/x'", ""),
+    ("CREATE TEMPORARY TABLE t AS SELECT 1", "is not allowed"),
+    ("CREATE SECRET s (TYPE http)", ""),
+    ("DETACH main", "is not allowed"),
+    ("LISTEN c", ""),
+    ("SELECT getenv('HOME')", "Invalid function"),
+    ("SELECT load_extension('x')", "Invalid function"),
+    ("SELECT current_user", ""),
+    ("SELECT current_database()", "Invalid function"),
+    ("SELECT version()", "Invalid function"),
+    ("SELECT file_row_index() FROM logs", "Invalid function"),
+];
+
+#[tokio::test]
+async fn further_attempts_are_refused_too() {
+    for (attempt, says) in FURTHER {
+        let refusal = match sql(attempt).await {
+            Ok(mut answer) => match answer.collect().await {
+                Ok(rows) => panic!("{attempt:?} was answered: {rows:?}"),
+                Err(e) => e,
+            },
+            Err(e) => e,
+        };
+        assert!(
+            matches!(refusal, QueryError::Refused(_) | QueryError::Plan(_) | QueryError::Syntax(_)),
+            "{attempt:?}: {refusal:?}"
+        );
+        let words = refusal.to_string();
+        assert!(words.contains(says), "{attempt:?} says {words:?}");
+    }
+}
+
+#[tokio::test]
+async fn plans_are_shown_without_the_names_of_files() {
+    for explain in
+        ["EXPLAIN", "EXPLAIN VERBOSE", "EXPLAIN ANALYZE", "EXPLAIN ANALYZE VERBOSE", "EXPLAIN FORMAT TREE"]
+    {
+        let query = format!("{explain} SELECT max(body) FROM logs WHERE attributes['http.status'] = '200'");
+        let plan = match sql(&query).await {
+            Ok(answer) => super::rendered(answer, crate::Format::Json).await.expect("a plan"),
+            Err(e) => e.to_string(),
+        };
+        for leak in ["parquet\"", ".parquet", "p1/", "/logs", "/home", "/root", "/tmp"] {
+            assert!(!plan.contains(leak), "{explain} shows {leak}: {plan}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! How times and text, dates and intervals meet in SQL: in microseconds, whatever the engine would choose.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::expr::{Between, Cast, InList};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+
+use super::{text, times};
+
+/// `TIMESTAMP` is a time in microseconds, as PostgreSQL's and DuckDB's is.
+#[derive(Debug)]
+pub(crate) struct MicrosecondTimes;
+
+impl TypePlanner for MicrosecondTimes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let of = match sql_type {
+            SqlType::Timestamp(None | Some(4..), zone) => {
+                let zoned = matches!(zone, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone);
+                DataType::Timestamp(TimeUnit::Microsecond, zoned.then(|| "UTC".into()))
+            }
+            SqlType::Datetime(None | Some(4..)) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            _ => return Ok(None),
+        };
+        Ok(Some(Field::new("", of, true).into()))
+    }
+}
+
+/// `generate_series` and `range` as tables: they count times in nanoseconds and take no others.
+pub(crate) fn series(functions: Vec<Arc<TableFunction>>) -> Vec<Arc<TableFunction>> {
+    let fitted = |function: Arc<TableFunction>| match function.name() {
+        "generate_series" | "range" => {
+            let name = function.name().to_owned();
+            Arc::new(TableFunction::new(name, Arc::new(Series(function))))
+        }
+        _ => function,
+    };
+    functions.into_iter().map(fitted).collect()
+}
+
+#[derive(Debug)]
+struct Series(Arc<TableFunction>);
+
+impl TableFunctionImpl for Series {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let in_nanoseconds = |expr: &Expr| match expr {
+            Expr::Literal(time, metadata) => match time.data_type() {
+                DataType::Timestamp(unit, zone) if unit != TimeUnit::Nanosecond => {
+                    let nanos = time.cast_to(&DataType::Timestamp(TimeUnit::Nanosecond, zone));
+                    let Ok(nanos) = nanos else {
+                        return plan_err!("a series of times lies between the years 1678 and 2261");
+                    };
+                    Ok(Expr::Literal(nanos, metadata.clone()))
+                }
+                _ => Ok(expr.clone()),
+            },
+            _ => Ok(expr.clone()),
+        };
+        let exprs = args.exprs().iter().map(in_nanoseconds).collect::<Result<Vec<Expr>>>()?;
+        self.0.create_table_provider_with_args(TableFunctionArgs::new(&exprs, args.session()))
+    }
+}
+
+/// Takes back the engine's choice of nanoseconds, after it was made: where times are compared with text or dates they
+/// stay microseconds, and elsewhere what nanoseconds cannot hold is bounded. Durations and intervals are compared by
+/// their length.
+#[derive(Debug)]
+pub(crate) struct Microseconds;
+
+impl AnalyzerRule for Microseconds {
+    fn name(&self) -> &str {
+        "microseconds"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &datafusion::config::ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| {
+            let mut schema = merge_schema(&plan.inputs());
+            if let LogicalPlan::TableScan(scan) = &plan {
+                schema.merge(&DFSchema::try_from_qualified_schema(
+                    scan.table_name.clone(),
+                    &scan.source.schema(),
+                )?);
+            }
+            let names = NamePreserver::new(&plan);
+            plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let rewritten = expr.transform_down(|expr| Ok(rewritten(expr, &schema)))?;
+                Ok(rewritten.update_data(|data| name.restore(data)))
+            })
+        })
+        .map(|transformed| transformed.data)
+    }
+}
+
+fn rewritten(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match expr {
+        Expr::BinaryExpr(mut binary) if compares(binary.op) => {
+            let changed = level([binary.left.as_mut(), binary.right.as_mut()], schema);
+            Transformed::new(Expr::BinaryExpr(binary), changed, TreeNodeRecursion::Continue)
+        }
+        Expr::Between(Between { mut expr, negated, mut low, mut high }) => {
+            let changed = level([expr.as_mut(), low.as_mut(), high.as_mut()], schema);
+            let between = Expr::Between(Between { expr, negated, low, high });
+            Transformed::new(between, changed, TreeNodeRecursion::Continue)
+        }
+        Expr::InList(InList { mut expr, mut list, negated }) => {
+            let changed = level(std::iter::once(expr.as_mut()).chain(&mut list), schema);
+            let list = Expr::InList(InList { expr, list, negated });
+            Transformed::new(list, changed, TreeNodeRecursion::Continue)
+        }
+        Expr::ScalarFunction(mut function) if function.func.name() == "date_part" => {
+            let changed = function.args.iter_mut().fold(false, |changed, argument| {
+                in_nanoseconds(argument, schema) && in_microseconds(argument) || changed
+            });
+            Transformed::new(Expr::ScalarFunction(function), changed, TreeNodeRecursion::Continue)
+        }
+        Expr::Cast(Cast { expr: inner, field }) => {
+            let of = inner.get_type(schema);
+            let beyond = match (field.data_type(), &of) {
+                (DataType::Timestamp(TimeUnit::Nanosecond, _), Ok(DataType::Timestamp(unit, _))) => {
+                    *unit != TimeUnit::Nanosecond
+                }
+                (DataType::Timestamp(TimeUnit::Nanosecond, _), Ok(DataType::Date32 | DataType::Date64)) => {
+                    true
+                }
+                (DataType::Timestamp(TimeUnit::Nanosecond, _), Ok(of)) => text::is_text(of),
+                (DataType::Interval(IntervalUnit::MonthDayNano), Ok(DataType::Duration(_))) => true,
+                _ => false,
+            };
+            if beyond {
+                Transformed::yes(times::bounded(*inner, field.data_type()))
+            } else {
+                Transformed::no(Expr::Cast(Cast { expr: inner, field }))
+            }
+        }
+        other => Transformed::no(other),
+    }
+}
+
+/// Brings what is compared to one type that holds it all; whether anything had to be.
+fn level<'a>(sides: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
+    let mut sides: Vec<&mut Expr> = sides.into_iter().collect();
+    if sides.iter().all(|side| in_nanoseconds(side, schema)) {
+        return sides.iter_mut().fold(false, |changed, side| in_microseconds(side) || changed);
+    }
+    let intervals = |side: &&mut Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
+    if sides.iter().all(intervals) {
+        for side in sides {
+            let whole = DataType::Duration(TimeUnit::Microsecond);
+            match side {
+                Expr::Cast(duration) if is_duration(&duration.expr, schema) => {
+                    let inner = std::mem::take(duration.expr.as_mut());
+                    *side = cast(inner, whole);
+                }
+                other => {
+                    let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+                    let inner = std::mem::take(other);
+                    let inner = match inner.get_type(schema) {
+                        Ok(of) if of != interval => cast(inner, interval),
+                        _ => inner,
+                    };
+                    *other = times::bounded(inner, &whole);
+                }
+            }
+        }
+        return true;
+    }
+    false
+}
+
+/// True for a cast of something else to a time in nanoseconds.
+fn in_nanoseconds(expr: &Expr, schema: &DFSchema) -> bool {
+    let Expr::Cast(cast) = expr else { return false };
+    let DataType::Timestamp(TimeUnit::Nanosecond, _) = cast.field.data_type() else { return false };
+    match cast.expr.get_type(schema) {
+        Ok(DataType::Timestamp(unit, _)) => unit != TimeUnit::Nanosecond,
+        Ok(DataType::Date32 | DataType::Date64 | DataType::Null) => true,
+        Ok(of) => text::is_text(&of),
+        Err(_) => false,
+    }
+}
+
+/// Makes a cast to nanoseconds one to microseconds.
+fn in_microseconds(expr: &mut Expr) -> bool {
+    let Expr::Cast(of) = expr else { return false };
+    let DataType::Timestamp(_, zone) = of.field.data_type() else { return false };
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+    *expr = cast(std::mem::take(of.expr.as_mut()), micros);
+    true
+}
+
+fn compares(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+fn is_duration(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Duration(_)))
+}
