@@ -17,6 +17,7 @@ pub mod language;
 pub mod limits;
 mod memory;
 mod meter;
+mod repeated;
 pub mod search;
 mod session;
 pub mod source;

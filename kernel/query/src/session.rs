@@ -21,6 +21,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::functions::{self, guard, planner, temporal, times};
+use crate::repeated::RepeatedSteps;
 use crate::tables::catalog::{CATALOG, Catalog, Project, SCHEMA};
 use crate::tables::newest::NewestFirst;
 use crate::tables::promoted::CopiesBelowFilters;
@@ -45,6 +46,7 @@ impl Template {
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(planner::TextBesideNumbers)];
         rules.extend(Analyzer::new().rules);
         rules.push(Arc::new(temporal::Microseconds));
+        rules.push(Arc::new(RepeatedSteps));
         let state = SessionStateBuilder::new()
             .with_config(config(threads))
             .with_session_id("query".to_owned())

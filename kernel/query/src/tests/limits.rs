@@ -97,12 +97,12 @@ async fn bombs_are_refused_and_cost_little() {
         "SELECT string_agg(repeat('x', 10000), ',') FROM generate_series(1, 1000000)".to_owned(),
         "SELECT DISTINCT repeat('x', 10000) || value FROM generate_series(1, 1000000)".to_owned(),
         format!("SELECT '{}' FROM logs", "x".repeat(100_000)),
-        doubled("a || a", 30),
-        doubled("concat(a, a)", 30),
-        doubled("concat_ws(',', a, a)", 30),
+        doubled("a || a", 24),
+        doubled("concat(a, a)", 24),
+        doubled("concat_ws(',', a, a)", 24),
         doubled("replace(a, 'e', a)", 12),
-        doubled("encode(arrow_cast(a, 'Binary'), 'hex')", 30),
-        doubled("a || a", 30).replace("SELECT body AS a FROM logs", "SELECT 'constant' AS a"),
+        doubled("encode(arrow_cast(a, 'Binary'), 'hex')", 24),
+        doubled("a || a", 24).replace("SELECT body AS a FROM logs", "SELECT 'constant' AS a"),
     ];
     let engine = engine();
     let lake = Arc::new(standard_lake());
@@ -110,12 +110,10 @@ async fn bombs_are_refused_and_cost_little() {
         let shown: String = bomb.chars().take(100).collect();
         let limits = Limits { time: Duration::from_secs(3), ..Limits::default() };
         let began = Instant::now();
-        println!("{shown}");
         let outcome = match engine.sql(Arc::clone(&lake) as _, &bomb, limits).await {
             Ok(mut answer) => answer.collect().await.map(|_| ()),
             Err(e) => Err(e),
         };
-        println!("    {:?} {:?}", began.elapsed(), outcome.as_ref().err());
         assert!(began.elapsed() < Duration::from_secs(20), "{shown}: {:?}", began.elapsed());
         assert!(
             matches!(

@@ -58,3 +58,36 @@ async fn a_stream_is_what_is_collected() {
         assert_eq!(until_stats(&collected), until_stats(&streamed));
     }
 }
+
+#[tokio::test]
+async fn steps_that_repeat_are_all_done() {
+    for (query, last) in [
+        (
+            "SELECT v + 1 AS v FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1)))",
+            "3",
+        ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT v + 1 AS v FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1))))",
+            "4",
+        ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1)) WHERE v > 0)",
+            "3",
+        ),
+        (
+            "SELECT v || v AS v FROM (SELECT v || v AS v FROM (SELECT severity_text AS v FROM logs ORDER BY _offset LIMIT 1))",
+            "INFOINFOINFOINFO",
+        ),
+        (
+            "WITH a AS (SELECT value AS v FROM generate_series(1, 1)), b AS (SELECT v * 2 AS v FROM a) SELECT v * 2 AS v FROM b",
+            "4",
+        ),
+        (
+            "SELECT abs(v) AS v FROM (SELECT abs(v) AS v FROM (SELECT -value AS v FROM generate_series(1, 1)))",
+            "1",
+        ),
+    ] {
+        let answer = super::rendered(sql(query).await.expect("runs"), Format::Csv).await.expect("rows");
+        assert_eq!(answer.lines().last(), Some(last), "{query}");
+    }
+}
