@@ -117,9 +117,10 @@ fn rewritten(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Transformed::new(list, changed, TreeNodeRecursion::Continue)
         }
         Expr::ScalarFunction(mut function) if function.func.name() == "date_part" => {
-            let changed = function.args.iter_mut().fold(false, |changed, argument| {
-                in_nanoseconds(argument, schema) && in_microseconds(argument) || changed
-            });
+            let mut changed = false;
+            for argument in &mut function.args {
+                changed |= in_nanoseconds(argument, schema) && in_microseconds(argument);
+            }
             Transformed::new(Expr::ScalarFunction(function), changed, TreeNodeRecursion::Continue)
         }
         Expr::Cast(Cast { expr: inner, field }) => {
@@ -147,9 +148,13 @@ fn rewritten(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 
 /// Brings what is compared to one type that holds it all; whether anything had to be.
 fn level<'a>(sides: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
-    let mut sides: Vec<&mut Expr> = sides.into_iter().collect();
+    let sides: Vec<&mut Expr> = sides.into_iter().collect();
     if sides.iter().all(|side| in_nanoseconds(side, schema)) {
-        return sides.iter_mut().fold(false, |changed, side| in_microseconds(side) || changed);
+        let mut changed = false;
+        for side in sides {
+            changed |= in_microseconds(side);
+        }
+        return changed;
     }
     let intervals = |side: &&mut Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
     if sides.iter().all(intervals) {

@@ -115,7 +115,7 @@ fn lake(files: &[(RecordBatch, Has)], tail: &RecordBatch, promoted: bool) -> Arc
     };
     let files: Vec<RecordBatch> = files.iter().map(of).collect();
     let tail = if promoted { with_copies(tail, &schema) } else { tail.clone() };
-    lake.table(Signal::Logs, &files, &[tail.clone()]);
+    lake.table(Signal::Logs, &files, std::slice::from_ref(&tail));
     if let Some(view) = lake.tables.get_mut(&Signal::Logs) {
         view.schema = tail.schema();
     }
