@@ -9,7 +9,6 @@ pub const LINES_MAX: usize = 500;
 /// shorter than its entry must have the entry lowered, or taken out.
 pub const LONGER: &[(&str, usize)] = &[
     ("kernel/lake/src/catalog/commit.rs", 567),
-    ("kernel/query/src/engine.rs", 526),
     ("kernel/query/src/language/parse.rs", 549),
 ];
 

@@ -18,6 +18,7 @@ pub mod limits;
 mod memory;
 mod meter;
 mod repeated;
+mod run;
 pub mod search;
 mod session;
 pub mod source;

@@ -23,7 +23,8 @@ use datafusion::prelude::lit;
 use futures::StreamExt;
 
 use crate::encode::{JsonRows, json_string, stats_json};
-use crate::engine::{Engine, Run, physical_plan};
+use crate::engine::{Engine, Run};
+use crate::run::physical_plan;
 use crate::source::Scoped;
 use crate::tables::scan::slice_bytes;
 use crate::{Limits, QueryError, Stats, language};

@@ -18,8 +18,9 @@ use futures::StreamExt;
 
 use super::{Bucket, Facet, Histogram, TIMESTAMP, column, scan};
 use crate::QueryError;
-use crate::engine::{Run, physical_plan};
+use crate::engine::Run;
 use crate::language::{Level, facets};
+use crate::run::physical_plan;
 use crate::source::View;
 use crate::tables::prune::is_known;
 
