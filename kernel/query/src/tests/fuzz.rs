@@ -122,7 +122,7 @@ fn searches_of_any_text() {
     fuzz(
         |case| {
             let random = Seeded::new(case);
-            (mutated(&random, SEARCHES, &telling), pick(&random, rows.len()))
+            (mutated(&random, SEARCHES, &telling), pick(&random, rows.len() * 16))
         },
         |(text, table)| {
             match parse(text) {
@@ -130,7 +130,8 @@ fn searches_of_any_text() {
                 Ok(None) => assert!(text.trim().is_empty()),
                 Ok(Some(_)) => assert!(text.len() <= SEARCH_BYTES_MAX),
             }
-            let (signal, rows) = &rows[*table];
+            // Planning takes far longer than parsing: a few of them say enough.
+            let Some((signal, rows)) = rows.get(*table) else { return };
             let filter = match TailFilter::new(*signal, text) {
                 Ok(filter) => filter,
                 Err(QueryError::Search(error)) => return check_place(&error, text),
