@@ -1,5 +1,7 @@
 //! From a request to its answer: key, body, items, one acceptance for all of it.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use candor_gate::admission::{Accept, BodyDigest, Claim, Permit, Presented, Refusal};
 use candor_log::{AppendError, Receipt};
@@ -177,9 +179,18 @@ fn gather(
     envelope: &Envelope,
 ) -> Gathered {
     let received = state.clock.now();
+    // A retry that is known by its key alone must be answered with the id that the first was stored under.
+    let known = idempotency_key(call).map(|key| format!("{key} {}", payloads(envelope, |_| true)));
+    let made = Cell::new(0u32);
     let new_id = || {
         let mut bytes = [0; 16];
-        state.random.fill(&mut bytes);
+        match &known {
+            Some(known) => {
+                made.set(made.get() + 1);
+                bytes = request_id(project, "id by key", &format!("{known} {}", made.get())).0;
+            }
+            None => state.random.fill(&mut bytes),
+        }
         HEXLOWER.encode(&bytes)
     };
     let context = Context {
@@ -232,6 +243,20 @@ async fn keep_attachments(
     Ok(())
 }
 
+fn idempotency_key(call: &Call) -> Option<&str> {
+    call.header("idempotency-key").filter(|key| !key.is_empty())
+}
+
+/// A digest of the items that are asked for, in hex.
+fn payloads(envelope: &Envelope, of: fn(&Item) -> bool) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for item in envelope.items.iter().filter(|item| of(item)) {
+        context.update(&(item.payload.len() as u64).to_be_bytes());
+        context.update(&item.payload);
+    }
+    HEXLOWER.encode(context.finish().as_ref())
+}
+
 /// The ids under which a retry of what came in containers is recognised.
 #[derive(Default)]
 struct ContainerIds {
@@ -249,18 +274,10 @@ impl ContainerIds {
     /// `Idempotency-Key`.
     fn of(project: ProjectId, call: &Call, envelope: &Envelope, gathered: &Gathered) -> ContainerIds {
         let named = |span: &SpanRecord| !span.trace_id.is_empty() && !span.span_id.is_empty();
-        let payloads = |of: fn(&Item) -> bool| {
-            let mut context = digest::Context::new(&digest::SHA256);
-            for item in envelope.items.iter().filter(|item| of(item)) {
-                context.update(&(item.payload.len() as u64).to_be_bytes());
-                context.update(&item.payload);
-            }
-            HEXLOWER.encode(context.finish().as_ref())
-        };
-        let key = call.header("idempotency-key").filter(|key| !key.is_empty());
-        let body = key.map(|_| payloads(|_| true)).unwrap_or_default();
+        let key = idempotency_key(call);
+        let body = key.map(|_| payloads(envelope, |_| true)).unwrap_or_default();
         let keyed = |kind| key.map(|key| request_id(project, kind, &format!("{key} {body}")));
-        let of_spans = || request_id(project, "spans", &payloads(|item| item.kind() == "span"));
+        let of_spans = || request_id(project, "spans", &payloads(envelope, |item| item.kind() == "span"));
         let spans = || gathered.spans.iter().all(named).then(of_spans);
         ContainerIds {
             spans: keyed("spans by key").or_else(spans),

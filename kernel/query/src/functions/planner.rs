@@ -144,8 +144,8 @@ fn is_text(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// Text as a number to compare with `other`.
 fn as_number(text: Expr, other: &Expr) -> Expr {
-    // A double holds integers to 2^53; ids beyond are compared exactly.
-    const EXACT_MAX: u64 = 1 << 53;
+    // Below 2^53 no two integers are one double; ids from there on are compared exactly.
+    const EXACT_MAX: u64 = (1 << 53) - 1;
     let beyond = match other {
         Expr::Literal(ScalarValue::Int64(Some(n)), _) => n.unsigned_abs() > EXACT_MAX,
         Expr::Literal(ScalarValue::UInt64(Some(n)), _) => *n > EXACT_MAX,
@@ -154,7 +154,7 @@ fn as_number(text: Expr, other: &Expr) -> Expr {
     if beyond { try_cast(text, DataType::Decimal128(38, 0)) } else { number::call(text) }
 }
 
-/// `text BETWEEN 1 AND 5` and `text IN (1, 2)`, which no expression planner sees.
+/// `text BETWEEN 1 AND 5`, `text IN (1, 2)` and `text IS DISTINCT FROM 1`, which no expression planner sees.
 #[derive(Debug)]
 pub(crate) struct TextBesideNumbers;
 
@@ -185,6 +185,18 @@ impl AnalyzerRule for TextBesideNumbers {
 
 fn beside_numbers(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expr {
+        Expr::BinaryExpr(mut binary)
+            if matches!(binary.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
+        {
+            if is_number(&binary.right, schema) && is_text(&binary.left, schema) {
+                binary.left = Box::new(as_number(*binary.left, &binary.right));
+            } else if is_number(&binary.left, schema) && is_text(&binary.right, schema) {
+                binary.right = Box::new(as_number(*binary.right, &binary.left));
+            } else {
+                return Transformed::no(Expr::BinaryExpr(binary));
+            }
+            Transformed::yes(Expr::BinaryExpr(binary))
+        }
         Expr::Between(Between { expr, negated, low, high })
             if is_text(&expr, schema) && is_number(&low, schema) && is_number(&high, schema) =>
         {

@@ -158,6 +158,15 @@ async fn containers_that_come_again_are_stored_once_where_an_id_tells() {
         assert!(answer.body.contains("Idempotency-Key"), "{}", answer.body);
     }
     assert_eq!(house.count(Signal::Errors).await, 0);
+    // An event without an id of its own gets one that its retry is answered with too.
+    let mut ids = std::collections::BTreeSet::new();
+    for path in [house.store_path(), house.store_path()] {
+        let request = http::Request::post(path).header("idempotency-key", "k2");
+        let answer = house.send(request.body(r#"{"message":"nameless"}"#.into()).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+        ids.insert(answer.body);
+    }
+    assert_eq!((ids.len(), house.count(Signal::Errors).await), (1, 1), "{ids:?}");
 }
 
 #[tokio::test]
