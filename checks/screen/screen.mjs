@@ -176,6 +176,16 @@ await walk(page, "error");
 await open("shop/settings", ".settings");
 await look("settings");
 await walk(page, "settings");
+// A limit is typed, saved and there after a reload; the focus stays where it was.
+await page.locator("#ingest-bytes_per_day").fill("5000000000");
+await page.keyboard.press("Enter");
+await see("Saved", "a limit is saved");
+holds(await page.evaluate(() => document.activeElement?.id === "ingest-bytes_per_day"), "saving a limit loses the focus");
+await open("shop/settings", ".settings");
+holds(await page.locator("#ingest-bytes_per_day").inputValue() === "5000000000", "a saved limit is not there after a reload");
+await page.locator("#ingest-bytes_per_day").fill("");
+await page.keyboard.press("Enter");
+await see("Saved", "a limit is lifted");
 await page.getByRole("button", { name: "Make new keys" }).click();
 await see("This is the only time", "new keys");
 await look("settings-rotated");

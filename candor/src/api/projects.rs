@@ -151,9 +151,9 @@ pub async fn remove(
     let project = caller.manage(&app, &path).await?;
     app.tenancy.delete_project(project.id).await?;
     deleted::remove_soon(&app, project.id);
-    // That goes on behind the answer; by then nobody may read.
-    app.lake.revoke_tokens(project.id).await.map_err(|error| Problem::internal(&error))?;
     app.people.audit(&caller.actor(), "project.delete", &format!("project:{}", project.id)).await?;
+    // The rest goes on behind the answer; by then nobody may read.
+    app.lake.revoke_tokens(project.id).await.map_err(|error| Problem::internal(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -219,6 +219,7 @@ impl Record for LogRecord {
         repeats.value(&mut self.body, found);
         repeats.object(&mut self.attributes, found);
         repeats.text(&mut self.host_name, found);
+        repeats.text(&mut self.source, found);
     }
 
     fn push(self, rows: &mut LogRows, found: &Found, now: Timestamp) {

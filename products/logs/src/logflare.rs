@@ -69,8 +69,14 @@ fn named_source(body: &[u8]) -> Option<Named> {
     if walk.is_err() || !cursor.is_at_end() {
         return None;
     }
-    let name = found.into_iter().flatten().next()?;
-    Some(if is_batch { Named::ByRequest(name) } else { Named::ByEvent(name) })
+    let (place, name) = found.into_iter().enumerate().find_map(|(place, name)| Some((place, name?)))?;
+    Some(match is_batch {
+        true => Named::ByRequest(name),
+        // Nobody but this protocol says `source_name`; `source` may be anything of the application's.
+        false => {
+            Named::ByEvent { is_plain: SOURCE_NAMES.get(place).is_some_and(|of| of.ends_with("_name")), name }
+        }
+    })
 }
 
 /// `POST /logs` and its other names.

@@ -41,11 +41,17 @@ impl Logs {
         }
         match named(&entry.body) {
             Some(Named::ByRequest(asked)) => self.sources.resolve(entry.project(), &asked).await,
-            Some(Named::ByEvent(asked)) => match self.sources.resolve(entry.project(), &asked).await {
-                // An event may have such a member of its own, and must not be lost over what stands there.
-                Err(SourceError::BadName | SourceError::TooMany) => Ok(Arc::from("")),
-                found => found,
-            },
+            // No event is lost over what stands there, and what may be a member of its own makes no source.
+            Some(Named::ByEvent { name, is_plain: true }) => {
+                match self.sources.resolve(entry.project(), &name).await {
+                    Err(SourceError::BadName | SourceError::TooMany) => Ok(Arc::from("")),
+                    found => found,
+                }
+            }
+            Some(Named::ByEvent { name, is_plain: false }) => {
+                let known = self.sources.known(entry.project(), &name).await;
+                Ok(known.unwrap_or_else(|| Arc::from("")))
+            }
             None => Ok(Arc::from("")),
         }
     }

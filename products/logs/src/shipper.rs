@@ -23,8 +23,13 @@ const RETRY_AFTER_S: u32 = 3;
 pub(crate) enum Named {
     /// Beside a batch: a parameter of the request.
     ByRequest(String),
-    /// By the only event, which may mean something else by it.
-    ByEvent(String),
+    /// By the only event.
+    ByEvent {
+        /// What stands there.
+        name: String,
+        /// False where the event may mean something else by it.
+        is_plain: bool,
+    },
 }
 
 /// Why a request was not taken.

@@ -102,7 +102,7 @@ impl Sources {
     /// source that has been asked for before.
     pub async fn resolve(&self, project: ProjectId, asked: &str) -> Result<Arc<str>, SourceError> {
         let asked = asked.trim();
-        if asked.is_empty() || asked.len() > NAME_BYTES_MAX || asked.chars().any(char::is_control) {
+        if !may_be_asked(asked) {
             return Err(SourceError::BadName);
         }
         let now = self.inner.clock.now();
@@ -135,6 +135,25 @@ impl Sources {
             Err(_) => {}
         }
         found
+    }
+
+    /// The name of a source that there is already, by its id or its name; none where there is none, or where metadata
+    /// cannot be asked now.
+    pub async fn known(&self, project: ProjectId, asked: &str) -> Option<Arc<str>> {
+        let asked = asked.trim();
+        if !may_be_asked(asked) {
+            return None;
+        }
+        if let Some(name) = self.inner.known.lock().names.get(&(project, asked.to_owned())) {
+            return Some(Arc::clone(name));
+        }
+        match self.look_up(project, asked).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "sources cannot be asked for now");
+                None
+            }
+        }
     }
 
     /// Removes the sources of a deleted project.
@@ -197,4 +216,9 @@ fn uuid(random: &dyn Random) -> String {
     let digits = format!("{bits:032x}");
     let part = |from, to| digits.get(from..to).unwrap_or_default();
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+/// True for what may be a source's name or id.
+fn may_be_asked(asked: &str) -> bool {
+    !asked.is_empty() && asked.len() <= NAME_BYTES_MAX && !asked.chars().any(char::is_control)
 }

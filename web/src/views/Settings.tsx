@@ -53,9 +53,9 @@ export function Settings({ project, gone }: { project: string; gone: () => void 
           </section>}
           <section className="stack">
             <h2>Limits</h2>
-            <p className="soft">What a key may send, decompressed; nothing stands for no limit. Who sends more is told when to come again.</p>
+            <p className="soft">What a key may send, decompressed; nothing stands for no limit, 0 lets nothing in. Who sends more is told when to come again.</p>
             {["ingest", "dsn"].map((kind) => <LimitsOf key={kind} kind={kind} limits={p.keys.find((key) => key.kind === kind && !key.expires_at)?.limits}
-              save={(limits) => api.limitKeys(project, kind, limits).then(() => { setProblem(undefined); loaded.reload(); }, failed)} />)}
+              save={(limits) => api.limitKeys(project, kind, limits).then(() => { setProblem(undefined); return true; }, (error) => { failed(error); return false; })} />)}
           </section>
           <section className="stack">
             <h2>Delete the project</h2>
@@ -71,16 +71,18 @@ export function Settings({ project, gone }: { project: string; gone: () => void 
 
 const limitFields: [keyof Limits, string][] = [["requests_per_second", "Requests a second"], ["bytes_per_second", "Bytes a second"], ["bytes_per_day", "Bytes a day"]];
 
-function LimitsOf({ kind, limits, save }: { kind: string; limits?: Limits; save: (limits: Limits) => void }) {
+/** The fields hold what was typed, so that nothing moves and the focus stays when it is saved. */
+function LimitsOf({ kind, limits, save }: { kind: string; limits?: Limits; save: (limits: Limits) => Promise<boolean> }) {
+  const [saved, setSaved] = useState(false);
   if (!limits) return null;
   const name = kind === "dsn" ? "DSN" : "token";
   const submit = (form: HTMLFormElement) => {
     const given = new FormData(form);
     const value = (field: keyof Limits) => { const text = String(given.get(field) ?? "").trim(); return text === "" ? null : Number(text); };
-    save({ requests_per_second: value("requests_per_second"), bytes_per_second: value("bytes_per_second"), bytes_per_day: value("bytes_per_day") });
+    void save({ requests_per_second: value("requests_per_second"), bytes_per_second: value("bytes_per_second"), bytes_per_day: value("bytes_per_day") }).then(setSaved);
   };
   return (
-    <form className="row limits" aria-label={`Limits of the ${name}`} key={JSON.stringify(limits)} onSubmit={(event) => { event.preventDefault(); submit(event.currentTarget); }}>
+    <form className="row limits" aria-label={`Limits of the ${name}`} onChange={() => setSaved(false)} onSubmit={(event) => { event.preventDefault(); submit(event.currentTarget); }}>
       {limitFields.map(([field, label]) => (
         <div className="field" key={field}>
           <label htmlFor={`${kind}-${field}`}>{label}</label>
@@ -88,6 +90,7 @@ function LimitsOf({ kind, limits, save }: { kind: string; limits?: Limits; save:
         </div>
       ))}
       <button className="button">Limit the {name}</button>
+      <span role="status" className="soft">{saved && "Saved"}</span>
     </form>
   );
 }

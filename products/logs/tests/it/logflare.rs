@@ -177,6 +177,16 @@ async fn a_body_names_its_source_as_the_url_does() {
     let lines = "{\"source\":\"a\",\"message\":\"x\"}\n{\"source\":\"b\",\"message\":\"x\"}";
     house.post("/logs", &[JSON], lines).await;
     assert_eq!(house.logs()[0].source, "");
+    // `source` of an event may be anything: it finds a source and makes none.
+    house.post("/logs", &[JSON], r#"{"source":"jane@example.org","message":"x"}"#).await;
+    assert_eq!(house.logs()[0].source, "");
+    house.post("/logs", &[JSON], r#"{"source_name":"new one","message":"x"}"#).await;
+    assert_eq!(house.logs()[0].source, "new one");
+    let known = house.sources.list(candor_model::ProjectId(1)).await.unwrap();
+    assert_eq!(
+        known.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(),
+        ["new one", "url", "web"]
+    );
     // An event is not lost over a member that cannot be a source; a parameter of the request is refused.
     let long = "x".repeat(300);
     let answer = house.post("/logs", &[JSON], format!(r#"{{"source":"{long}","message":"x"}}"#)).await;
