@@ -75,7 +75,8 @@ pub async fn restore(global: &Global, dir: &Path, root_key: Option<&Path>) -> Re
     let given = data_dir::root_key_path(root, root_key);
     if !files::exists(&given) {
         bail!(
-            "the root key is needed and is never in a backup\nname the file of the backed-up instance with --root-key"
+            "{}: no such file; the root key is needed and is never in a backup\nname the file of the backed-up instance with --root-key",
+            given.display()
         );
     }
     // Read before anything is copied: a wrong file should cost nothing.

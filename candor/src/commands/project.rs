@@ -96,8 +96,12 @@ async fn limits(client: &Client, arguments: &LimitsArgs, as_json: bool) -> Resul
             let limit = key.get("limits").and_then(|limits| limits.get(name)).and_then(Value::as_u64);
             limit.map_or_else(|| "off".to_owned(), |limit| limit.to_string())
         };
+        let ends = match text("expires_at").as_str() {
+            "" => String::new(),
+            ends => format!(", replaced: ends {ends}"),
+        };
         output::line(&format!(
-            "{:<7} {}…  requests/s {}, bytes/s {}, bytes/day {}",
+            "{:<7} {}…  requests/s {}, bytes/s {}, bytes/day {}{ends}",
             text("kind"),
             text("hint"),
             limit("requests_per_second"),
