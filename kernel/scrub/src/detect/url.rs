@@ -60,8 +60,23 @@ const KEY_MIN: usize = 20;
 
 /// `https://key@host`, as Sentry's DSNs and tokens of code hosts come. Browsers and SDKs never name an account there
 /// without a password; elsewhere (`ssh://git@host`) it is a key only where it is long and has a digit in it.
+///
+/// An `@` behind what separates fields (`https://shop.example,jane@example.org`) belongs to the next field.
 fn key_alone(scan: &mut Scan<'_>, colon: usize, start: usize, end: usize) {
     let bytes = scan.bytes;
+    let separator = (start..end).find(|index| match at(bytes, *index) {
+        b',' | b';' | b'(' | b')' | b'|' | b'&' | b'\\' | b']' | b'{' | b'}' => true,
+        // It may also pad a key in base64.
+        b'=' => !matches!(at(bytes, index + 1), b'=' | b'@'),
+        _ => false,
+    });
+    let end = match separator {
+        None => end,
+        Some(separator) => match memchr::memrchr(b'@', slice(bytes, start, separator)) {
+            Some(length) => start + length,
+            None => return,
+        },
+    };
     let key = slice(bytes, start, end);
     let scheme = slice(bytes, colon.saturating_sub(5), colon);
     let is_http = [&b"http"[..], b"https"].iter().any(|name| {

@@ -307,6 +307,12 @@ fn credentials_in_urls() {
         ratio a:b@c mailto:jane@example.com ssh://git@host/a.git postgres://shop@db/shop https://host?q=a@b
         https://user@host https://0123456789abcdef0123456789abcdef@o1.ingest.example.io/1 git+HTTPS://abc@h/x.git
         redis://0123456789abcdefghij@cache
+        GET,https://shop.example,jane@example.org,42
+        url=https://api.example,contact=ops@example.com
+        https://shop.example;jane@example.org (https://shop.example)jane@example.org https://a.example|b@c.example
+        https://shop.example\njane@example.org [https://shop.example]jane@example.org https://a.example&b@c.example
+        https://k3y@o1.example,jane@example.org
+        https://dG9rZW4=@host https://p@ss@host
         "#,
         expect![[r#"
             https://[url_credentials]@host/path
@@ -322,6 +328,12 @@ fn credentials_in_urls() {
             same: ratio a:b@c mailto:jane@example.com ssh://git@host/a.git postgres://shop@db/shop https://host?q=a@b
             https://[url_credentials]@host https://[url_credentials]@o1.ingest.example.io/1 git+HTTPS://[url_credentials]@h/x.git
             redis://[url_credentials]@cache
+            same: GET,https://shop.example,jane@example.org,42
+            same: url=https://api.example,contact=ops@example.com
+            same: https://shop.example;jane@example.org (https://shop.example)jane@example.org https://a.example|b@c.example
+            same: https://shop.example\njane@example.org [https://shop.example]jane@example.org https://a.example&b@c.example
+            https://[url_credentials]@o1.example,jane@example.org
+            https://[url_credentials]@host https://[url_credentials]@host
         "#]],
     );
 }
