@@ -86,6 +86,54 @@ async fn steps_that_repeat_are_all_done() {
             "SELECT abs(v) AS v FROM (SELECT abs(v) AS v FROM (SELECT -value AS v FROM generate_series(1, 1)))",
             "1",
         ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT v FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1))))",
+            "3",
+        ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT * FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1))))",
+            "3",
+        ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT v, v + 2 AS w FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1))))",
+            "3",
+        ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT w AS v FROM (SELECT v AS w FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1)))))",
+            "3",
+        ),
+        (
+            "SELECT w + 1 AS v FROM (SELECT v AS w FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1))))",
+            "3",
+        ),
+        (
+            "SELECT v + v AS v FROM (SELECT * FROM (SELECT v + v AS v FROM (SELECT v + v AS v FROM (SELECT value AS v FROM generate_series(1, 1)))))",
+            "8",
+        ),
+        (
+            "SELECT b AS a, a AS b FROM (SELECT b AS a, a AS b FROM (SELECT value AS a, value + 1 AS b FROM generate_series(1, 1)))",
+            "1,2",
+        ),
+        (
+            "SELECT b AS a, a AS b FROM (SELECT b AS a, a AS b FROM (SELECT value AS a, value + 1 AS b FROM generate_series(1, 1)) WHERE a > 0)",
+            "1,2",
+        ),
+        (
+            "SELECT b AS a, a AS b FROM (SELECT * FROM (SELECT b AS a, a AS b FROM (SELECT b AS a, a AS b FROM (SELECT value AS a, value + 1 AS b FROM generate_series(1, 1)))) WHERE a > 0)",
+            "2,1",
+        ),
+        (
+            "WITH a AS (SELECT value AS v FROM generate_series(1, 1)), b AS (SELECT v + 1 AS v FROM a), c AS (SELECT v FROM b WHERE v > 0) SELECT v + 1 AS v FROM c",
+            "3",
+        ),
+        (
+            "SELECT v + 1 AS v FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1) UNION ALL SELECT value AS v FROM generate_series(1, 1)) GROUP BY v)",
+            "3",
+        ),
+        (
+            "SELECT (SELECT v + 1 AS v FROM (SELECT v FROM (SELECT v + 1 AS v FROM (SELECT value AS v FROM generate_series(1, 1)))))",
+            "3",
+        ),
     ] {
         let answer = super::rendered(sql(query).await.expect("runs"), Format::Csv).await.expect("rows");
         assert_eq!(answer.lines().last(), Some(last), "{query}");
