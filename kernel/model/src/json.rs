@@ -8,6 +8,7 @@
 //! - [`parse`] takes one record, [`parse_body`] one request of many records (a larger bound on members).
 //! - [`documents`] walks NDJSON and concatenated documents and survives bad lines; [`elements`] walks a top-level
 //!   list without holding all of it.
+//! - [`prefix`] reads what there is of a document that ends early, or that other text follows.
 //! - [`patched`] changes some values of a text and no other byte.
 //! - [`to_string`] and [`write`](fn@write) make compact text that parses back to the same value.
 
@@ -91,4 +92,28 @@ pub fn parse_bounded(input: &[u8], leniency: Leniency, bounds: Bounds) -> Result
         true => Ok(value),
         false => Err(parser.error("unexpected text after the value")),
     }
+}
+
+/// What can be read of the object or list that begins at the first byte, and how many bytes that takes. A document
+/// that ends too early, or goes on as no JSON does, ends behind the last member or item that was read; a string that
+/// the text or its line ends in counts as read. None where no object or list begins there. Bounded as one record, and
+/// what goes beyond the bounds is not read; needs no more time than its length.
+pub fn prefix(input: &str) -> Option<(Value, usize)> {
+    parse::Parser::of_text(input, Leniency::LENIENT).prefix(Bounds::RECORD)
+}
+
+/// The text that the inside of a JSON string stands for, and how many bytes of `input` that is: up to the quote that
+/// closes the string, or to the end of its line or of the input. Escapes that JSON has not stand for themselves.
+pub fn unescaped_prefix(input: &str) -> (String, usize) {
+    let bytes = input.as_bytes();
+    let mut end = 0;
+    while let Some(byte) = bytes.get(end) {
+        end += match byte {
+            b'"' | b'\n' | b'\r' => break,
+            b'\\' if matches!(bytes.get(end + 1), Some(b'"' | b'\\')) => 2,
+            _ => 1,
+        };
+    }
+    let inside = input.get(..end).unwrap_or_default();
+    (parse::Parser::of_text(inside, Leniency::LENIENT).unclosed_string(), end)
 }

@@ -20,20 +20,53 @@ pub(super) struct Parser<'a> {
     members: Vec<(String, Value)>,
     /// Items of the lists that are open, in the same way.
     items: Vec<Value>,
+    /// What goes wrong ends the document there instead of refusing it.
+    cuts: bool,
+    /// Behind the last member, item or opening bracket that was read.
+    read: usize,
+    /// What `read` was where the document was cut.
+    cut: Option<usize>,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(input: &'a [u8], leniency: Leniency) -> Parser<'a> {
+        Parser::over(input, std::str::from_utf8(input).ok(), leniency)
+    }
+
+    /// As [`Parser::new`], without a check of what is known to be UTF-8.
+    pub(super) fn of_text(text: &'a str, leniency: Leniency) -> Parser<'a> {
+        Parser::over(text.as_bytes(), Some(text), leniency)
+    }
+
+    fn over(input: &'a [u8], text: Option<&'a str>, leniency: Leniency) -> Parser<'a> {
         Parser {
             input,
-            text: std::str::from_utf8(input).ok(),
+            text,
             at: 0,
             leniency,
             depth_left: 0,
             nodes_left: 0,
             members: Vec::new(),
             items: Vec::new(),
+            cuts: false,
+            read: 0,
+            cut: None,
         }
+    }
+
+    /// What can be read of the object or list that begins here, and where that ends; none where neither begins.
+    pub(super) fn prefix(&mut self, bounds: Bounds) -> Option<(Value, usize)> {
+        let Some(b'{' | b'[') = self.peek() else { return None };
+        self.cuts = true;
+        self.cut = None;
+        let value = self.document(bounds).ok()?;
+        Some((value, self.cut.unwrap_or(self.at)))
+    }
+
+    /// What the inside of a string stands for, whose quotes are not in the input.
+    pub(super) fn unclosed_string(&mut self) -> String {
+        self.cuts = true;
+        self.string().unwrap_or_default()
     }
 
     pub(super) fn at(&self) -> usize {
@@ -125,8 +158,22 @@ impl<'a> Parser<'a> {
             return Err(self.error("nested too deep"));
         };
         self.depth_left = depth_left;
+        let is_object = self.peek() == Some(b'{');
+        let (members, items) = (self.members.len(), self.items.len());
         self.at += 1;
-        let value = inner(self)?;
+        self.read = self.at;
+        let value = match inner(self) {
+            Err(_) if self.cuts => {
+                self.cut.get_or_insert(self.read);
+                // Whatever is open around this ends here too.
+                self.at = self.input.len();
+                match is_object {
+                    true => Value::Object(Object(self.members.split_off(members))),
+                    false => Value::Array(self.items.split_off(items)),
+                }
+            }
+            other => other?,
+        };
         self.depth_left += 1;
         Ok(value)
     }
@@ -149,6 +196,7 @@ impl<'a> Parser<'a> {
             }
             let value = self.value()?;
             self.members.push((key, value));
+            self.read = self.at;
             self.skip_space();
             if self.take(b',') {
                 continue;
@@ -169,6 +217,7 @@ impl<'a> Parser<'a> {
         loop {
             let item = self.value()?;
             self.items.push(item);
+            self.read = self.at;
             self.skip_space();
             if self.take(b',') {
                 continue;
@@ -228,7 +277,24 @@ impl<'a> Parser<'a> {
                 }
                 Some(b'\\') => {
                     self.at += 1;
-                    text.push(self.escape()?);
+                    let behind = self.at;
+                    match self.escape() {
+                        Ok(character) => text.push(character),
+                        Err(_) if self.cuts => {
+                            self.at = behind;
+                            text.push('\\');
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                // A line that was cut ends with its line; a tab is only written wrongly.
+                Some(byte) if self.cuts && !matches!(byte, b'\n' | b'\r') => {
+                    self.at += 1;
+                    text.push(char::from(byte));
+                }
+                None | Some(_) if self.cuts => {
+                    self.input = self.input.get(..self.at).unwrap_or_default();
+                    return Ok(text);
                 }
                 Some(_) => return Err(self.error("control character in a string")),
                 None => return Err(self.error("unexpected end")),

@@ -4,7 +4,7 @@
 use super::{write, write_string};
 use crate::{Object, Value};
 
-/// `text` with `after` in place of `before`, which is what `text` was parsed to. What is equal in both stays as it was
+/// `text` with `after` in place of `before`, which is what `text` was parsed to, or the bytes that [`super::prefix`] read. What is equal in both stays as it was
 /// written: spaces, escapes, the form of numbers. What changed is written compactly.
 pub fn patched(text: &str, before: &Value, after: &Value) -> String {
     let mut patch = Patch { text, at: 0, out: String::with_capacity(text.len()) };
@@ -57,6 +57,11 @@ impl Patch<'_> {
             self.copy(end);
         } else {
             write(after, &mut self.out);
+            // A string that was cut stays open.
+            let is_open = self.byte() == b'"' && string_end(self.text.as_bytes(), self.at).is_none();
+            if is_open && matches!(after, Value::Str(_)) {
+                self.out.pop();
+            }
             self.at = end;
         }
     }
@@ -146,15 +151,20 @@ fn skip_space(bytes: &[u8], from: usize) -> usize {
 
 /// Behind the string whose opening quote is at `from`.
 fn skip_string(bytes: &[u8], from: usize) -> usize {
+    string_end(bytes, from).unwrap_or(bytes.len())
+}
+
+/// The same; none where nothing closes the string.
+fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from + 1;
     while let Some(next) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
         at += next;
         if bytes.get(at) == Some(&b'"') {
-            return at + 1;
+            return Some(at + 1);
         }
         at += 2;
     }
-    bytes.len()
+    None
 }
 
 /// Behind the value that begins at `from`. The text was parsed before.
@@ -189,7 +199,7 @@ fn skip_value(bytes: &[u8], from: usize) -> usize {
 mod tests {
     use super::*;
     use crate::Random;
-    use crate::json::{Leniency, parse};
+    use crate::json::{Leniency, parse, prefix, unescaped_prefix};
     use crate::random::Seeded;
 
     fn value(text: &str) -> Value {
@@ -227,6 +237,69 @@ mod tests {
             let mut after = before.clone();
             change(&random, &mut after);
             assert_eq!(value(&patched(&text, &before, &after)), after, "{text}");
+        }
+    }
+
+    /// Cut anywhere: what is read of it is within the text, keeps each byte where nothing changes, and reads as what it
+    /// was changed to.
+    #[test]
+    fn what_was_cut_is_patched_as_far_as_it_was_read() {
+        let random = Seeded::new(12);
+        let mut texts = 0;
+        for _ in 0..3_000 {
+            let mut text = String::new();
+            write_random(&random, 0, &mut text);
+            let whole = text.trim();
+            match prefix(whole) {
+                Some((value, length)) => assert_eq!((value, length), (self::value(whole), whole.len())),
+                None => continue,
+            }
+            texts += 1;
+            let end = below(&random, whole.len() as u64 + 1) as usize;
+            let Some(cut) = whole.get(..end).filter(|cut| !cut.is_empty()) else { continue };
+            let tails = ["", " [done] {\"k\":1}", "}]", "\n{}", "\\"];
+            let cut = format!("{cut}{}", tails[below(&random, 5) as usize]);
+            let (before, length) = prefix(&cut).expect("an object or a list");
+            let read = cut.get(..length).expect("between characters");
+            assert_eq!(prefix(read), Some((before.clone(), length)), "{cut}");
+            assert_eq!(patched(read, &before, &before), read);
+            let mut after = before.clone();
+            change_scalars(&random, &mut after);
+            let patched = patched(read, &before, &after);
+            assert_eq!(prefix(&patched), Some((after, patched.len())), "{cut}: {patched}");
+        }
+        assert!(texts > 500, "{texts}");
+    }
+
+    #[test]
+    fn texts_that_end_early_are_read_to_where_they_end() {
+        for (text, expected, length) in [
+            ("{\"a\":1,\"b", "{\"a\":1}", 6),
+            ("[[\"a\\\"b", "[[\"a\\\"b\"]]", 7),
+            ("{\"a\":\"x\\u00", "{\"a\":\"x\\\\u00\"}", 11),
+            ("{\"a\":\"x\ny\"}", "{\"a\":\"x\"}", 7),
+            ("{\"a\":\"x\ty\\q\"} z", "{\"a\":\"x\\ty\\\\q\"}", 13),
+            ("{\"a\":[1,tru", "{\"a\":[1]}", 7),
+            ("{", "{}", 1),
+            ("{\"a\\\n\":1}", "{}", 1),
+        ] {
+            assert_eq!(prefix(text), Some((value(expected), length)), "{text}");
+        }
+        assert_eq!((prefix("7"), prefix(""), prefix(" {}")), (None, None, None));
+        assert!(prefix(&"[".repeat(1_000)).is_some_and(|(_, length)| length < 1_000));
+        assert_eq!(unescaped_prefix("a\\\"\\u00e9\\q\\\\\" b"), ("a\"é\\q\\".to_owned(), 13));
+        assert_eq!(unescaped_prefix("a\\\nb"), ("a\\".to_owned(), 2));
+        assert_eq!(unescaped_prefix("a\\\""), ("a\"".to_owned(), 3));
+    }
+
+    fn change_scalars(random: &Seeded, value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                object.0.iter_mut().for_each(|(_, member)| change_scalars(random, member))
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| change_scalars(random, item)),
+            scalar if below(random, 3) == 0 => *scalar = Value::from("changed \"so\""),
+            _ => {}
         }
     }
 
