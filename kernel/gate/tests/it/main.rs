@@ -7,6 +7,7 @@ mod codec;
 mod golden;
 mod identity;
 mod stable;
+mod within;
 
 use std::sync::Arc;
 
