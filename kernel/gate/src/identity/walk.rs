@@ -1,5 +1,6 @@
 //! The walk through a record that takes identifiers out by the names they stand under.
 
+use candor_model::json::{self, Leniency};
 use candor_model::{Object, SubjectKind, Value};
 use candor_scrub::Counts;
 
@@ -208,7 +209,10 @@ impl<'w, 'a> Walker<'w, 'a> {
                 true
             }
             Value::Str(text) if text.trim_start().starts_with('{') => {
-                match self.embedded(text, &join(path, key), false) {
+                // Of JSON that was cut, what was not read would stay.
+                let is_whole = json::parse(text.as_bytes(), Leniency::LENIENT).is_ok();
+                let clean = if is_whole { self.embedded(text, &join(path, key), false) } else { None };
+                match clean {
                     Some(clean) => {
                         *text = clean;
                         true

@@ -349,3 +349,23 @@ fn a_person_within_text_is_a_person() {
     assert_eq!(get(&row, "subject"), user);
     assert_eq!(get(&row, "attributes"), format!("user={{\"id\": \"{user}\"}}"));
 }
+
+#[test]
+fn a_person_whose_json_was_cut_leaves_as_a_whole() {
+    let bed = Bed::new();
+    for text in [
+        r#"{"id":"u-4711","email":"a@b.c","avatar":"https://x/?user_id=5"#,
+        r#"{"id":"u-4711","avatar":"https://x/?user_id=5"} u-4711"#,
+        r#"{"id":"u-4711","#,
+        r#"{id: u-4711, avatar: "https://x/?user_id=5"}"#,
+    ] {
+        let mut record = log("{}");
+        record.attributes.insert("user", text);
+        let row = bed.log(record);
+        let seen = format!("{row:?}");
+        assert!(!seen.contains("4711") && !seen.contains("a@b.c"), "{text}: {seen}");
+        let event = Value::from(Object::from_iter([("user".to_owned(), Value::from(text))]));
+        let event = bed.event(&event.to_text()).to_text();
+        assert!(!event.contains("4711") && !event.contains("a@b.c"), "{text}: {event}");
+    }
+}
