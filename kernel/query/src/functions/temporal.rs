@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Between, Cast, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::TypePlanner;
@@ -103,16 +103,24 @@ impl AnalyzerRule for Microseconds {
 fn rewritten(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expr {
         Expr::BinaryExpr(mut binary) if compares(binary.op) => {
-            let changed = level([binary.left.as_mut(), binary.right.as_mut()], schema);
+            let right = match binary.op {
+                Operator::Lt | Operator::GtEq => Some(Round::Up),
+                Operator::Gt | Operator::LtEq => Some(Round::Down),
+                _ => None,
+            };
+            let left = right.map(|right| if right == Round::Up { Round::Down } else { Round::Up });
+            let changed = level([(binary.left.as_mut(), left), (binary.right.as_mut(), right)], schema);
             Transformed::new(Expr::BinaryExpr(binary), changed, TreeNodeRecursion::Continue)
         }
         Expr::Between(Between { mut expr, negated, mut low, mut high }) => {
-            let changed = level([expr.as_mut(), low.as_mut(), high.as_mut()], schema);
+            let bounds = [(low.as_mut(), Some(Round::Up)), (high.as_mut(), Some(Round::Down))];
+            let changed = level(std::iter::once((expr.as_mut(), None)).chain(bounds), schema);
             let between = Expr::Between(Between { expr, negated, low, high });
             Transformed::new(between, changed, TreeNodeRecursion::Continue)
         }
         Expr::InList(InList { mut expr, mut list, negated }) => {
-            let changed = level(std::iter::once(expr.as_mut()).chain(&mut list), schema);
+            let sides = std::iter::once(expr.as_mut()).chain(&mut list);
+            let changed = level(sides.map(|side| (side, None)), schema);
             let list = Expr::InList(InList { expr, list, negated });
             Transformed::new(list, changed, TreeNodeRecursion::Continue)
         }
@@ -146,10 +154,35 @@ fn rewritten(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     }
 }
 
-/// Brings what is compared to one type that holds it all; whether anything had to be.
-fn level<'a>(sides: impl IntoIterator<Item = &'a mut Expr>, schema: &DFSchema) -> bool {
-    let sides: Vec<&mut Expr> = sides.into_iter().collect();
+/// To which microsecond a text between two goes where comparing it with whole ones is to say the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    Down,
+    Up,
+}
+
+/// Brings what is compared to one type that holds it all; whether anything had to be. Each side comes with where it
+/// goes if it is a text between two microseconds; where one has nowhere to go, all of them stay nanoseconds.
+fn level<'a>(sides: impl IntoIterator<Item = (&'a mut Expr, Option<Round>)>, schema: &DFSchema) -> bool {
+    let (mut sides, rounds): (Vec<&mut Expr>, Vec<Option<Round>>) = sides.into_iter().unzip();
     if sides.iter().all(|side| in_nanoseconds(side, schema)) {
+        let between: Vec<Option<i64>> = sides.iter().map(|side| between_microseconds(side)).collect();
+        if between.iter().any(Option::is_some) {
+            let known = |(side, (round, between)): (&&mut Expr, (&Option<Round>, &Option<i64>))| match between
+            {
+                Some(_) => round.is_some(),
+                None => !is_computed_text(side, schema),
+            };
+            let whole = between.contains(&None);
+            if !whole || !sides.iter().zip(rounds.iter().zip(&between)).all(known) {
+                return false;
+            }
+            for (side, (round, below)) in sides.iter_mut().zip(rounds.iter().zip(&between)) {
+                if let Some(below) = below {
+                    set_literal(side, below.saturating_add(i64::from(*round == Some(Round::Up))));
+                }
+            }
+        }
         let mut changed = false;
         for side in sides {
             changed |= in_microseconds(side);
@@ -191,6 +224,37 @@ fn in_nanoseconds(expr: &Expr, schema: &DFSchema) -> bool {
         Ok(of) => text::is_text(&of),
         Err(_) => false,
     }
+}
+
+/// The microsecond below the text that is cast to nanoseconds, where that lies between two.
+fn between_microseconds(expr: &Expr) -> Option<i64> {
+    let Expr::Cast(cast) = expr else { return None };
+    let Expr::Literal(literal, _) = cast.expr.as_ref() else { return None };
+    if !text::is_text(&literal.data_type()) {
+        return None;
+    }
+    match literal.cast_to(cast.field.data_type()) {
+        Ok(ScalarValue::TimestampNanosecond(Some(nanos), _)) if nanos.rem_euclid(1000) != 0 => {
+            Some(nanos.div_euclid(1000))
+        }
+        // What nanoseconds cannot hold is taken to the microsecond.
+        _ => None,
+    }
+}
+
+/// True for a cast of text that is known row by row alone.
+fn is_computed_text(expr: &Expr, schema: &DFSchema) -> bool {
+    let Expr::Cast(cast) = expr else { return false };
+    !matches!(cast.expr.as_ref(), Expr::Literal(..))
+        && cast.expr.get_type(schema).is_ok_and(|of| text::is_text(&of))
+}
+
+/// Puts a time in microseconds in the place of what is cast.
+fn set_literal(expr: &mut Expr, micros: i64) {
+    let Expr::Cast(cast) = expr else { return };
+    let DataType::Timestamp(_, zone) = cast.field.data_type() else { return };
+    let time = ScalarValue::TimestampMicrosecond(Some(micros), zone.clone());
+    *cast.expr = Expr::Literal(time, None);
 }
 
 /// Makes a cast to nanoseconds one to microseconds.

@@ -256,3 +256,63 @@ async fn times_of_today_are_as_before() {
             2026-11-20
     "#]].assert_eq(&out);
 }
+
+#[tokio::test]
+async fn text_to_the_nanosecond_is_compared_to_the_nanosecond() {
+    let whole = "TIMESTAMP '2026-01-01 00:00:00.123456'";
+    let finer = "'2026-01-01T00:00:00.123456789'";
+    let old = "TIMESTAMP '1960-01-01 00:00:00.123456'";
+    let old_finer = "'1960-01-01T00:00:00.123456789Z'";
+    for (condition, holds) in [
+        (format!("{whole} < {finer}"), true),
+        (format!("{whole} <= {finer}"), true),
+        (format!("{whole} = {finer}"), false),
+        (format!("{whole} <> {finer}"), true),
+        (format!("{whole} > {finer}"), false),
+        (format!("{whole} >= {finer}"), false),
+        (format!("{finer} > {whole}"), true),
+        (format!("{finer} >= {whole}"), true),
+        (format!("{finer} < {whole}"), false),
+        (format!("{finer} <= {whole}"), false),
+        (format!("{whole} IS DISTINCT FROM {finer}"), true),
+        (format!("{whole} BETWEEN {finer} AND '2027-01-01'"), false),
+        (format!("{whole} BETWEEN '2026-01-01' AND {finer}"), true),
+        (format!("{whole} NOT BETWEEN '2026-01-01' AND {finer}"), false),
+        (format!("{finer} BETWEEN {whole} AND TIMESTAMP '2026-01-01 00:00:00.123457'"), true),
+        (format!("{whole} IN ({finer}, '2026-01-02')"), false),
+        (format!("{whole} IN ({finer}, '2026-01-01T00:00:00.123456')"), true),
+        (format!("{whole} < '2026-01-01T00:00:00.123456000'"), false),
+        (format!("{whole} = '2026-01-01T00:00:00.123456000'"), true),
+        (format!("TIMESTAMP '2026-01-01 00:00:00.123457' <= {finer}"), false),
+        (format!("TIMESTAMP '2026-01-01 00:00:00.123457' > {finer}"), true),
+        (format!("{old} < {old_finer}"), true),
+        (format!("{old} >= {old_finer}"), false),
+        (format!("TIMESTAMP '1960-01-01 00:00:00.123457' >= {old_finer}"), true),
+    ] {
+        let answer = rendered(sql(&format!("SELECT {condition} AS b")).await.expect("runs"), Format::Csv);
+        assert_eq!(
+            answer.await.expect("rows").lines().last(),
+            Some(holds.to_string().as_str()),
+            "{condition}"
+        );
+    }
+    // Rows of the whole seconds, and files are still left out by their times.
+    for (condition, rows) in [
+        (
+            "timestamp >= '2026-11-20T10:10:00.000000001Z' AND timestamp < '2026-11-20T10:11:00.000000001Z'",
+            60,
+        ),
+        (
+            "timestamp > '2026-11-20T10:09:59.999999999Z' AND timestamp <= '2026-11-20T10:10:59.999999999Z'",
+            60,
+        ),
+        ("timestamp BETWEEN '2026-11-20T10:10:00.000000001Z' AND '2026-11-20T10:11:00.000000001Z'", 60),
+        ("timestamp = '2026-11-20T10:10:00.000000001Z'", 0),
+    ] {
+        let mut answer = sql(&format!("SELECT body FROM logs WHERE {condition}")).await.expect("runs");
+        let got: usize = answer.collect().await.expect("rows").iter().map(|batch| batch.num_rows()).sum();
+        assert_eq!(got, rows, "{condition}");
+        let stats = answer.stats();
+        assert!(rows == 0 || stats.files_pruned >= 3, "{condition}: {stats:?}");
+    }
+}
