@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{
@@ -58,9 +59,6 @@ pub(crate) fn check(name: &str, args: &ScalarFunctionArgs) -> Result<()> {
         "repeat" | "lpad" | "rpad" if made(name, args)? > MADE_BYTES_MAX => {
             exec_err!("{name} would make more than {} MiB", MADE_BYTES_MAX >> 20)
         }
-        "replace" | "regexp_replace" if replaced(args)? > GIVEN_BYTES_MAX as u64 => {
-            exec_err!("{name} would make more than {} MiB", GIVEN_BYTES_MAX >> 20)
-        }
         "levenshtein" if steps(args)? > STEPS_MAX => {
             exec_err!("{name} would take too long: shorten the texts with substr()")
         }
@@ -83,6 +81,9 @@ pub(crate) fn given(name: &str, value: ColumnarValue) -> Result<ColumnarValue> {
 
 /// The lengths in bytes of a text argument, row by row.
 fn lengths(value: &ColumnarValue, rows: usize) -> Result<Vec<u64>> {
+    if let Some(constant) = text::constant(value) {
+        return Ok(vec![constant.map_or(0, |text| text.len() as u64); rows]);
+    }
     let texts = value.to_array(rows)?;
     let mut lengths = Vec::with_capacity(rows);
     text::walk(&texts, |text| lengths.push(text.map_or(0, |text| text.len() as u64)))?;
@@ -95,12 +96,73 @@ fn rows(args: &ScalarFunctionArgs) -> usize {
     if constant { 1 } else { args.number_rows }
 }
 
-/// Bytes that replacing would make at most: a replacement beside every byte of the text.
-fn replaced(args: &ScalarFunctionArgs) -> Result<u64> {
-    let [text, _, to, ..] = args.args.as_slice() else { return Ok(0) };
+/// Calls a function that replaces, for no more rows at once than fit the bound whatever they hold. All rows together
+/// are held to it by what they make.
+pub(crate) fn replaced(inner: &ScalarUDF, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let refused = || exec_err!("{} would make more than {} MiB", inner.name(), GIVEN_BYTES_MAX >> 20);
+    let most = most_replaced(inner.name(), &args)?;
+    let bound = GIVEN_BYTES_MAX as u64;
+    if most.iter().any(|row| *row > bound) {
+        return refused();
+    }
+    if most.iter().fold(0, |sum: u64, row| sum.saturating_add(*row)) <= bound {
+        return inner.invoke_with_args(args);
+    }
+    let mut pieces: Vec<ArrayRef> = Vec::new();
+    let (mut made, mut from) = (0, 0);
+    while from < most.len() {
+        let mut sum = 0_u64;
+        let fits = |row: &&u64| {
+            sum = sum.saturating_add(**row);
+            sum <= bound
+        };
+        let rows = most.iter().skip(from).take_while(fits).count();
+        let slice = |value: &ColumnarValue| match value {
+            ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(from, rows)),
+            constant => constant.clone(),
+        };
+        let slices = args.args.iter().map(slice).collect();
+        let piece = ScalarFunctionArgs { args: slices, number_rows: rows, ..args.clone() };
+        let piece = inner.invoke_with_args(piece)?.into_array(rows)?;
+        made += piece.get_array_memory_size();
+        if made > GIVEN_BYTES_MAX {
+            return refused();
+        }
+        pieces.push(piece);
+        from += rows;
+    }
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    Ok(ColumnarValue::Array(concat(&pieces)?))
+}
+
+/// Bytes that replacing would make of each row at most.
+fn most_replaced(name: &str, args: &ScalarFunctionArgs) -> Result<Vec<u64>> {
+    let [text, pattern, to, flags @ ..] = args.args.as_slice() else { return Ok(Vec::new()) };
     let rows = rows(args);
-    let whole = lengths(text, rows)?.into_iter().zip(lengths(to, rows)?);
-    Ok(whole.fold(0, |sum: u64, (text, to)| sum.saturating_add((text + 1).saturating_mul(to))))
+    let lengths_of_all = lengths(text, rows)?.into_iter().zip(lengths(to, rows)?);
+    if name == "replace" {
+        let patterns = lengths(pattern, rows)?;
+        let most = |((text, to), of): ((u64, u64), u64)| match text.checked_div(of) {
+            Some(matches) => text.saturating_add(matches.saturating_mul(to.saturating_sub(of))),
+            None => beside_every_byte(text, to),
+        };
+        return Ok(lengths_of_all.zip(patterns).map(most).collect());
+    }
+    let constant = |value| text::constant(value).map(Option::unwrap_or_default);
+    let all_matches = flags.iter().any(|flags| constant(flags).is_none_or(|flags| flags.contains('g')));
+    match constant(to) {
+        // One match, and as many times what it matched as the replacement may name that.
+        Some(shape) if !all_matches => {
+            let named = shape.bytes().filter(|byte| matches!(byte, b'$' | b'\\')).count() as u64;
+            Ok(lengths_of_all.map(|(text, to)| (named + 1).saturating_mul(text).saturating_add(to)).collect())
+        }
+        _ => Ok(lengths_of_all.map(|(text, to)| beside_every_byte(text, to)).collect()),
+    }
+}
+
+/// Bytes of a text with a replacement beside each of its own.
+fn beside_every_byte(text: u64, to: u64) -> u64 {
+    text.saturating_add(text.saturating_add(1).saturating_mul(to))
 }
 
 /// Pairs of bytes that two texts have.

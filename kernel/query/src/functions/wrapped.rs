@@ -92,7 +92,10 @@ impl ScalarUDFImpl for Wrapped {
             Before::KeepTime => {}
             Before::BoundTime => args.args.iter_mut().for_each(times::bound),
         }
-        let value = self.inner.invoke_with_args(args)?;
+        let value = match (self.before, self.name()) {
+            (Before::Guard, "replace" | "regexp_replace") => guard::replaced(&self.inner, args)?,
+            _ => self.inner.invoke_with_args(args)?,
+        };
         match self.before {
             Before::Guard => guard::given(self.name(), value),
             Before::KeepTime | Before::BoundTime => Ok(value),

@@ -130,6 +130,32 @@ async fn bombs_are_refused_and_cost_little() {
     }
 }
 
+/// Rows of ten kilobytes are ordinary: what is replaced in them is held to what it makes.
+#[tokio::test]
+async fn long_texts_are_replaced_in() {
+    let engine = engine();
+    for (call, length) in [
+        ("replace(body, 'foo', 'barx')", 10_001),
+        ("replace(body, 'foo', '')", 9_997),
+        ("replace(body, 'foo', repeat('y', 2000))", 11_997),
+        ("replace(body, CASE WHEN value > 0 THEN 'foo' END, 'barx')", 10_001),
+        ("regexp_replace(body, 'fo+', 'barx')", 10_001),
+        ("regexp_replace(body, 'fo+', 'barx', 'g')", 10_001),
+        ("regexp_replace(body, 'f(o+)', '\\1\\1\\1', 'g')", 10_003),
+    ] {
+        // Short rows among them, so that no slice may take its neighbour's place.
+        let query = format!(
+            "SELECT count(*) AS rows FROM (SELECT value, {call} AS given FROM (SELECT value, CASE WHEN value % 16 = 0              THEN repeat('x', value % 7) ELSE repeat('x', 4000) || 'foo' || repeat('x', 5997) END AS body              FROM generate_series(1, 8192)))              WHERE length(given) = CASE WHEN value % 16 = 0 THEN value % 7 ELSE {length} END"
+        );
+        let mut answer = match engine.sql(Arc::new(standard_lake()), &query, Limits::default()).await {
+            Ok(answer) => answer,
+            Err(e) => panic!("{call}: {e}"),
+        };
+        let rows = answer.collect().await.unwrap_or_else(|e| panic!("{call}: {e}"));
+        assert!(format!("{:?}", rows[0].column(0)).contains("8192"), "{call}: {rows:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_refused() {
     let limits = Limits { answer_bytes: Some(10_000), ..Limits::default() };
