@@ -1,7 +1,8 @@
 //! Segments: many batches in one immutable file of the store, partition by partition, with a footer that says where.
 //!
 //! ```text
-//! batches   in their stored forms; those of a partition lie together, in offset order
+//! batches   in their stored forms; those of a partition lie together, in offset order; where some between are
+//!           elsewhere, in several parts
 //! footer    4 partitions, each: 8 project, 4+n topic, 4 partition, 8 base, 8 end, 8 at, 8 bytes,
 //!           8 first and 8 last ingested at, 4 marks, each: 8 base, 8 at (from the partition's start)
 //! trailer   4 length of the footer, 4 CRC-32 of the footer, 8 magic
@@ -58,8 +59,8 @@ impl SegmentBuilder {
         self.parts.is_empty()
     }
 
-    /// Adds a batch. Batches of a partition come one after the other, in offset order; `encode` writes the stored
-    /// form.
+    /// Adds a batch. Batches of a partition come one after the other, in offset order, a gap between them beginning
+    /// another part; `encode` writes the stored form.
     pub fn push(&mut self, batch: &Committed, encode: impl FnOnce(&mut Vec<u8>)) {
         let at = self.content.len() as u64;
         encode(&mut self.content);
@@ -67,7 +68,9 @@ impl SegmentBuilder {
         let (base, end) = (batch.base.0, batch.base.0 + u64::from(batch.count));
         let ingested = batch.ingested_at.0;
         match self.parts.last_mut() {
-            Some(part) if part.partition == batch.partition && part.topic == batch.topic => {
+            Some(part)
+                if part.partition == batch.partition && part.topic == batch.topic && part.end == base =>
+            {
                 if at - self.marked_at >= MARK_BYTES {
                     part.marks.push((base, at - part.at));
                     self.marked_at = at;

@@ -341,6 +341,33 @@ async fn a_forgotten_projects_batches_leave_every_segment() {
 }
 
 #[tokio::test]
+async fn what_lies_between_segments_of_a_forgotten_project_stays_readable() {
+    let world = World::new(9).await;
+    let member = world.member().await;
+    let upkeep = world.upkeep(&member, Vec::new());
+    // Of those that follow one another, the one in between never held the project that goes.
+    for (n, beside) in (0..).zip([true, false, true, false, false, true]) {
+        let mut batches = vec![batch(2, &[n; 400], 10)];
+        batches.extend(beside.then(|| batch(1, &[n; 400], 1)));
+        append(&member, batches).await.expect("appends");
+    }
+    let before = member.read_all(&topic(2), 0).await;
+    member.sequencer.forget(candor_model::ProjectId(1)).await.expect("forgets");
+    for _ in 0..3 {
+        world.clock.advance(601 * Timestamp::SECOND);
+        upkeep.run().await.expect("keeps");
+    }
+    // Without anything in its memory.
+    let fresh = world.member().await;
+    for from in 0..60 {
+        let first = from / 10 * 10;
+        let expected: BTreeMap<_, _> =
+            before.range(first..).map(|(base, batch)| (*base, batch.clone())).collect();
+        assert_eq!(fresh.read_all(&topic(2), from).await, expected, "from {from}");
+    }
+}
+
+#[tokio::test]
 async fn one_node_at_a_time_holds_the_lease() {
     let world = World::new(5).await;
     let (one, two) = (world.member().await, world.member().await);

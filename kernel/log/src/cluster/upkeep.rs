@@ -216,7 +216,8 @@ impl Upkeep {
                 let next = base + u64::from(batch.count);
                 let ingested = batch.ingested_at.0;
                 match open.parts.last_mut() {
-                    Some(part) if part.partition == partition.id => {
+                    // Not across what lies in a segment that is none of the victims.
+                    Some(part) if part.partition == partition.id && part.next == base => {
                         part.next = next;
                         part.bytes += bytes;
                         part.ingested = part.ingested.max(ingested);
