@@ -29,6 +29,12 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest pause between retries of one request: when the store is back, who waits for it learns so within this.
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(400);
 
+/// The shortest of these pauses.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Retries of one request: never fewer than [`RETRY_TIMEOUT`] has room for. A refused connection takes no time.
+const RETRIES_MAX: usize = (RETRY_TIMEOUT.as_millis() / RETRY_PAUSE_MIN.as_millis()) as usize;
+
 /// What [`S3Objects::try_out`] may take: somebody waits for the start.
 const TRY_OUT_WITHIN: Duration = Duration::from_secs(15);
 
@@ -132,9 +138,13 @@ impl S3Objects {
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_client_options(client)
             .with_retry(RetryConfig {
-                backoff: BackoffConfig { max_backoff: RETRY_PAUSE_MAX, ..BackoffConfig::default() },
+                backoff: BackoffConfig {
+                    init_backoff: RETRY_PAUSE_MIN,
+                    max_backoff: RETRY_PAUSE_MAX,
+                    ..BackoffConfig::default()
+                },
+                max_retries: RETRIES_MAX,
                 retry_timeout: RETRY_TIMEOUT,
-                ..RetryConfig::default()
             })
             .build()
             .map_err(|error| ObjectError::Failed {
@@ -171,6 +181,7 @@ impl Objects for S3Objects {
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), ObjectError> {
         let path = self.path(key);
         let mut tried = 0;
+        let until = tokio::time::Instant::now() + RETRY_TIMEOUT;
         loop {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             let error = match self.store.put_opts(&path, bytes.clone().into(), options).await {
@@ -187,7 +198,7 @@ impl Objects for S3Objects {
                         false => Err(ObjectError::Exists(key.to_owned())),
                     };
                 }
-                error if tried >= PUT_TRIES => return Err(failed("put", key, error)),
+                error if tried >= PUT_TRIES || tokio::time::Instant::now() >= until => return Err(failed("put", key, error)),
                 error @ (object_store::Error::PermissionDenied { .. }
                 | object_store::Error::Unauthenticated { .. }
                 | object_store::Error::NotImplemented { .. }
@@ -248,5 +259,38 @@ fn failed(operation: &'static str, key: &str, error: object_store::Error) -> Obj
         object_store::Error::NotFound { .. } => ObjectError::NotFound(key.to_owned()),
         object_store::Error::AlreadyExists { .. } => ObjectError::Exists(key.to_owned()),
         error => ObjectError::Failed { operation, key: key.to_owned(), source: Box::new(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_is_away_for_longer_than_ten_tries_is_waited_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let served = std::thread::spawn(move || {
+            let mut hung_up = 0;
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("connects");
+                if hung_up < 14 {
+                    hung_up += 1;
+                    continue;
+                }
+                let _ = stream.read(&mut [0; 4096]);
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"e\"\r\n\
+                              Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\nConnection: close\r\n\r\n";
+                stream.write_all(answer.as_bytes()).expect("answers");
+                return hung_up;
+            }
+            hung_up
+        });
+        let s3 = S3Objects::with_credentials("s3://bucket", &endpoint, "us-east-1", "key", "secret");
+        let size = s3.expect("is built").size("there").await;
+        assert_eq!(size.expect("is told in the end"), 5);
+        assert_eq!(served.join().expect("serves"), 14);
     }
 }
