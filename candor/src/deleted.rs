@@ -14,17 +14,22 @@ use crate::app::App;
 /// How often deleted projects are looked through.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// Pauses before another try behind the answer; then it is done with the rest, every hour.
-const AGAIN_AFTER: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600)];
+/// Pauses before each try behind the answer; then it is done with the rest, every hour.
+const TRIED_AFTER: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+];
 
 /// Removes all that a deleted project stored. Doing it again changes nothing.
 pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
     // The tables first: their positions let go of the log.
-    let tables = app.lake.drop_project(project).await.context("its tables stay for now");
-    if tables.is_ok() {
-        app.log.forget(project);
-    }
+    let tables = match app.lake.drop_project(project).await.context("its tables stay for now") {
+        Ok(()) => app.log.forget(project).await.context("its batches stay for now"),
+        failed => failed,
+    };
     // What fails keeps nothing else from going: an object store that is lost, what identifies persons.
     let rest = [
         app.log.blobs().forget(project).await.context("its attachments stay for now"),
@@ -39,13 +44,12 @@ pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
 pub fn remove_soon(app: &Arc<App>, project: ProjectId) {
     let app = Arc::downgrade(app);
     tokio::spawn(async move {
-        for pause in AGAIN_AFTER {
+        for pause in TRIED_AFTER {
+            tokio::time::sleep(pause).await;
             let Some(app) = app.upgrade() else { return };
             if remove_or_warn(&app, project).await {
                 return;
             }
-            drop(app);
-            tokio::time::sleep(pause).await;
         }
     });
 }

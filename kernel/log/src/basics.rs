@@ -221,7 +221,7 @@ async fn a_forgotten_projects_batches_leave_every_file() {
         read_all(log, project).await.into_iter().map(|batch| (batch.base, batch.batch.to_vec())).collect()
     };
     let (second, third) = (plain(&log, 2).await, plain(&log, 3).await);
-    log.forget(ProjectId(1));
+    log.forget(ProjectId(1)).await.expect("forgets");
     until("no file holds it", async || projects_stored(&log, &*disk).await == [2, 3]).await;
     assert_eq!((plain(&log, 2).await, plain(&log, 3).await), (second.clone(), third.clone()));
     log.append_batches(vec![batch(2, b"on", 1)]).await.expect("appends");
@@ -232,7 +232,7 @@ async fn a_forgotten_projects_batches_leave_every_file() {
     assert_eq!((plain(&log, 2).await, plain(&log, 3).await), (expected, third));
     let again = log.append_batches(vec![batch(1, b"late", 1)]).await.expect("appends");
     assert_eq!(again[0].base, Offset(60), "its offsets go on");
-    log.forget(ProjectId(1));
+    log.forget(ProjectId(1)).await.expect("forgets");
     until("what came late goes too", async || projects_stored(&log, &*disk).await == [2, 3]).await;
     log.close().await;
 }

@@ -281,7 +281,7 @@ async fn an_append_of_many_topics_is_whole(bed: Bed) {
 async fn a_forgotten_project_is_gone_and_its_offsets_go_on(bed: Bed) {
     let log = bed.open().await;
     log.append_batches(vec![batch(1, b"a", 3), batch(2, b"b", 1)]).await.expect("appends");
-    log.forget(ProjectId(1));
+    log.forget(ProjectId(1)).await.expect("forgets");
     until("the project goes", async || log.log_start(&topic(1), P) == Offset(3)).await;
     assert!(matches!(log.read(&topic(1), P, Offset(0), 10).await, Err(ReadError::OutOfRange { .. })));
     assert_eq!(read_all(&log, 2).await.len(), 1);

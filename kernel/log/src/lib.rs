@@ -261,11 +261,14 @@ impl Log {
     /// Lets go of all that a deleted project has in the log, whoever has not consumed it. It cannot be read from now
     /// on; files that hold it beside what is others' are written anew behind this: within seconds in the journal,
     /// within half an hour in a cluster.
-    pub fn forget(&self, project: ProjectId) {
+    ///
+    /// An error says that a cluster's database did not take it; it is to be called again.
+    pub async fn forget(&self, project: ProjectId) -> Result<(), ForgetError> {
         self.inner.shared.state.write().forget(project);
         self.inner.shared.rolled.notify_one();
-        if let Some(cluster) = &self.inner.cluster {
-            cluster.forget(project);
+        match &self.inner.cluster {
+            Some(cluster) => cluster.forget(project).await,
+            None => Ok(()),
         }
     }
 
@@ -288,6 +291,11 @@ impl Log {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }
 }
+
+/// A project's batches stay for now.
+#[derive(Debug, thiserror::Error)]
+#[error("the log's database did not let go of the project")]
+pub struct ForgetError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]

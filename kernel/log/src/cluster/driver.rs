@@ -14,7 +14,7 @@ use super::upkeep::Upkeep;
 use crate::queue::Queue;
 use crate::shared::Shared;
 use crate::state::State;
-use crate::{AppendError, ClusterOptions, FailStop, Inner, Log, OpenError};
+use crate::{AppendError, ClusterOptions, FailStop, ForgetError, Inner, Log, OpenError};
 
 /// The pause before the second try of a commit.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -69,14 +69,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Lets go of a project, in the background.
-    pub fn forget(&self, project: candor_model::ProjectId) {
-        let sequencer = Arc::clone(&self.sequencer);
-        tokio::spawn(async move {
-            if let Err(error) = sequencer.forget(project).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a project's batches stay for now");
-            }
-        });
+    /// Lets go of a project.
+    pub async fn forget(&self, project: candor_model::ProjectId) -> Result<(), ForgetError> {
+        self.sequencer.forget(project).await.map_err(|error| ForgetError(Box::new(error)))
     }
 }
 
