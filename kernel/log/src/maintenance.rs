@@ -246,9 +246,7 @@ impl Maintenance {
         let mut work = BTreeMap::new();
         for key in state.keys() {
             let Some(partition) = state.get(key) else { continue };
-            let Some(first) = partition.chunks.iter().position(&chosen) else { continue };
-            let last = partition.chunks.iter().rposition(&chosen).unwrap_or(first);
-            let runs = partition.chunks.range(first..=last).filter_map(|chunk| {
+            let runs = partition.chunks.iter().filter(|chunk| chosen(chunk)).filter_map(|chunk| {
                 let at = match &chunk.place {
                     Place::Journal { file, entries } => {
                         let file = Arc::clone(state.journals.get(file)?);
@@ -260,9 +258,13 @@ impl Maintenance {
                 };
                 Some(Run { base: chunk.base, end: chunk.end, bytes: chunk.bytes, at })
             });
+            let runs: Vec<Run> = runs.collect();
+            if runs.is_empty() {
+                continue;
+            }
             let consumed = consumed_by_all(&self.consumers, partition);
             let (topic, number) = (partition.topic.clone(), partition.partition);
-            work.insert(key, PartitionWork { topic, partition: number, runs: runs.collect(), consumed });
+            work.insert(key, PartitionWork { topic, partition: number, runs, consumed });
         }
         work
     }
@@ -350,15 +352,16 @@ impl Maintenance {
         for (key, part) in work {
             let rewritten = by_partition.remove(key).unwrap_or_default();
             let Some(partition) = state.get_mut(*key) else { continue };
-            let moved = |chunk: &Chunk| part.runs.iter().any(|run| run.base == chunk.base);
-            let place = partition.chunks.iter().position(&moved).unwrap_or(0);
-            partition.chunks.retain(|chunk| !moved(chunk));
+            let moved: BTreeSet<u64> = part.runs.iter().map(|run| run.base).collect();
+            partition.chunks.retain(|chunk| !moved.contains(&chunk.base));
             // What was trimmed in the meantime stays trimmed.
             let start = partition.start;
             let (kept, trimmed): (Vec<_>, Vec<_>) =
                 rewritten.into_iter().partition(|chunk| chunk.end > start);
             forgotten.extend(trimmed.iter().filter_map(Chunk::segment));
-            for chunk in kept.into_iter().rev() {
+            for chunk in kept {
+                // Between those that stayed where they are.
+                let place = partition.chunks.partition_point(|before| before.base < chunk.base);
                 partition.chunks.insert(place, chunk);
             }
         }
@@ -369,7 +372,7 @@ impl Maintenance {
     }
 }
 
-/// What is to be rewritten of a partition: chunks that follow one another.
+/// What is to be rewritten of a partition, in offset order; others may lie between.
 struct PartitionWork {
     topic: Topic,
     partition: Partition,
