@@ -2,7 +2,8 @@
 //! A start reads it and the journal after it. Files are removed only once a durable checkpoint does not name them.
 //!
 //! The content, within a framed file of the store: 1 version, the position (4 × 8), 8 first journal file needed,
-//! then segments, partitions with their chunks, and the request ids of each, as written below.
+//! then segments, partitions with their chunks, and the request ids of each, as written below; from version 2 on, which
+//! files hold batches of deleted projects: 8 the last such journal file (0 is none), 4 segments, each 8.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::journal::Position;
 use crate::mutant::{Mutant, planted};
-use crate::state::{Chunk, Entry, Place, SegmentState, State};
+use crate::state::{Chunk, Entry, Place, Purge, SegmentState, State};
 use crate::window::Stored;
 use crate::wire::{Put, Take};
 use crate::{OpenError, Topic};
@@ -22,7 +23,10 @@ use crate::{OpenError, Topic};
 const FOLDER: &str = "log";
 const PATH: &str = "log/checkpoint";
 const NEW_PATH: &str = "log/checkpoint.new";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The version that did not say where deleted projects' batches lie.
+const VERSION_WITHOUT_PURGE: u8 = 1;
 
 /// The state at a moment, and what nothing refers to any more since then.
 pub(crate) struct Snapshot {
@@ -33,6 +37,7 @@ pub(crate) struct Snapshot {
     position: Position,
     segments: Vec<(u64, SegmentState)>,
     partitions: Vec<PartitionSnapshot>,
+    purge: Purge,
 }
 
 struct PartitionSnapshot {
@@ -76,6 +81,7 @@ impl Snapshot {
                     })
                 })
                 .collect(),
+            purge: state.purge.clone(),
         }
     }
 
@@ -96,6 +102,12 @@ impl Snapshot {
         to.put_u32(self.partitions.len() as u32);
         for partition in &self.partitions {
             partition.encode(&mut to);
+        }
+        // The journal's files are numbered from 1.
+        to.put_u64(self.purge.journals_to.unwrap_or(0));
+        to.put_u32(self.purge.segments.len() as u32);
+        for segment in &self.purge.segments {
+            to.put_u64(*segment);
         }
         to
     }
@@ -152,8 +164,8 @@ pub(crate) struct Loaded {
 
 fn decode(content: Bytes, state: &mut State) -> Option<Loaded> {
     let mut take = Take(content);
-    // The version was looked at before.
-    take.u8()?;
+    // Newer ones were refused before.
+    let version = take.u8()?;
     let position =
         Position { file: take.u64()?, at: take.u64()?, sequence: take.u64()?, previous_end: take.u64()? };
     let first_needed = take.u64()?;
@@ -177,6 +189,12 @@ fn decode(content: Bytes, state: &mut State) -> Option<Loaded> {
         }
         let partition = state.get_mut(key)?;
         (partition.start, partition.end, partition.chunks) = (start, end, chunks);
+    }
+    if version > VERSION_WITHOUT_PURGE {
+        state.purge.journals_to = Some(take.u64()?).filter(|file| *file > 0);
+        for _ in 0..take.u32()? {
+            state.purge.segments.insert(take.u64()?);
+        }
     }
     take.is_empty().then_some(Loaded { position, first_needed })
 }
@@ -244,7 +262,7 @@ impl Checkpoints {
             Err(_) => return Err(damaged("it does not authenticate")),
         };
         match content.first() {
-            Some(&VERSION) => {}
+            Some(&(VERSION | VERSION_WITHOUT_PURGE)) => {}
             Some(&found) => return Err(OpenError::Newer { file: PATH.to_owned(), found }),
             None => return Err(damaged("it is empty")),
         }
@@ -279,5 +297,40 @@ impl Checkpoints {
         self.disk.sync_dir(FOLDER)?;
         *written = snapshot.serial;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candor_model::Offset;
+
+    use super::*;
+    use crate::testing::{batch, topic};
+
+    #[test]
+    fn what_is_to_be_purged_is_told_and_the_version_before_is_read() {
+        let mut state = State::new(10);
+        let frame = crate::journal::FrameAt { file: 3, at: 64, length: 100 };
+        let batch = batch(1, b"x", 2).committed(Offset(0), candor_model::Timestamp(5));
+        assert!(state.apply(&batch, frame, 0, 10));
+        let purge = Purge { journals_to: Some(3), segments: [7, 9].into() };
+        for purge in [purge, Purge::default()] {
+            state.purge = purge.clone();
+            let position = Position { file: 4, at: 64, sequence: 9, previous_end: 1 };
+            let content = Snapshot::take(&mut state, position).encode();
+            let mut read = State::new(10);
+            decode(Bytes::from(content.clone()), &mut read).expect("is read");
+            assert_eq!(read.purge, purge);
+            assert_eq!(read.find_named(&topic(1), Partition(0)).map(|held| held.end), Some(2));
+            for length in 0..content.len() {
+                assert!(decode(Bytes::copy_from_slice(&content[..length]), &mut State::new(10)).is_none());
+            }
+            let mut before = content[..content.len() - 12 - 8 * purge.segments.len()].to_vec();
+            before[0] = VERSION_WITHOUT_PURGE;
+            let mut read = State::new(10);
+            decode(Bytes::from(before), &mut read).expect("is read");
+            assert!(read.purge.is_empty());
+            assert_eq!(read.find_named(&topic(1), Partition(0)).map(|held| held.end), Some(2));
+        }
     }
 }

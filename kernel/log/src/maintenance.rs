@@ -210,20 +210,19 @@ impl Maintenance {
     /// files. The open journal file was ended before.
     pub async fn purge(&self) -> Result<(), MaintenanceError> {
         let (purge, open) = {
-            let mut state = self.shared.state.write();
-            (std::mem::take(&mut state.purge), state.open_journal)
+            let state = self.shared.state.read();
+            (state.purge.clone(), state.open_journal)
         };
-        let done =
-            self.rewrite(|chunk| purge.holds(chunk) && chunk.journal().is_none_or(|file| Some(file) != open));
-        let done = done.await;
+        self.rewrite(|chunk| purge.holds(chunk) && chunk.journal().is_none_or(|file| Some(file) != open)).await?;
         // A file that was begun since, and holds batches of another project deleted since, has its turn the next time.
-        if done.is_err() || (open.is_some() && open <= purge.journals_to) {
-            self.shared.state.write().purge.merge(purge);
+        if open.is_none() || open > purge.journals_to {
+            // Not before: a checkpoint meanwhile is to tell the next start what is left to do.
+            self.shared.state.write().purge.remove(&purge);
         }
-        done
+        Ok(())
     }
 
-    /// Writes the chosen chunks into new history segments, and those between them of the same partition.
+    /// Writes the chosen chunks into new history segments.
     async fn rewrite(&self, chosen: impl Fn(&Chunk) -> bool) -> Result<(), MaintenanceError> {
         let work = self.work(chosen);
         let mut output = Output::default();

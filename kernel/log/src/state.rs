@@ -133,6 +133,14 @@ impl Purge {
         self.journals_to = self.journals_to.max(other.journals_to);
         self.segments.extend(other.segments);
     }
+
+    /// Takes out what was done; what was added since stays.
+    pub fn remove(&mut self, done: &Purge) {
+        if self.journals_to <= done.journals_to {
+            self.journals_to = None;
+        }
+        self.segments.retain(|segment| !done.segments.contains(segment));
+    }
 }
 
 /// What the log knows.
