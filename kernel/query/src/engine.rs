@@ -234,6 +234,11 @@ impl Engine {
             .worker_threads(self.options.threads.max(1))
             .thread_stack_size(STACK_BYTES)
             .thread_name("query")
+            // A query's task may compute for a good part of a second between two looks around, and there may be as many
+            // as threads: clocks and callers that went are looked after between few of them. Not between any two:
+            // each look wakes the task that gave way ahead of those that wait.
+            .event_interval(2)
+            .global_queue_interval(3)
             .enable_all()
             .build()
             .map_err(|e| QueryError::Internal(Box::new(e)))?;

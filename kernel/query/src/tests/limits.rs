@@ -237,6 +237,36 @@ async fn a_caller_that_goes_before_the_answer_stops_the_query() {
     assert_eq!(engine.running(), 0);
 }
 
+/// Joins whose every batch makes many, as many at once as there are threads: their time ends all the same, and none
+/// computes on.
+#[tokio::test]
+async fn joins_without_end_keep_to_their_time() {
+    let crossed = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let compared = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b \
+                    WHERE a.value < b.value";
+    let matching_none = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b \
+                         WHERE a.value + b.value < 0";
+    let of_one_key = "SELECT count(*) FROM generate_series(1, 100000) a JOIN generate_series(1, 100000) b \
+                      ON a.value % 1 = b.value % 1 AND a.value + b.value < 0";
+    for query in [crossed, compared, of_one_key, matching_none] {
+        let engine = engine();
+        let limits = Limits { time: Duration::from_secs(2), ..Limits::default() };
+        let began = Instant::now();
+        let runs = (0..3).map(|_| engine.sql(Arc::new(standard_lake()), query, limits));
+        for outcome in futures::future::join_all(runs).await {
+            assert!(matches!(outcome, Err(QueryError::Timeout(_))), "{query}: {:?}", outcome.err());
+        }
+        // Two seconds and a little; on a busy machine that is more.
+        assert!(began.elapsed() < Duration::from_secs(15), "{query}: {:?}", began.elapsed());
+        // A caller that goes.
+        let gone = engine.sql(Arc::new(standard_lake()), query, Limits::default());
+        assert!(tokio::time::timeout(Duration::from_secs(1), gone).await.is_err());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(engine.running(), 0, "{query}");
+        assert_eq!(engine.memory.used(), 0, "{query}");
+    }
+}
+
 /// Starts a query that keeps its place until the task is dropped.
 fn busy(engine: &Arc<crate::engine::Engine>) -> tokio::task::JoinHandle<()> {
     let engine = Arc::clone(engine);
