@@ -213,7 +213,8 @@ impl Maintenance {
             let state = self.shared.state.read();
             (state.purge.clone(), state.open_journal)
         };
-        self.rewrite(|chunk| purge.holds(chunk) && chunk.journal().is_none_or(|file| Some(file) != open)).await?;
+        self.rewrite(|chunk| purge.holds(chunk) && chunk.journal().is_none_or(|file| Some(file) != open))
+            .await?;
         // A file that was begun since, and holds batches of another project deleted since, has its turn the next time.
         if open.is_none() || open > purge.journals_to {
             // Not before: a checkpoint meanwhile is to tell the next start what is left to do.

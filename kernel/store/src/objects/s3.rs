@@ -198,7 +198,9 @@ impl Objects for S3Objects {
                         false => Err(ObjectError::Exists(key.to_owned())),
                     };
                 }
-                error if tried >= PUT_TRIES || tokio::time::Instant::now() >= until => return Err(failed("put", key, error)),
+                error if tried >= PUT_TRIES || tokio::time::Instant::now() >= until => {
+                    return Err(failed("put", key, error));
+                }
                 error @ (object_store::Error::PermissionDenied { .. }
                 | object_store::Error::Unauthenticated { .. }
                 | object_store::Error::NotImplemented { .. }
