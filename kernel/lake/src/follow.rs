@@ -128,6 +128,13 @@ impl Inner {
                 if batch.base >= backlog.until {
                     break;
                 }
+                // Only what was let go of at the front may be missing: retention, a deletion.
+                if batch.base > next && self.source.log_start(&topic, backlog.partition) < batch.base {
+                    return Err(LakeError::Inconsistent(format!(
+                        "expected offset {next} of the log, got {}",
+                        batch.base
+                    )));
+                }
                 // The log may have put batches together since: take only what lies beyond.
                 let end = batch.base.0 + u64::from(batch.count);
                 let skip = next.0.saturating_sub(batch.base.0).min(u64::from(batch.count)) as usize;

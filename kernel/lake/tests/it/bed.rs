@@ -76,6 +76,14 @@ impl MemoryLog {
         }
     }
 
+    /// Loses a batch of the first partition, as nothing may.
+    pub fn lose(&self, project: ProjectId, signal: Signal, batch: usize) {
+        let topic = Topic { project, name: signal.topic() };
+        if let Some(batches) = self.state.lock().topics.get_mut(&(topic, Partition(0))) {
+            batches.remove(batch);
+        }
+    }
+
     pub fn consumed_to(&self, project: ProjectId, signal: Signal) -> Option<Offset> {
         let topic = Topic { project, name: signal.topic() };
         self.state.lock().consumed.get(&(topic, Partition(0))).copied()

@@ -66,3 +66,16 @@ async fn a_log_that_cannot_be_read_fails_the_query_and_not_the_next_one() {
     bed.log.refuse_reads.store(false, Ordering::Relaxed);
     assert_eq!(lake.pin(&bed.shop, Signal::Logs).await.unwrap().rows(), 10);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_in_the_log_is_told_and_not_passed_over() {
+    let bed = Bed::new().await;
+    for n in 0..3 {
+        bed.logs(n * 10, 10);
+    }
+    let lake = bed.lake().await;
+    bed.log.lose(bed.project(), Signal::Logs, 1);
+    let refused = lake.pin(&bed.shop, Signal::Logs).await.err().expect("offsets 10 to 20 are missing");
+    let told = "expected offset 10 of the log, got 20";
+    assert!(matches!(&refused, candor_lake::LakeError::Inconsistent(what) if what == told), "{refused}");
+}
