@@ -138,22 +138,36 @@ async fn keep_held(mut held: Held, meta: Database, serves: watch::Sender<bool>) 
 
 /// Takes the right to serve again, which `backend` of ours had.
 async fn take_again(meta: &Database, backend: Option<i64>) -> Held {
+    let mut foreign = Foreign::default();
     loop {
-        // Errors and silence: the database is lost for now, and nobody takes anything from it.
-        match tokio::time::timeout(HOLD_CHECK_WITHIN, meta.hold(SERVING)).await {
+        let holder = match tokio::time::timeout(HOLD_CHECK_WITHIN, meta.hold(SERVING)).await {
             Ok(Ok(Some(held))) => return held,
-            Ok(Ok(None)) => {
-                // The server may not have noticed yet that our own connection is gone.
-                let holder = tokio::time::timeout(HOLD_CHECK_WITHIN, meta.holder(SERVING)).await;
-                if let Ok(Ok(Some(holder))) = holder
-                    && Some(holder) != backend
-                {
-                    EndProcess.stop("another candor serves from the database now");
-                }
-            }
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(None)) => tokio::time::timeout(HOLD_CHECK_WITHIN, meta.holder(SERVING)).await,
+            // Errors and silence: the database is lost for now, and nobody takes anything from it.
+            Ok(Err(_)) | Err(_) => Ok(Ok(None)),
+        };
+        // The server may not have noticed yet that our own connection is gone.
+        let holder = holder.ok().and_then(Result::ok).flatten().filter(|holder| Some(*holder) != backend);
+        if foreign.stays(holder, tokio::time::Instant::now()) {
+            EndProcess.stop("another candor serves from the database now");
         }
         tokio::time::sleep(HOLD_TRY_EVERY).await;
+    }
+}
+
+/// Who has the lock, as far as that is not the connection we lost. It may still be one of ours: a try that was given
+/// up after the server granted it.
+#[derive(Default)]
+struct Foreign(Option<(i64, tokio::time::Instant)>);
+
+impl Foreign {
+    /// True once the same one was seen each time for as long as the server takes to notice that a connection is gone.
+    fn stays(&mut self, holder: Option<i64>, now: tokio::time::Instant) -> bool {
+        self.0 = holder.map(|holder| match self.0 {
+            Some((same, since)) if same == holder => (same, since),
+            _ => (holder, now),
+        });
+        self.0.is_some_and(|(_, since)| now.duration_since(since) >= HOLD_WAIT_MAX)
     }
 }
 
@@ -250,5 +264,26 @@ impl FailStop for EndProcess {
     fn stop(&self, why: &str) {
         tracing::error!(why, "the process ends: what was acknowledged is on stable storage");
         std::process::exit(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_holder_ends_the_process_only_where_it_stays() {
+        let start = tokio::time::Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut foreign = Foreign::default();
+        // A try of ours that was given up and is let go of.
+        assert!(!foreign.stays(Some(1), at(0)));
+        assert!(!foreign.stays(Some(1), at(4_900)));
+        assert!(!foreign.stays(None, at(5_000)));
+        assert!(!foreign.stays(Some(1), at(5_100)));
+        // The next one.
+        assert!(!foreign.stays(Some(2), at(10_000)));
+        assert!(!foreign.stays(Some(2), at(14_900)));
+        assert!(foreign.stays(Some(2), at(15_000)));
     }
 }
