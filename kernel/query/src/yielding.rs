@@ -22,7 +22,8 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
 };
 use futures::StreamExt;
 
@@ -63,7 +64,10 @@ impl PhysicalOptimizerRule for JoinsYield {
                     [build, probe] if drops => {
                         let probe = Arc::new(PacedExec { input: Arc::clone(probe) });
                         let children = vec![Arc::clone(build), probe as Arc<dyn ExecutionPlan>];
-                        plan.with_new_children(children)?
+                        plan.replace_children(
+                            children,
+                            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+                        )?
                     }
                     _ => plan,
                 };

@@ -1,5 +1,6 @@
 //! Tests over a lake of their own: known rows, some in Parquet files in memory, some in the tail.
 
+mod crowd;
 mod fuzz;
 mod limits;
 mod promoted;
