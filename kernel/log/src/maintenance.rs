@@ -93,6 +93,18 @@ impl Maintenance {
         Snapshot::take(&mut state, position)
     }
 
+    /// The same at the end, where nobody asks it for its garbage: until it is written, the checkpoint before it names
+    /// that, and a sweep beside this must leave it alone.
+    pub fn last_snapshot(committer: &mut Committer) -> Snapshot {
+        let position = committer.writer.position();
+        let shared = Arc::clone(&committer.shared);
+        // Under one lock: a sweep is never to see it named by nothing.
+        let mut state = shared.state.write();
+        let snapshot = Snapshot::take(&mut state, position);
+        state.garbage_segments.extend(snapshot.garbage_segments.iter().cloned());
+        snapshot
+    }
+
     /// Writes a checkpoint and removes what it does not need.
     pub async fn checkpoint(&self, snapshot: Snapshot) -> Result<(), MaintenanceError> {
         if planted(Mutant::RemoveBeforeCheckpoint) {

@@ -190,9 +190,7 @@ fn run(end: &ThreadEnd, mut committer: Committer, group_bytes: usize, checkpoint
     }
     // A start after a clean stop reads no journal. Without it nothing is lost.
     committer.writer.seal_file();
-    let snapshot = Maintenance::snapshot(&mut committer);
-    // Until it is written the checkpoint before it names them: a sweep beside this must leave them alone.
-    committer.shared.state.write().garbage_segments.extend(snapshot.garbage_segments.iter().cloned());
+    let snapshot = Maintenance::last_snapshot(&mut committer);
     if let Err(error) = checkpoints.write(&snapshot) {
         tracing::warn!(error = &error as &dyn std::error::Error, "no checkpoint at the end");
     }
