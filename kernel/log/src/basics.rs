@@ -7,6 +7,11 @@ use candor_model::{Offset, Partition, ProjectId};
 use candor_store::sim::{SimDisk, SimOperation};
 use candor_store::{Disk, DiskError, RealDisk};
 
+use crate::batch::Batch;
+use crate::maintenance::Maintenance;
+use crate::open::{Opened, read_back};
+use crate::queue::Request;
+use crate::reader::Reader;
 use crate::testing::{SeenStop, TestKeys, batch, options, read_all, topic};
 use crate::{AppendError, Limits, Log, OpenError, inspect};
 
@@ -259,5 +264,108 @@ async fn what_a_failed_compaction_wrote_goes_while_the_log_runs() {
     until("compactions fail", async || failed() > 0).await;
     until("nothing is left of them", async || disk.list("objects/log").expect("lists").is_empty()).await;
     assert_eq!(read_all(&log, 1).await.len(), 60);
+    log.close().await;
+}
+
+/// Commits batches as the journal's thread does.
+fn commit(opened: &mut Opened, batches: Vec<Batch>) {
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    opened.committer.commit(vec![Request { batches, reply }]);
+    answer.try_recv().expect("is answered").expect("appends");
+}
+
+#[tokio::test]
+async fn a_purge_leaves_alone_what_the_project_was_never_in() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let options = options(disk, Arc::new(SeenStop::default()), small());
+    let mut opened = read_back(&options).expect("opens");
+    // One history segment each; only the first and the last hold the project that goes.
+    for (n, beside) in (0..).zip([true, false, false, true]) {
+        let mut batches = vec![batch(2, &[n; 100], 1)];
+        batches.extend(beside.then(|| batch(1, &[n; 100], 1)));
+        commit(&mut opened, batches);
+        opened.committer.seal_file();
+        opened.maintenance.compact().await.expect("compacts");
+        let snapshot = Maintenance::snapshot(&mut opened.committer);
+        opened.maintenance.checkpoint(snapshot).await.expect("writes");
+    }
+    let shared = Arc::clone(&opened.committer.shared);
+    let before: Vec<u64> = {
+        let state = shared.state.read();
+        let held = state.find_named(&topic(2), P).expect("held");
+        held.chunks.iter().filter_map(crate::state::Chunk::segment).collect()
+    };
+    assert_eq!(before.len(), 4);
+    shared.state.write().forget(ProjectId(1));
+    opened.maintenance.purge().await.expect("purges");
+    {
+        let state = shared.state.read();
+        let left = |n: usize| state.segments.contains_key(&before[n]);
+        assert_eq!([left(0), left(1), left(2), left(3)], [false, true, true, false]);
+        let held = state.find_named(&topic(2), P).expect("held");
+        let places: Vec<_> = held.chunks.iter().map(|chunk| (chunk.base, chunk.end)).collect();
+        assert_eq!(places, [(0, 1), (1, 2), (2, 3), (3, 4)]);
+    }
+    let reader = Reader { shared: &shared, files: &options.files, blocking_threads: false };
+    for n in 0..4_u8 {
+        let read = reader.read(&topic(2), P, u64::from(n), 1).await.expect("reads");
+        assert_eq!((read[0].base, read[0].batch.as_ref()), (Offset(u64::from(n)), &[n; 100][..]));
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_is_finished_after_a_stop_in_between() {
+    let mut fixture = Fixture::new();
+    fixture.limits = small();
+    let log = fixture.open().await;
+    for n in 0..5_u8 {
+        log.append_batches(vec![batch(1, &[n; 400], 1), batch(2, &[n; 400], 1)]).await.expect("appends");
+    }
+    let before = read_all(&log, 2).await.len();
+    log.close().await;
+    {
+        // Deleted, and stopped before anything of it was written anew.
+        let options = options(fixture.disk(), Arc::new(SeenStop::default()), fixture.limits.clone());
+        let mut opened = read_back(&options).expect("opens");
+        opened.committer.shared.state.write().forget(ProjectId(1));
+        let snapshot = Maintenance::snapshot(&mut opened.committer);
+        opened.maintenance.checkpoints.write(&snapshot).expect("writes");
+    }
+    let disk = fixture.disk();
+    let log = fixture.open().await;
+    until("no file holds it", async || projects_stored(&log, &*disk).await == [2]).await;
+    assert_eq!(read_all(&log, 2).await.len(), before);
+    log.close().await;
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_keeps_the_log_from_being_purged_alone() {
+    let mut fixture = Fixture::new();
+    fixture.limits = small();
+    let log = fixture.open().await;
+    let append = async |n: u8| {
+        // Of the first and the third there is so little that they share segments.
+        let of_each = vec![batch(1, &[n; 30], 1), batch(2, &[n; 800], 1), batch(3, &[n; 30], 2)];
+        log.append_batches(of_each).await.expect("appends");
+    };
+    for n in 0..60 {
+        append(n).await;
+    }
+    let disk = fixture.disk();
+    until("something is compacted", async || !disk.list("objects/log").expect("lists").is_empty()).await;
+    for path in disk.list("objects/log").expect("lists") {
+        disk.remove(&path).expect("removes");
+    }
+    log.forget(ProjectId(1)).await.expect("forgets");
+    append(60).await;
+    let journal = disk.list("log/journal").expect("lists").pop().expect("a file");
+    for n in 61..160 {
+        append(n).await;
+    }
+    until("the journal is compacted", async || {
+        log.inner.shared.rolled.notify_one();
+        !disk.list("log/journal").expect("lists").contains(&journal)
+    })
+    .await;
     log.close().await;
 }

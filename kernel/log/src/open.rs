@@ -52,6 +52,7 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
         shared: Arc::clone(&shared),
         stop: options.stop,
         stopped: stopped.clone(),
+        purge_at: None,
     };
     // A thread and a runtime of its own: it reads and seals hundreds of megabytes at a time, beside who answers
     // requests.
@@ -62,6 +63,9 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
         .map_err(failed)?;
     Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster: None }) })
 }
+
+/// How long after a purge that failed the next is tried.
+const PURGE_PAUSE: Duration = Duration::from_secs(600);
 
 /// How often segments that nothing names are looked for: what a put that was given up left behind.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -203,6 +207,8 @@ struct Keeper {
     shared: Arc<Shared>,
     stop: Arc<dyn FailStop>,
     stopped: tokio::sync::watch::Receiver<bool>,
+    /// When a purge that failed is tried again.
+    purge_at: Option<tokio::time::Instant>,
 }
 
 impl Keeper {
@@ -241,7 +247,7 @@ impl Keeper {
         }
     }
 
-    async fn keep(&self) -> Result<(), MaintenanceError> {
+    async fn keep(&mut self) -> Result<(), MaintenanceError> {
         let kept = self.try_keep().await;
         if kept.is_err() {
             // What was written so far is of no use, and a full disk needs its room.
@@ -250,19 +256,34 @@ impl Keeper {
         kept
     }
 
-    async fn try_keep(&self) -> Result<(), MaintenanceError> {
-        let maintenance = &self.maintenance;
-        let seals = maintenance.age_limit();
+    /// Writes anew what lies beside batches of deleted projects. Where that fails, as with a segment that cannot be
+    /// read, it waits: nothing else may.
+    async fn purge(&mut self) {
+        let now = tokio::time::Instant::now();
+        if !self.maintenance.needs_purge() || self.purge_at.is_some_and(|at| now < at) {
+            return;
+        }
+        // None where the log is closed.
+        if self.on_journal(Committer::seal_file).await.is_none() {
+            return;
+        }
+        self.purge_at = None;
+        if let Err(error) = self.maintenance.purge().await {
+            self.purge_at = Some(tokio::time::Instant::now() + PURGE_PAUSE);
+            report(&error, "batches of deleted projects stay in the log for now");
+            // What was written so far is of no use, and a full disk needs its room.
+            self.sweep().await;
+        }
+    }
+
+    async fn try_keep(&mut self) -> Result<(), MaintenanceError> {
+        let seals = self.maintenance.age_limit();
         if self.on_journal(move |committer| committer.seal_if_older(seals)).await.is_none() {
             return Ok(());
         }
-        maintenance.trim();
-        if maintenance.needs_purge() {
-            if self.on_journal(Committer::seal_file).await.is_none() {
-                return Ok(());
-            }
-            maintenance.purge().await?;
-        }
+        self.maintenance.trim();
+        self.purge().await;
+        let maintenance = &self.maintenance;
         if maintenance.needs_compaction() {
             maintenance.compact().await?;
         }
