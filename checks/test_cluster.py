@@ -328,10 +328,11 @@ def test_who_lost_the_lock_to_another_ends(place, tmp_path, show):
             until("it waits", lambda: place.postgres.query(place.database, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "1", 10)
             began = time.monotonic()
             place.postgres.query(place.database, f"SELECT pg_terminate_backend({pid})")
-            code = server.process.wait(timeout=10)
+            code = server.process.wait(timeout=30)
             took = time.monotonic() - began
             assert code == 1 and "another candor serves" in server.log_text()
-            assert took < 3, took
+            # As long as the database may take to notice that a connection of its own is gone, and some for a slow machine.
+            assert took < 12, took
             acked = load.end()
             said = start_fails(tmp_path / "second", place.flags, {**os.environ, **place.env})
             assert "another candor serves" in said

@@ -114,7 +114,7 @@ async fn hold(meta: &Database) -> Result<Held> {
 }
 
 /// Sees that the right to serve is held, and takes it again where the connection was lost; until then nothing is let
-/// in. Where somebody else has it by then, this process ends at once: nothing acknowledged is lost, as offsets and
+/// in. Where somebody else has it and keeps it, this process ends: nothing acknowledged is lost, as offsets and
 /// positions are fenced in the database. It is held until the process is gone: what drains still writes.
 async fn keep_held(mut held: Held, meta: Database, serves: watch::Sender<bool>) {
     loop {
