@@ -164,23 +164,28 @@ impl AnalyzerRule for TextBesideNumbers {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &datafusion::config::ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            let mut schema = merge_schema(&plan.inputs());
-            if let LogicalPlan::TableScan(scan) = &plan {
-                schema.merge(&DFSchema::try_from_qualified_schema(
-                    scan.table_name.clone(),
-                    &scan.source.schema(),
-                )?);
-            }
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let rewritten = expr.transform_up(|expr| Ok(beside_numbers(expr, &schema)))?;
-                Ok(rewritten.update_data(|data| name.restore(data)))
-            })
-        })
-        .map(|transformed| transformed.data)
+        each_expression(plan, |expr, schema| expr.transform_up(|expr| Ok(beside_numbers(expr, schema))))
     }
+}
+
+/// Rewrites the expressions of a plan and of its subqueries, with the schema that they read, and keeps their names.
+pub(super) fn each_expression(
+    plan: LogicalPlan,
+    rewrite: impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|plan| {
+        let mut schema = merge_schema(&plan.inputs());
+        if let LogicalPlan::TableScan(scan) = &plan {
+            schema
+                .merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+        }
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(rewrite(expr, &schema)?.update_data(|data| name.restore(data)))
+        })
+    })
+    .map(|transformed| transformed.data)
 }
 
 fn beside_numbers(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {

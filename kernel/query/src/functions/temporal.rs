@@ -7,13 +7,12 @@ use datafusion::catalog::{TableFunction, TableFunctionArgs, TableFunctionImpl, T
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Between, Cast, InList};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
 
+use super::planner::each_expression;
 use super::{text, times};
 
 /// `TIMESTAMP` is a time in microseconds, as PostgreSQL's and DuckDB's is.
@@ -81,22 +80,7 @@ impl AnalyzerRule for Microseconds {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &datafusion::config::ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            let mut schema = merge_schema(&plan.inputs());
-            if let LogicalPlan::TableScan(scan) = &plan {
-                schema.merge(&DFSchema::try_from_qualified_schema(
-                    scan.table_name.clone(),
-                    &scan.source.schema(),
-                )?);
-            }
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let rewritten = expr.transform_down(|expr| Ok(rewritten(expr, &schema)))?;
-                Ok(rewritten.update_data(|data| name.restore(data)))
-            })
-        })
-        .map(|transformed| transformed.data)
+        each_expression(plan, |expr, schema| expr.transform_down(|expr| Ok(rewritten(expr, schema))))
     }
 }
 
