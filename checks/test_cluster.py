@@ -189,7 +189,7 @@ def test_a_deletion_while_s3_is_lost_removes_all_that_it_can(place, tmp_path):
         place.s3.stop()
         try:
             server.cli("project", "delete", "leaving")
-            until("the vault has forgotten her", lambda: named() == 0, 30)
+            until("the vault has forgotten her", lambda: named() == 0, 10)
         finally:
             place.s3.start()
 

@@ -25,19 +25,26 @@ const TRIED_AFTER: [Duration; 5] = [
 
 /// Removes all that a deleted project stored. Doing it again changes nothing.
 pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
-    // The tables first: their positions let go of the log.
+    // Whom it knows goes first, whatever else takes its time or is lost.
+    let persons = forget_persons(app, project).await;
+    // The tables before the log: their positions let go of it.
     let tables = match app.lake.drop_project(project).await.context("its tables stay for now") {
         Ok(()) => app.log.forget(project).await.context("its batches stay for now"),
         failed => failed,
     };
-    // What fails keeps nothing else from going: an object store that is lost, what identifies persons.
+    // What fails keeps nothing else from going.
     let rest = [
         app.log.blobs().forget(project).await.context("its attachments stay for now"),
         app.issues.forget(project).await.context("its issues stay for now"),
         app.sources.forget(project).await.context("its sources stay for now"),
-        app.vault.forget(project).await.context("what identifies its persons stays for now"),
+        // Again, for whom the log brought meanwhile.
+        forget_persons(app, project).await,
     ];
-    rest.into_iter().fold(tables, Result::and)
+    rest.into_iter().fold(persons.and(tables), Result::and)
+}
+
+async fn forget_persons(app: &App, project: ProjectId) -> Result<()> {
+    app.vault.forget(project).await.context("what identifies its persons stays for now")
 }
 
 /// Removes a project that was just deleted, behind the answer.

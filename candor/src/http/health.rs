@@ -100,6 +100,18 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
         "Time by which answers to ingest were delayed because the lake is behind.",
         app.pace.delayed().as_secs_f64(),
     );
+    let lake = app.lake.stats();
+    for (name, kind, help, value) in [
+        ("candor_lake_tables", "gauge", "Tables with rows.", lake.tables),
+        ("candor_lake_tail_bytes", "gauge", "Rows in memory that no file has yet.", lake.tail_bytes),
+        ("candor_lake_rows_published_total", "counter", "Rows written to files.", lake.rows_published),
+        ("candor_lake_files_published_total", "counter", "Files written of them.", lake.files_published),
+        ("candor_lake_files_merged_total", "counter", "Files that merges replaced.", lake.files_merged),
+    ] {
+        gauge(name, kind, help, value as f64);
+    }
+    let failures = f64::from(lake.failures);
+    gauge("candor_lake_failures", "gauge", "Writes of files that failed since one did not.", failures);
     let behind = app.log.behind() as f64;
     gauge(
         "candor_log_behind",

@@ -3,6 +3,7 @@
 //! Three pools of threads, so that a heavy query never delays an acknowledgement: this runtime takes connections and
 //! ingest, the engine runs queries on threads of its own, and the journal has its thread.
 
+mod allocator;
 mod compose;
 mod grpc;
 mod options;
@@ -57,6 +58,7 @@ const STACK_BYTES: usize = 4 << 20;
 pub fn run(arguments: ServeArgs, global: &Global) -> Result<()> {
     let options = Options::validate(arguments, global)?;
     logging::start();
+    allocator::give_back_what_is_freed();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("candor")
