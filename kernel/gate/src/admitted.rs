@@ -3,24 +3,27 @@
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use candor_keyring::VaultEntry;
-use candor_model::{PolicyEpoch, ProjectId, RequestId, Signal, Timestamp, TopicName};
+use candor_model::{Partition, PolicyEpoch, ProjectId, RequestId, Signal, Timestamp, TopicName};
 
 use crate::codec;
 
-/// A cleared batch of one topic: its encoded form, the same rows parsed, and what goes to the vault with it.
+/// A cleared batch of one topic: its encoded form, of a signal the same rows parsed, and what goes to the vault with
+/// it.
 #[derive(Debug)]
 pub struct Admitted {
     project: ProjectId,
     topic: TopicName,
+    partition: Partition,
     batch: Bytes,
-    rows: RecordBatch,
+    count: usize,
+    rows: Option<RecordBatch>,
     vault: Vec<VaultEntry>,
     epoch: PolicyEpoch,
     request: Option<RequestId>,
 }
 
 impl Admitted {
-    /// Only the gate calls this.
+    /// Only the gate calls this, for a signal.
     pub(crate) fn new(
         project: ProjectId,
         signal: Signal,
@@ -30,7 +33,34 @@ impl Admitted {
         request: Option<RequestId>,
     ) -> Admitted {
         let batch = codec::encode(signal, &rows);
-        Admitted { project, topic: signal.topic(), batch, rows, vault, epoch, request }
+        let count = rows.num_rows();
+        let (topic, partition) = (signal.topic(), Partition(0));
+        Admitted { project, topic, partition, batch, count, rows: Some(rows), vault, epoch, request }
+    }
+
+    /// Only the gate calls this, for a topic of streams: `batch` is one record batch of Kafka's format 2 that takes
+    /// `offsets` offsets.
+    pub(crate) fn stream(
+        project: ProjectId,
+        topic: TopicName,
+        partition: Partition,
+        batch: Bytes,
+        offsets: u32,
+        epoch: PolicyEpoch,
+    ) -> Admitted {
+        // A u32 always fits where this runs.
+        let count = offsets as usize;
+        Admitted {
+            project,
+            topic,
+            partition,
+            batch,
+            count,
+            rows: None,
+            vault: Vec::new(),
+            epoch,
+            request: None,
+        }
     }
 
     /// The project it belongs to.
@@ -41,17 +71,21 @@ impl Admitted {
     pub fn topic(&self) -> &TopicName {
         &self.topic
     }
-    /// The encoded batch, as the log stores it (see [`crate::codec`]).
+    /// The partition. A signal has one a project.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+    /// The encoded batch, as the log stores it: of a signal see [`crate::codec`], of a stream a record batch of Kafka's.
     pub fn batch(&self) -> &Bytes {
         &self.batch
     }
-    /// The same rows, parsed.
-    pub fn rows(&self) -> &RecordBatch {
-        &self.rows
+    /// The same rows, parsed; none of a stream, whose records are opened only where somebody asks for them.
+    pub fn rows(&self) -> Option<&RecordBatch> {
+        self.rows.as_ref()
     }
-    /// How many records.
+    /// How many offsets it takes: its records, and of a stream's batch the gaps between them.
     pub fn count(&self) -> usize {
-        self.rows.num_rows()
+        self.count
     }
     /// What goes to the vault.
     pub fn vault(&self) -> &[VaultEntry] {

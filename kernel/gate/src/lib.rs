@@ -7,6 +7,9 @@
 //! Incoming ─ limits ─ identity: codes in, identifiers out ─ scrub ─ repeated identifiers ─ rows ─ encode ─ Admitted
 //! ```
 //!
+//! A topic of streams holds Kafka record batches: [`Gate::clear_stream`] takes one as it was sent and keeps its bytes
+//! unless a rule strikes in it.
+//!
 //! Identity goes first because it goes by names, and a name may be scrubbed; repeats go behind the scrubbing because
 //! what is struck needs no code. A record in which one was replaced is scrubbed once more (the detectors know a
 //! code), so that what is stored does not change when it is scrubbed again. Fail closed: a record that cannot be cleared is dropped and counted, never stored raw. The
@@ -17,6 +20,7 @@ mod clear;
 mod identity;
 mod policy;
 mod rows;
+mod streams;
 mod totals;
 
 pub mod admission;
@@ -29,6 +33,10 @@ pub mod schema;
 pub use admitted::{Admitted, AdmittedBlob};
 pub use candor_scrub::{RuleError, Rules};
 pub use policy::{Policy, UnknownFields};
+pub use streams::{
+    ClearedStream, RecordRefusal, RefusedRecord, STREAM_BOUNDS, StreamBatch, StreamRefusal, Timestamps,
+    TransactionEnd, ValuesMode,
+};
 pub use totals::Totals;
 
 use std::sync::Arc;
@@ -36,7 +44,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use candor_keyring::Keyring;
 use candor_meta::WriteScope;
-use candor_model::{Clock, Incoming, Object, Random};
+use candor_model::{Clock, Incoming, Object, Partition, Random, TopicName};
 use candor_scrub::Counts;
 use parking_lot::RwLock;
 
@@ -58,6 +66,11 @@ impl GateReport {
     pub(crate) fn of(counts: &Counts) -> GateReport {
         let replaced = counts.by_kind().map(|(kind, count)| (kind.name(), count)).collect();
         GateReport { replaced, ..GateReport::default() }
+    }
+
+    /// A batch of a stream that was refused whole; its producer was told.
+    fn refused(records: u64) -> GateReport {
+        GateReport { dropped: vec![("stream", records)], ..GateReport::default() }
     }
 
     /// Records dropped for any reason.
@@ -112,6 +125,36 @@ impl Gate {
         let cleared = clear::batch(&self.keyring, &policy, self.clock.now(), scope.project(), incoming);
         self.totals.add(&cleared.report);
         cleared
+    }
+
+    /// Clears one batch of a topic of streams, as a producer sent it, for the project that the credential proved. One
+    /// that needs no change keeps its bytes, without a copy; a batch is taken whole or not at all.
+    pub fn clear_stream(
+        &self,
+        scope: &WriteScope,
+        batch: StreamBatch,
+    ) -> Result<ClearedStream, StreamRefusal> {
+        let policy = Arc::clone(&self.policy.read());
+        let records = batch.records();
+        let cleared = streams::clear(&policy, self.clock.now(), scope.project(), batch);
+        match &cleared {
+            Ok(cleared) => self.totals.add(&cleared.report),
+            Err(_) => self.totals.add(&GateReport::refused(records)),
+        }
+        cleared
+    }
+
+    /// The marker that ends a producer's transaction in a partition.
+    pub fn marker(
+        &self,
+        scope: &WriteScope,
+        topic: TopicName,
+        partition: Partition,
+        end: TransactionEnd,
+    ) -> Admitted {
+        let epoch = self.policy.read().epoch;
+        let batch = end.batch(self.clock.now());
+        Admitted::stream(scope.project(), topic, partition, batch, 1, epoch)
     }
 
     /// What was done since the start.

@@ -26,6 +26,12 @@
 //! }
 //! ```
 //! ```compile_fail,E0624
+//! use candor_gate::Admitted;
+//! fn forge() {
+//!     let _ = Admitted::stream;
+//! }
+//! ```
+//! ```compile_fail,E0624
 //! use candor_gate::AdmittedBlob;
 //! fn forge() {
 //!     let _ = AdmittedBlob::new;

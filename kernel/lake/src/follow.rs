@@ -22,7 +22,8 @@ impl Follower for LogFollower {
     fn committed(&self, batches: &[Committed]) {
         let Some(inner) = self.0.upgrade() else { return };
         if let Some(aside) = &mut *inner.aside.lock() {
-            aside.extend(batches.iter().cloned());
+            // Streams are no tables.
+            aside.extend(batches.iter().filter(|batch| batch.topic.name.signal().is_some()).cloned());
             return;
         }
         inner.take_all(batches);

@@ -270,7 +270,7 @@ async fn what_a_failed_compaction_wrote_goes_while_the_log_runs() {
 /// Commits batches as the journal's thread does.
 fn commit(opened: &mut Opened, batches: Vec<Batch>) {
     let (reply, mut answer) = tokio::sync::oneshot::channel();
-    opened.committer.commit(vec![Request { batches, reply }]);
+    opened.committer.commit(vec![Request { batches, each: false, reply }]);
     answer.try_recv().expect("is answered").expect("appends");
 }
 

@@ -20,9 +20,6 @@ use crate::{Committed, Topic};
 /// The stored form without what varies in length.
 const FIXED_BYTES: usize = 8 + 4 + 4 + 8 + 4 + 8 + 4 + 1 + 4 + 4;
 
-/// Partitions are not asked for by who appends yet: a signal topic has one.
-const ONLY_PARTITION: Partition = Partition(0);
-
 /// What is to be appended.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
@@ -40,11 +37,11 @@ impl Batch {
     pub fn new(admitted: &Admitted) -> Batch {
         Batch {
             topic: Topic { project: admitted.project(), name: admitted.topic().clone() },
-            partition: ONLY_PARTITION,
+            partition: admitted.partition(),
             batch: admitted.batch().clone(),
-            // The gate bounds the records of a request to less than a million.
+            // The gate bounds the records of a request to less than a million, and the offsets of a batch to 2^31.
             count: u32::try_from(admitted.count()).unwrap_or(u32::MAX),
-            rows: Some(admitted.rows().clone()),
+            rows: admitted.rows().cloned(),
             vault: admitted.vault().to_vec(),
             epoch: admitted.epoch(),
             request: admitted.request(),

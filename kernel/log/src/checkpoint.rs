@@ -3,7 +3,9 @@
 //!
 //! The content, within a framed file of the store: 1 version, the position (4 × 8), 8 first journal file needed,
 //! then segments, partitions with their chunks, and the request ids of each, as written below; from version 2 on, which
-//! files hold batches of deleted projects: 8 the last such journal file (0 is none), 4 segments, each 8.
+//! files hold batches of deleted projects: 8 the last such journal file (0 is none), 4 segments, each 8. From version 3
+//! on, what streams have beside: 4 partitions, each: 4 which of those above, 1 flags (1: deleted), the greatest
+//! timestamp of each chunk and, of those in the journal, of each batch, 8 each, then producers and transactions.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use parking_lot::Mutex;
 
 use crate::journal::Position;
 use crate::mutant::{Mutant, planted};
-use crate::state::{Chunk, Entry, Place, Purge, SegmentState, State};
+use crate::state::{Chunk, Entry, PartitionState, Place, Purge, SegmentState, State};
+use crate::streams::StreamState;
 use crate::window::Stored;
 use crate::wire::{Put, Take};
 use crate::{OpenError, Topic};
@@ -23,10 +26,13 @@ use crate::{OpenError, Topic};
 const FOLDER: &str = "log";
 const PATH: &str = "log/checkpoint";
 const NEW_PATH: &str = "log/checkpoint.new";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The version that did not say where deleted projects' batches lie.
 const VERSION_WITHOUT_PURGE: u8 = 1;
+
+/// The last version that knew nothing of streams.
+const VERSION_WITHOUT_STREAMS: u8 = 2;
 
 /// The state at a moment, and what nothing refers to any more since then.
 pub(crate) struct Snapshot {
@@ -47,6 +53,8 @@ struct PartitionSnapshot {
     end: u64,
     chunks: VecDeque<Chunk>,
     requests: Vec<(RequestId, Stored)>,
+    stream: Option<Box<StreamState>>,
+    deleted: bool,
 }
 
 impl Snapshot {
@@ -67,7 +75,7 @@ impl Snapshot {
             partitions: state
                 .keys()
                 .filter_map(|key| {
-                    let partition = state.get(key).filter(|partition| partition.end > 0)?;
+                    let partition = state.get(key).filter(|partition| partition.is_worth_keeping())?;
                     Some(PartitionSnapshot {
                         topic: partition.topic.clone(),
                         partition: partition.partition,
@@ -78,6 +86,8 @@ impl Snapshot {
                             true => Vec::new(),
                             false => state.window.of(key).collect(),
                         },
+                        stream: partition.stream.clone(),
+                        deleted: partition.deleted,
                     })
                 })
                 .collect(),
@@ -108,6 +118,13 @@ impl Snapshot {
         to.put_u32(self.purge.segments.len() as u32);
         for segment in &self.purge.segments {
             to.put_u64(*segment);
+        }
+        let streams = (0_u32..).zip(&self.partitions).filter(|(_, of)| of.topic.name.signal().is_none());
+        let streams: Vec<_> = streams.collect();
+        to.put_u32(streams.len() as u32);
+        for (number, partition) in streams {
+            to.put_u32(number);
+            partition.encode_stream(&mut to);
         }
         to
     }
@@ -154,6 +171,17 @@ impl PartitionSnapshot {
             to.put_u32(stored.count);
         }
     }
+
+    fn encode_stream(&self, to: &mut Vec<u8>) {
+        to.put_u8(u8::from(self.deleted));
+        for chunk in &self.chunks {
+            to.put_i64(chunk.max_timestamp);
+            if let Place::Journal { entries, .. } = &chunk.place {
+                entries.iter().for_each(|entry| to.put_i64(entry.max_timestamp));
+            }
+        }
+        self.stream.as_deref().unwrap_or(&StreamState::default()).encode(to);
+    }
 }
 
 /// What a checkpoint says beside the state.
@@ -174,10 +202,12 @@ fn decode(content: Bytes, state: &mut State) -> Option<Loaded> {
         let key = Arc::from(take.text()?);
         state.segments.insert(id, SegmentState { key, bytes: take.u64()? });
     }
+    let mut keys = Vec::new();
     for _ in 0..take.u32()? {
         let project = ProjectId(take.i64()?);
         let topic = Topic { project, name: TopicName(take.text()?) };
         let key = state.intern(&topic, Partition(take.u32()?));
+        keys.push(key);
         let (start, end) = (take.u64()?, take.u64()?);
         let mut chunks = VecDeque::new();
         for _ in 0..take.u32()? {
@@ -196,7 +226,32 @@ fn decode(content: Bytes, state: &mut State) -> Option<Loaded> {
             state.purge.segments.insert(take.u64()?);
         }
     }
+    if version > VERSION_WITHOUT_STREAMS {
+        for _ in 0..take.u32()? {
+            let key = keys.get(take.u32()? as usize)?;
+            decode_stream(&mut take, state.get_mut(*key)?)?;
+        }
+    }
     take.is_empty().then_some(Loaded { position, first_needed })
+}
+
+fn decode_stream(take: &mut Take, partition: &mut PartitionState) -> Option<()> {
+    partition.deleted = match take.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    for chunk in &mut partition.chunks {
+        chunk.max_timestamp = take.i64()?;
+        if let Place::Journal { entries, .. } = &mut chunk.place {
+            for entry in Arc::make_mut(entries) {
+                entry.max_timestamp = take.i64()?;
+            }
+        }
+    }
+    let stream = StreamState::decode(take)?;
+    partition.stream = (!stream.is_empty()).then(|| Box::new(stream));
+    Some(())
 }
 
 fn decode_chunk(take: &mut Take) -> Option<Chunk> {
@@ -206,6 +261,7 @@ fn decode_chunk(take: &mut Take) -> Option<Chunk> {
         bytes: take.u64()?,
         first_ingested: take.i64()?,
         last_ingested: take.i64()?,
+        max_timestamp: -1,
         place: match take.u8()? {
             0 => {
                 let file = take.u64()?;
@@ -218,6 +274,7 @@ fn decode_chunk(take: &mut Take) -> Option<Chunk> {
                         frame_at: take.u64()?,
                         frame_length: take.u32()?,
                         slot: take.u32()?,
+                        max_timestamp: -1,
                     });
                 }
                 Place::Journal { file, entries: Arc::new(entries) }
@@ -262,7 +319,7 @@ impl Checkpoints {
             Err(_) => return Err(damaged("it does not authenticate")),
         };
         match content.first() {
-            Some(&(VERSION | VERSION_WITHOUT_PURGE)) => {}
+            Some(&(VERSION | VERSION_WITHOUT_STREAMS | VERSION_WITHOUT_PURGE)) => {}
             Some(&found) => return Err(OpenError::Newer { file: PATH.to_owned(), found }),
             None => return Err(damaged("it is empty")),
         }
@@ -308,7 +365,7 @@ mod tests {
     use crate::testing::{batch, topic};
 
     #[test]
-    fn what_is_to_be_purged_is_told_and_the_version_before_is_read() {
+    fn what_is_to_be_purged_is_told_and_the_versions_before_are_read() {
         let mut state = State::new(10);
         let frame = crate::journal::FrameAt { file: 3, at: 64, length: 100 };
         let batch = batch(1, b"x", 2).committed(Offset(0), candor_model::Timestamp(5));
@@ -325,12 +382,17 @@ mod tests {
             for length in 0..content.len() {
                 assert!(decode(Bytes::copy_from_slice(&content[..length]), &mut State::new(10)).is_none());
             }
-            let mut before = content[..content.len() - 12 - 8 * purge.segments.len()].to_vec();
-            before[0] = VERSION_WITHOUT_PURGE;
-            let mut read = State::new(10);
-            decode(Bytes::from(before), &mut read).expect("is read");
-            assert!(read.purge.is_empty());
-            assert_eq!(read.find_named(&topic(1), Partition(0)).map(|held| held.end), Some(2));
+            let without_streams = content.len() - 4;
+            let without_purge = without_streams - 12 - 8 * purge.segments.len();
+            for (version, length) in [(2, without_streams), (VERSION_WITHOUT_PURGE, without_purge)] {
+                let mut before = content[..length].to_vec();
+                before[0] = version;
+                let mut read = State::new(10);
+                decode(Bytes::from(before), &mut read).expect("is read");
+                let expected = if version == 2 { purge.clone() } else { Purge::default() };
+                assert_eq!(read.purge, expected);
+                assert_eq!(read.find_named(&topic(1), Partition(0)).map(|held| held.end), Some(2));
+            }
         }
     }
 }

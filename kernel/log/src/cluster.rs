@@ -16,15 +16,18 @@
 mod broken;
 mod driver;
 mod node;
+mod read;
 mod seal;
 mod sequencer;
 mod sql;
+mod streams_sql;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 mod upkeep_sql;
 
 pub(crate) use driver::{Cluster, open};
+pub(crate) use sequencer::SequencerError;
 
 /// Where segments lie in the store.
 pub(crate) const SEGMENTS: &str = "log/";

@@ -1,21 +1,19 @@
 //! Commits groups of appends: offsets and duplicates are settled, the group is written and synced, then it is
 //! shown, then acknowledged. There is one committer, on the journal's thread.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use candor_model::{Clock, Offset, RequestId, Timestamp};
+use candor_model::{Clock, Offset, Timestamp};
 
 use crate::batch::{Batch, Placed, encode, encoded_length};
 use crate::journal::{Body, JournalWriter, WriteError, Written};
-use crate::mutant::{Mutant, planted};
-use crate::queue::Request;
+use crate::plan::{Plan, Planner, Write};
+use crate::queue::{Answers, Request};
 use crate::shared::Shared;
 use crate::state::PartitionKey;
-use crate::window::{Stored, nth_id};
 use crate::wire::Put;
-use crate::{AppendError, Appended, Committed, FailStop};
+use crate::{AppendError, Committed, FailStop};
 
 /// The kind of a journal record that holds appended batches.
 pub(crate) const KIND_APPEND: u8 = 1;
@@ -31,19 +29,6 @@ pub(crate) struct Committer {
     failed: bool,
     /// When the first batch of the open journal file came.
     active_since: Timestamp,
-}
-
-/// A batch that is to be written.
-struct Write {
-    partition: PartitionKey,
-    base: u64,
-    batch: Batch,
-}
-
-/// What becomes of one append.
-struct Plan {
-    appended: Vec<Appended>,
-    writes: Vec<Write>,
 }
 
 /// Writes the body of one frame into a buffer.
@@ -99,12 +84,12 @@ impl Committer {
         let mut requests = Vec::with_capacity(group.len());
         for request in group {
             replies.push(request.reply);
-            requests.push(request.batches);
+            requests.push((request.each, request.batches));
         }
         match self.write(requests) {
-            Ok(plans) => {
-                for (reply, appended) in replies.into_iter().zip(plans) {
-                    let _ = reply.send(Ok(appended));
+            Ok(answers) => {
+                for (reply, answers) in replies.into_iter().zip(answers) {
+                    let _ = reply.send(answers);
                 }
             }
             Err(error) => {
@@ -115,39 +100,45 @@ impl Committer {
         }
     }
 
-    fn write(&mut self, requests: Vec<Vec<Batch>>) -> Result<Vec<Vec<Appended>>, AppendError> {
+    fn write(&mut self, requests: Vec<(bool, Vec<Batch>)>) -> Result<Vec<Answers>, AppendError> {
         let ingested_at = self.clock.now();
-        let plans = self.plan(requests);
+        let plans = self.plan(requests, ingested_at);
         let Some(written) = self.write_journal(&plans, ingested_at)? else {
-            // Only retries of what is stored already.
-            return Ok(plans.into_iter().map(|plan| plan.appended).collect());
+            // Only retries of what is stored already, and what was refused.
+            return Ok(plans.into_iter().map(|plan| plan.answers).collect());
         };
-        let mut appended = Vec::with_capacity(plans.len());
+        let mut answers = Vec::with_capacity(plans.len());
         let mut group = Vec::new();
         let mut places = Vec::new();
         let mut frames = written.frames.iter();
         for plan in plans {
-            appended.push(plan.appended);
-            if plan.writes.is_empty() {
-                continue;
-            }
-            let Some(frame) = frames.next() else { break };
-            for (slot, write) in (0..).zip(plan.writes) {
-                places.push((*frame, slot, encoded_length(&write.batch) as u32));
-                group.push((write.partition, write.batch.committed(Offset(write.base), ingested_at)));
+            answers.push(plan.answers);
+            let mut writes = plan.writes.into_iter().peekable();
+            while writes.peek().is_some() {
+                let Some(frame) = frames.next() else { break };
+                for (slot, write) in (0..).zip(writes.by_ref().take(plan.in_frame)) {
+                    places.push((*frame, slot, encoded_length(&write.batch) as u32));
+                    group.push((write.partition, write.batch.committed(Offset(write.base), ingested_at)));
+                }
             }
         }
         self.publish(&group, &places, written.file);
-        if self.failed { Err(AppendError::Unavailable) } else { Ok(appended) }
+        if self.failed { Err(AppendError::Unavailable) } else { Ok(answers) }
     }
 
-    /// Writes and syncs a frame for every append that has something to write.
+    fn plan(&self, requests: Vec<(bool, Vec<Batch>)>, now: Timestamp) -> Vec<Plan> {
+        let mut state = self.shared.state.write();
+        let mut planner = Planner::new(&mut state, now);
+        requests.into_iter().map(|(each, batches)| planner.plan(each, batches)).collect()
+    }
+
+    /// Writes and syncs the frames of all appends that have something to write.
     fn write_journal(
         &mut self,
         plans: &[Plan],
         ingested_at: Timestamp,
     ) -> Result<Option<Written>, AppendError> {
-        let to_write = plans.iter().map(|plan| &plan.writes).filter(|writes| !writes.is_empty());
+        let to_write = plans.iter().flat_map(|plan| plan.writes.chunks(plan.in_frame));
         let mut weight = 0;
         let mut bodies = Vec::<WriteBody<'_>>::new();
         for writes in to_write {
@@ -198,51 +189,6 @@ impl Committer {
             self.fail("a committed batch could not be shown");
         }
     }
-
-    /// Settles offsets and duplicates. Changes nothing yet: the write may fail.
-    fn plan(&self, requests: Vec<Vec<Batch>>) -> Vec<Plan> {
-        let mut state = self.shared.state.write();
-        let mut ends: HashMap<PartitionKey, u64> = HashMap::new();
-        let mut in_group: HashMap<(PartitionKey, RequestId), Stored> = HashMap::new();
-        let mut plans = Vec::with_capacity(requests.len());
-        for batches in requests {
-            let mut seen: HashMap<(PartitionKey, RequestId), u32> = HashMap::new();
-            let mut plan = Plan { appended: Vec::with_capacity(batches.len()), writes: Vec::new() };
-            for mut batch in batches {
-                let partition = state.intern(&batch.topic, batch.partition);
-                if let Some(request) = batch.request {
-                    let nth = seen.entry((partition, request)).or_insert(0);
-                    let id = nth_id(request, *nth);
-                    *nth += 1;
-                    batch.request = Some(id);
-                    let stored = state.window.find(partition, id);
-                    let here = in_group.get(&(partition, id)).copied();
-                    let here = here.filter(|_| !planted(Mutant::SkipGroupRequests));
-                    if let Some(stored) = stored.or(here) {
-                        plan.appended.push(appended(stored, true));
-                        continue;
-                    }
-                }
-                let end = ends.entry(partition).or_insert_with(|| state.end(partition));
-                let stored = Stored { base: *end, count: batch.count };
-                plan.appended.push(appended(stored, false));
-                if batch.count == 0 {
-                    continue;
-                }
-                *end += u64::from(batch.count);
-                if let Some(request) = batch.request {
-                    in_group.insert((partition, request), stored);
-                }
-                plan.writes.push(Write { partition, base: stored.base, batch });
-            }
-            plans.push(plan);
-        }
-        plans
-    }
-}
-
-fn appended(stored: Stored, duplicate: bool) -> Appended {
-    Appended { base: Offset(stored.base), count: stored.count, duplicate }
 }
 
 fn encode_body(writes: &[Write], ingested_at: Timestamp, buffer: &mut Vec<u8>) {

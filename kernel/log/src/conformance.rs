@@ -152,6 +152,8 @@ macro_rules! on_every_log {
     };
 }
 
+mod streams;
+
 on_every_log!(
     what_is_appended_is_followed_read_and_there_after_a_restart,
     a_retry_is_stored_once_even_after_a_restart,

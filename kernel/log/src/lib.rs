@@ -25,6 +25,8 @@ mod maintenance;
 mod mutant;
 mod open;
 pub mod options;
+mod plan;
+mod producers;
 mod queue;
 mod reader;
 mod segment;
@@ -32,6 +34,9 @@ mod shared;
 #[cfg(test)]
 mod sim;
 mod state;
+mod stream_reads;
+mod stream_upkeep;
+mod streams;
 #[cfg(test)]
 mod testing;
 mod window;
@@ -40,10 +45,13 @@ mod wire;
 pub use blobs::{Blobs, StoredBlob};
 pub use ingest::{Ingest, Kept, Receipt};
 pub use options::{ClusterOptions, Consumer, FailStop, Limits, LogOptions, OpenError};
+pub use producers::Rejected;
+pub use stream_upkeep::{DeleteError, Retention};
+pub use streams::{Aborted, ActiveProducer};
 
 use batch::Batch;
 use cluster::Cluster;
-use queue::{Queue, Request};
+use queue::{Answers, Queue, Request};
 use reader::Reader;
 use shared::Shared;
 
@@ -54,6 +62,7 @@ use bytes::Bytes;
 use candor_gate::Admitted;
 use candor_model::{Offset, Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
 use candor_store::Files;
+use tokio::sync::oneshot;
 
 /// A topic of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +89,9 @@ pub enum AppendError {
     /// The log is shutting down.
     #[error("shutting down")]
     Closed,
+    /// A batch of a stream that cannot be taken as it is. Never of a signal.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
 }
 
 /// Where an acknowledged batch is.
@@ -89,7 +101,7 @@ pub struct Appended {
     pub base: Offset,
     /// How many records.
     pub count: u32,
-    /// It had been stored before under its request id; nothing was written now.
+    /// It had been stored before under its request id, or its producer's sequence numbers; nothing was written now.
     pub duplicate: bool,
 }
 
@@ -163,18 +175,57 @@ impl Log {
         self.append_batches(batches.iter().map(Batch::new).collect()).await
     }
 
+    /// Appends batches under one sync where it can be, each by itself: one that is refused does not keep the others.
+    ///
+    /// Their turn among all appends is settled when this returns. The future gives what became of each, in their order,
+    /// once all that were taken are on stable storage.
+    pub fn append_each(
+        &self,
+        batches: Vec<Admitted>,
+    ) -> impl Future<Output = Vec<Result<Appended, AppendError>>> + Send + use<> {
+        self.append_each_batch(batches.iter().map(Batch::new).collect())
+    }
+
+    fn append_each_batch(
+        &self,
+        batches: Vec<Batch>,
+    ) -> impl Future<Output = Vec<Result<Appended, AppendError>>> + Send + use<> {
+        let count = batches.len();
+        let submitted = self.submit(batches, true);
+        async move {
+            match submitted {
+                Ok(answer) => answer.await.unwrap_or(Err(AppendError::Unavailable)),
+                Err(error) => Err(error),
+            }
+            .unwrap_or_else(|error| vec![Err(error); count])
+        }
+    }
+
     async fn append_batches(&self, batches: Vec<Batch>) -> Result<Vec<Appended>, AppendError> {
+        self.submit(batches, false)?.await.unwrap_or(Err(AppendError::Unavailable))?.into_iter().collect()
+    }
+
+    /// Queues batches: from now on they have their turn.
+    fn submit(&self, batches: Vec<Batch>, each: bool) -> Result<oneshot::Receiver<Answers>, AppendError> {
+        let (reply, answer) = oneshot::channel();
         if batches.is_empty() {
-            return Ok(Vec::new());
+            let _ = reply.send(Ok(Vec::new()));
+            return Ok(answer);
+        }
+        if self.inner.cluster.is_some()
+            && !each
+            && batches.len() > 1
+            && batches.iter().any(|batch| batch.topic.name.signal().is_none())
+        {
+            return Err(Rejected::AllOrNone.into());
         }
         if let Some(cluster) = &self.inner.cluster
             && batches.iter().any(|batch| cluster.node.is_behind(&batch.topic, batch.partition))
         {
             return Err(AppendError::Unavailable);
         }
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        self.inner.queue.push(Request { batches, reply })?;
-        answer.await.unwrap_or(Err(AppendError::Unavailable))
+        self.inner.queue.push(Request { batches, each, reply })?;
+        Ok(answer)
     }
 
     /// Adds a follower; it sees what is committed from now on. Gives the high watermark of every topic at that
@@ -183,7 +234,7 @@ impl Log {
         let mut followers = self.inner.shared.followers.lock();
         followers.push(follower);
         let state = self.inner.shared.state.read();
-        let held = state.partitions.iter().filter(|partition| partition.end > 0);
+        let held = state.partitions.iter().filter(|partition| partition.end > 0 && !partition.deleted);
         held.map(|held| (held.topic.clone(), held.partition, Offset(held.end))).collect()
     }
 
@@ -230,21 +281,7 @@ impl Log {
         from: Offset,
         timeout: std::time::Duration,
     ) {
-        let shared = &self.inner.shared;
-        let key = shared.state.write().intern(topic, partition);
-        let deadline = tokio::time::Instant::now() + timeout;
-        loop {
-            let waiter = shared.waiter(key);
-            let mut woken = std::pin::pin!(waiter.notified());
-            // From here on a wake is not missed, so the look below may not come too early.
-            woken.as_mut().enable();
-            if shared.state.read().end(key) > from.0 || *self.inner.stopped.borrow() {
-                return;
-            }
-            if tokio::time::timeout_at(deadline, woken).await.is_err() {
-                return;
-            }
-        }
+        self.wait_for(&[(topic, partition, from)], timeout).await;
     }
 
     /// A consumer says how far it has come durably; what it has not consumed is not trimmed.

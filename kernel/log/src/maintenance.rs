@@ -15,8 +15,9 @@ use crate::mutant::{Mutant, planted};
 use crate::reader::{Reader, read_journal};
 use crate::segment::{Part, SegmentBuilder, SegmentError};
 use crate::shared::Shared;
-use crate::state::{Chunk, Entry, PartitionKey, PartitionState, Place, SegmentState};
-use crate::{Committed, Consumer, Limits, LogOptions, ReadError, Topic};
+use crate::state::{Chunk, Entry, PartitionKey, PartitionState, Place, SegmentState, State};
+use crate::stream_upkeep::age_of;
+use crate::{Committed, Consumer, Limits, LogOptions, ReadError, Retention, Topic};
 
 /// Where segments lie in the store.
 pub(crate) const SEGMENTS: &str = "log/";
@@ -24,6 +25,9 @@ pub(crate) const SEGMENTS: &str = "log/";
 /// An open journal file is ended when its oldest batch has this part of the retention behind it: batches go with
 /// their file.
 const SEALS_PER_RETENTION: i64 = 8;
+
+/// No stream's retention ends journal files more often than if it were this, microseconds: files are not to be tiny.
+const STREAM_AGE_MIN: i64 = SEALS_PER_RETENTION * 60 * Timestamp::SECOND;
 
 /// Why maintenance did not get done; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,10 @@ impl Maintenance {
 
     /// The age at which an open journal file is ended, µs.
     pub fn age_limit(&self) -> i64 {
-        i64::try_from(self.limits.retention.as_micros()).unwrap_or(i64::MAX) / SEALS_PER_RETENTION
+        let signals = i64::try_from(self.limits.retention.as_micros()).unwrap_or(i64::MAX);
+        let state = self.shared.state.read();
+        let shortest = state.retention.values().filter_map(age_of).min();
+        shortest.map_or(signals, |stream| stream.max(STREAM_AGE_MIN).min(signals)) / SEALS_PER_RETENTION
     }
 
     /// True where a restart would read more than a file's worth of journal, or would not know something at all.
@@ -153,12 +160,20 @@ impl Maintenance {
     /// Moves the start of partitions up as retention says, not beyond what consumers have consumed.
     pub fn trim(&self) -> bool {
         let retention = i64::try_from(self.limits.retention.as_micros()).unwrap_or(i64::MAX);
-        let oldest = Timestamp(self.clock.now().0.saturating_sub(retention));
+        let now = self.clock.now();
+        let oldest = Timestamp(now.0.saturating_sub(retention));
         let mut state = self.shared.state.write();
         let open = state.open_journal;
         let mut sizes: HashMap<ProjectId, u64> = HashMap::new();
         let mut trimmed = false;
-        for partition in &mut state.partitions {
+        state.forget_deleted();
+        let State { partitions, retention, .. } = &mut *state;
+        for partition in partitions {
+            if partition.topic.name.signal().is_none() {
+                let retention = retention.get(&partition.topic).copied().unwrap_or_default();
+                trimmed |= self.trim_stream(partition, retention, now, open);
+                continue;
+            }
             let limit = consumed_by_all(&self.consumers, partition);
             while let Some(chunk) = partition.chunks.front()
                 && chunk.last_ingested < oldest.0
@@ -172,7 +187,9 @@ impl Maintenance {
         for (project, mut size) in sizes {
             while size > self.limits.retention_project_bytes {
                 // The oldest of all its partitions.
-                let candidates = state.partitions.iter_mut().filter(|p| p.topic.project == project);
+                let of_project = |p: &&mut PartitionState| p.topic.project == project;
+                let candidates = state.partitions.iter_mut().filter(of_project);
+                let candidates = candidates.filter(|partition| partition.topic.name.signal().is_some());
                 let oldest = candidates
                     .filter(|partition| {
                         let limit = consumed_by_all(&self.consumers, partition);
@@ -189,6 +206,34 @@ impl Maintenance {
             state.changed = true;
         }
         trimmed
+    }
+
+    /// Moves the start of a partition of a stream up as its topic says, and forgets producers that are gone.
+    fn trim_stream(
+        &self,
+        partition: &mut PartitionState,
+        retention: Retention,
+        now: Timestamp,
+        open: Option<u64>,
+    ) -> bool {
+        let oldest = age_of(&retention).map(|age| now.0.saturating_sub(age));
+        let consumed = consumed_by_all(&self.consumers, partition);
+        let mut bytes = partition.bytes();
+        let mut trimmed = false;
+        while let Some(chunk) = partition.chunks.front()
+            && may_go(chunk, consumed, open)
+        {
+            let is_old = oldest.is_some_and(|oldest| chunk.last_ingested < oldest);
+            let is_over = retention.bytes.is_some_and(|most| bytes - chunk.bytes >= most);
+            if !is_old && !is_over && chunk.end > partition.start {
+                break;
+            }
+            bytes -= chunk.bytes;
+            partition.trim_front();
+            trimmed = true;
+        }
+        let gone = partition.stream.as_mut().is_some_and(|stream| stream.expire(now));
+        trimmed || gone
     }
 
     /// True where the journal holds more than it should.
@@ -357,6 +402,7 @@ impl Maintenance {
                 bytes: part.bytes,
                 first_ingested: part.first_ingested,
                 last_ingested: part.last_ingested,
+                max_timestamp: part.max_timestamp,
                 place: Place::History { segment },
             });
         }
@@ -447,5 +493,5 @@ fn consumed_by_all(consumers: &[Consumer], partition: &PartitionState) -> u64 {
 
 /// Batches of the open journal file stay: more of the partition may follow in it.
 fn may_go(chunk: &Chunk, consumed: u64, open: Option<u64>) -> bool {
-    chunk.end <= consumed && (open.is_none() || chunk.journal() != open)
+    chunk.end <= consumed && !chunk.is_in(open)
 }

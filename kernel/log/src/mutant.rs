@@ -19,6 +19,10 @@ pub(crate) enum Mutant {
     ForgetRequests,
     /// Retries within one group are not compared.
     SkipGroupRequests,
+    /// The checkpoint leaves out producers.
+    ForgetProducers,
+    /// Batches of a producer within one group are not compared.
+    SkipGroupProducers,
     /// Retention does not ask consumers.
     IgnoreConsumers,
     /// A file's end after a failed write is not cut off.

@@ -277,6 +277,16 @@ impl Keeper {
     }
 
     async fn try_keep(&mut self) -> Result<(), MaintenanceError> {
+        let asked = std::mem::take(&mut *self.shared.checkpoint_asked.lock());
+        if !asked.is_empty()
+            && let Some(snapshot) = self.on_journal(Maintenance::snapshot).await
+        {
+            self.maintenance.checkpoint(snapshot).await?;
+            for reply in asked {
+                // Who asked may have gone.
+                let _ = reply.send(());
+            }
+        }
         let seals = self.maintenance.age_limit();
         if self.on_journal(move |committer| committer.seal_if_older(seals)).await.is_none() {
             return Ok(());

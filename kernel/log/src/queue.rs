@@ -11,10 +11,15 @@ use crate::{AppendError, Appended};
 /// Appends waiting at most: each holds a task and some hundred bytes beside its batches.
 const WAITING_MAX: usize = 16_384;
 
+/// What an append is answered: what became of each batch; an error where that is the same for all.
+pub(crate) type Answers = Result<Vec<Result<Appended, AppendError>>, AppendError>;
+
 /// An append on its way.
 pub(crate) struct Request {
     pub batches: Vec<Batch>,
-    pub reply: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+    /// Each batch is taken or refused by itself; else all of them or none.
+    pub each: bool,
+    pub reply: oneshot::Sender<Answers>,
 }
 
 impl Request {

@@ -16,6 +16,7 @@ use candor_model::{Partition, ProjectId, TopicName};
 use candor_store::{Files, StoreError};
 
 use crate::batch::decode;
+use crate::streams::header_of;
 use crate::wire::{Put, Take};
 use crate::{Committed, Topic};
 
@@ -40,6 +41,9 @@ pub(crate) struct Part {
     pub first_ingested: i64,
     pub last_ingested: i64,
     marks: Vec<(u64, u64)>,
+    /// Of a stream the greatest of its records' timestamps, milliseconds; else -1. Not in the footer: a segment that is
+    /// made tells it.
+    pub max_timestamp: i64,
 }
 
 /// Collects batches into a segment.
@@ -67,6 +71,7 @@ impl SegmentBuilder {
         let bytes = self.content.len() as u64 - at;
         let (base, end) = (batch.base.0, batch.base.0 + u64::from(batch.count));
         let ingested = batch.ingested_at.0;
+        let max_timestamp = header_of(&batch.topic, &batch.batch).map_or(-1, |header| header.max_timestamp);
         match self.parts.last_mut() {
             Some(part)
                 if part.partition == batch.partition && part.topic == batch.topic && part.end == base =>
@@ -79,6 +84,7 @@ impl SegmentBuilder {
                 part.bytes += bytes;
                 part.first_ingested = part.first_ingested.min(ingested);
                 part.last_ingested = part.last_ingested.max(ingested);
+                part.max_timestamp = part.max_timestamp.max(max_timestamp);
             }
             _ => {
                 self.marked_at = at;
@@ -92,6 +98,7 @@ impl SegmentBuilder {
                     first_ingested: ingested,
                     last_ingested: ingested,
                     marks: Vec::new(),
+                    max_timestamp,
                 });
             }
         }
@@ -181,6 +188,7 @@ fn parse_footer(footer: Bytes) -> Option<Vec<Part>> {
             first_ingested: take.i64()?,
             last_ingested: take.i64()?,
             marks: Vec::new(),
+            max_timestamp: -1,
         };
         for _ in 0..take.u32()? {
             part.marks.push((take.u64()?, take.u64()?));

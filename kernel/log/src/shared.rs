@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use candor_store::Files;
 
@@ -22,8 +23,12 @@ pub(crate) struct Shared {
     /// Held from the moment a group becomes visible until every follower has seen it: a follower that joins sees
     /// all of a group or nothing.
     pub followers: Mutex<Vec<Arc<dyn Follower>>>,
-    /// Who waits for more, by partition.
-    waiters: Mutex<HashMap<PartitionKey, Arc<Notify>>>,
+    /// Who waits for more, by partition and number of the wait.
+    waiters: Mutex<HashMap<PartitionKey, HashMap<u64, Arc<Notify>>>>,
+    /// Waits so far.
+    waits: AtomicU64,
+    /// Who waits until what was changed last is in a checkpoint.
+    pub checkpoint_asked: Mutex<Vec<oneshot::Sender<()>>>,
     /// Told when a journal file was begun: maintenance has something to do.
     pub rolled: Notify,
     /// Footers of segments read lately.
@@ -37,6 +42,8 @@ impl Shared {
             cache: Mutex::new(TailCache::new(tail_cache_bytes)),
             followers: Mutex::new(Vec::new()),
             waiters: Mutex::new(HashMap::new()),
+            waits: AtomicU64::new(0),
+            checkpoint_asked: Mutex::new(Vec::new()),
             rolled: Notify::new(),
             footers: Mutex::new(HashMap::new()),
         }
@@ -61,11 +68,21 @@ impl Shared {
                 }
             }
         }
-        let mut waiters = self.waiters.lock();
-        for (partition, _) in group {
-            if let Some(waiter) = waiters.remove(partition) {
-                waiter.notify_waiters();
-            }
+        self.wake(group.iter().map(|(partition, _)| *partition));
+    }
+
+    /// Wakes who waits for these partitions.
+    pub fn wake(&self, partitions: impl Iterator<Item = PartitionKey>) {
+        let waiters = self.waiters.lock();
+        if waiters.is_empty() {
+            return;
+        }
+        for partition in partitions {
+            waiters
+                .get(&partition)
+                .into_iter()
+                .flat_map(HashMap::values)
+                .for_each(|waiter| waiter.notify_waiters());
         }
     }
 
@@ -83,15 +100,43 @@ impl Shared {
         Ok(parts)
     }
 
-    /// Something to wait on for more of a partition. Look at the high watermark after taking it.
-    pub fn waiter(&self, partition: PartitionKey) -> Arc<Notify> {
-        Arc::clone(self.waiters.lock().entry(partition).or_default())
+    /// Something to wait on for more of any of these partitions, as long as it is kept.
+    pub fn waiting(&self, partitions: Vec<PartitionKey>) -> Waiting<'_> {
+        let number = self.waits.fetch_add(1, Ordering::Relaxed);
+        let woken = Arc::new(Notify::new());
+        let mut waiters = self.waiters.lock();
+        for partition in &partitions {
+            waiters.entry(*partition).or_default().insert(number, Arc::clone(&woken));
+        }
+        drop(waiters);
+        Waiting { shared: self, partitions, number, woken }
     }
 
     /// Wakes everybody, as the log closes.
     pub fn wake_all(&self) {
-        for (_, waiter) in self.waiters.lock().drain() {
-            waiter.notify_waiters();
+        self.waiters.lock().values().flat_map(HashMap::values).for_each(|waiter| waiter.notify_waiters());
+    }
+}
+
+/// A wait for more of some partitions. Take its `woken` and enable it before looking whether there is more: no wake is
+/// missed then.
+pub(crate) struct Waiting<'a> {
+    shared: &'a Shared,
+    partitions: Vec<PartitionKey>,
+    number: u64,
+    pub woken: Arc<Notify>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waiters = self.shared.waiters.lock();
+        for partition in &self.partitions {
+            if let Some(of_it) = waiters.get_mut(partition) {
+                of_it.remove(&self.number);
+                if of_it.is_empty() {
+                    waiters.remove(partition);
+                }
+            }
         }
     }
 }

@@ -5,7 +5,9 @@
 //! `CANDOR_SIM_SEED=n cargo test -p candor-log sim` runs one seed and prints what it did; with
 //! `CANDOR_SIM_MUTANT=name` the mutant of that name is planted.
 
+mod checks;
 mod model;
+mod producers;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +69,8 @@ fn mutants() -> Vec<(&'static str, Option<Mutant>, Option<Lie>)> {
         ("remove files before the checkpoint", Some(Mutant::RemoveBeforeCheckpoint), None),
         ("leave the request ids out of the checkpoint", Some(Mutant::ForgetRequests), None),
         ("do not compare request ids in a group", Some(Mutant::SkipGroupRequests), None),
+        ("leave producers out of the checkpoint", Some(Mutant::ForgetProducers), None),
+        ("do not compare sequences in a group", Some(Mutant::SkipGroupProducers), None),
         ("trim what consumers have not consumed", Some(Mutant::IgnoreConsumers), None),
         ("keep what a failed write left", Some(Mutant::KeepFailedWrite), None),
     ]

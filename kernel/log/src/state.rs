@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use candor_model::{Offset, Partition, ProjectId, Timestamp};
 
+use candor_records::Header;
+
 use crate::journal::{FrameAt, JournalFile};
+use crate::streams::{StreamState, header_of};
 use crate::window::Window;
-use crate::{Committed, Topic};
+use crate::{Committed, Retention, Topic};
 
 /// A partition of a topic, by its number in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +29,8 @@ pub(crate) struct Entry {
     pub frame_length: u32,
     /// Which batch of the frame.
     pub slot: u32,
+    /// Of a stream the greatest of its records' timestamps, milliseconds; else -1.
+    pub max_timestamp: i64,
 }
 
 /// Where a run of batches lies.
@@ -47,6 +52,8 @@ pub(crate) struct Chunk {
     pub bytes: u64,
     pub first_ingested: i64,
     pub last_ingested: i64,
+    /// Of a stream the greatest of its records' timestamps, milliseconds; else -1.
+    pub max_timestamp: i64,
     pub place: Place,
 }
 
@@ -64,6 +71,22 @@ impl Chunk {
             Place::History { segment } => Some(segment),
         }
     }
+
+    /// True where it lies in this journal file.
+    pub fn is_in(&self, file: Option<u64>) -> bool {
+        file.is_some() && self.journal() == file
+    }
+
+    /// Adds a batch that follows in the same journal file.
+    fn push(&mut self, entry: Entry, ingested: i64) {
+        let Place::Journal { entries, .. } = &mut self.place else { return };
+        Arc::make_mut(entries).push(entry);
+        self.end = entry.base + u64::from(entry.count);
+        self.bytes += u64::from(entry.bytes);
+        self.first_ingested = ingested.min(self.first_ingested);
+        self.last_ingested = ingested.max(self.last_ingested);
+        self.max_timestamp = entry.max_timestamp.max(self.max_timestamp);
+    }
 }
 
 /// A partition.
@@ -77,9 +100,39 @@ pub(crate) struct PartitionState {
     pub chunks: VecDeque<Chunk>,
     /// How far consumers have come.
     pub consumed: Vec<(&'static str, u64)>,
+    /// Of a stream: its producers and transactions, once there are any.
+    pub stream: Option<Box<StreamState>>,
+    /// The topic was deleted; nothing more is taken.
+    pub deleted: bool,
 }
 
 impl PartitionState {
+    /// The first offset that may belong to an open transaction.
+    pub fn last_stable(&self) -> u64 {
+        let open = self.stream.as_ref().and_then(|stream| stream.first_open());
+        // Retention may have overtaken a transaction that nobody ends.
+        open.map_or(self.end, |first| first.max(self.start).min(self.end))
+    }
+
+    /// Takes in what a committed batch of a stream says of its producer. Gives its header.
+    pub fn note(&mut self, committed: &Committed) -> Option<Header> {
+        let header = header_of(&committed.topic, &committed.batch)?;
+        if header.has_producer() {
+            self.stream.get_or_insert_default().apply(&header, committed);
+        }
+        Some(header)
+    }
+
+    /// True where the topic was deleted and something of it is still there.
+    pub fn is_left_over(&self) -> bool {
+        self.deleted && !self.chunks.is_empty()
+    }
+
+    /// True where a start must know it: what a deleted topic had is not asked for again.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.end > 0 && (!self.deleted || !self.chunks.is_empty())
+    }
+
     /// The chunk that holds `offset`, or the first after it.
     pub fn chunk_at(&self, offset: u64) -> usize {
         self.chunks.partition_point(|chunk| chunk.end <= offset)
@@ -92,7 +145,11 @@ impl PartitionState {
     /// Lets go of the oldest chunk.
     pub fn trim_front(&mut self) -> Option<Chunk> {
         let chunk = self.chunks.pop_front()?;
-        self.start = self.chunks.front().map_or(self.end, |next| next.base);
+        // It may begin within a batch, where records were deleted.
+        self.start = self.chunks.front().map_or(self.end, |next| next.base).max(self.start);
+        if let Some(stream) = &mut self.stream {
+            stream.trim(self.start);
+        }
         Some(chunk)
     }
 
@@ -148,6 +205,8 @@ pub(crate) struct State {
     pub partitions: Vec<PartitionState>,
     numbers: HashMap<Topic, HashMap<Partition, PartitionKey>>,
     pub window: Window,
+    /// What is kept of topics of streams, as far as it was said.
+    pub retention: HashMap<Topic, Retention>,
     /// Journal files that hold batches, and the one that is written.
     pub journals: BTreeMap<u64, Arc<JournalFile>>,
     pub segments: BTreeMap<u64, SegmentState>,
@@ -171,6 +230,7 @@ impl State {
             partitions: Vec::new(),
             numbers: HashMap::new(),
             window: Window::new(window_requests),
+            retention: HashMap::new(),
             journals: BTreeMap::new(),
             segments: BTreeMap::new(),
             open_journal: None,
@@ -215,8 +275,52 @@ impl State {
 
     /// Lets go of all that a project has, and notes which files held it.
     pub fn forget(&mut self, project: ProjectId) {
+        self.forget_all(|partition| partition.topic.project == project);
+    }
+
+    /// Lets go of a topic, and takes nothing more for it. Gives its partitions.
+    pub fn delete_topic(&mut self, topic: &Topic) -> Vec<PartitionKey> {
+        self.retention.remove(topic);
+        let keys: Vec<_> = self.numbers.get(topic).into_iter().flat_map(|of| of.values().copied()).collect();
+        for key in &keys {
+            if let Some(partition) = self.get_mut(*key) {
+                partition.deleted = true;
+            }
+        }
+        self.forget_deleted();
+        keys
+    }
+
+    /// Lets go of what deleted topics have: of what was being written at that moment, once more.
+    pub fn forget_deleted(&mut self) {
+        if self.partitions.iter().any(PartitionState::is_left_over) {
+            self.forget_all(PartitionState::is_left_over);
+        }
+    }
+
+    /// Lets a partition begin at `before`, unless it begins later. Gives where it begins.
+    pub fn delete_records(&mut self, key: PartitionKey, before: u64) -> u64 {
+        let open = self.open_journal;
+        let Some(partition) = self.get_mut(key) else { return 0 };
+        partition.start = before.max(partition.start);
+        // More may follow in the open file.
+        while partition.chunks.front().is_some_and(|chunk| chunk.end <= partition.start && !chunk.is_in(open))
+        {
+            partition.trim_front();
+        }
+        let start = partition.start;
+        if let Some(stream) = &mut partition.stream {
+            stream.trim(start);
+        }
+        self.drop_unnamed_segments();
+        self.changed = true;
+        start
+    }
+
+    fn forget_all(&mut self, goes: impl Fn(&PartitionState) -> bool) {
         let mut purge = Purge::default();
-        for partition in self.partitions.iter_mut().filter(|p| p.topic.project == project) {
+        for partition in self.partitions.iter_mut().filter(|partition| goes(partition)) {
+            partition.stream = None;
             while let Some(chunk) = partition.trim_front() {
                 purge.journals_to = purge.journals_to.max(chunk.journal());
                 purge.segments.extend(chunk.segment());
@@ -246,6 +350,8 @@ impl State {
             end: 0,
             chunks: VecDeque::new(),
             consumed: Vec::new(),
+            stream: None,
+            deleted: false,
         });
         key
     }
@@ -264,6 +370,8 @@ impl State {
             return false;
         }
         partition.end = base + u64::from(committed.count);
+        let header = partition.note(committed);
+        let max_timestamp = header.map_or(-1, |header| header.max_timestamp);
         let entry = Entry {
             base,
             count: committed.count,
@@ -271,16 +379,13 @@ impl State {
             frame_at: frame.at,
             frame_length: frame.length,
             slot,
+            max_timestamp,
         };
         let Timestamp(ingested) = committed.ingested_at;
         let end = partition.end;
         match partition.chunks.back_mut() {
-            Some(Chunk { place: Place::Journal { file, entries }, bytes: total, last_ingested, .. })
-                if *file == frame.file =>
-            {
-                Arc::make_mut(entries).push(entry);
-                *total += u64::from(bytes);
-                *last_ingested = ingested.max(*last_ingested);
+            Some(chunk) if chunk.journal() == Some(frame.file) => {
+                chunk.push(entry, ingested);
             }
             _ => partition.chunks.push_back(Chunk {
                 base,
@@ -288,12 +393,9 @@ impl State {
                 bytes: u64::from(bytes),
                 first_ingested: ingested,
                 last_ingested: ingested,
+                max_timestamp,
                 place: Place::Journal { file: frame.file, entries: Arc::new(vec![entry]) },
             }),
-        }
-        if let Some(chunk) = partition.chunks.back_mut() {
-            chunk.end = end;
-            chunk.first_ingested = ingested.min(chunk.first_ingested);
         }
         if let Some(request) = committed.request {
             let stored = crate::window::Stored { base, count: committed.count };
@@ -305,7 +407,7 @@ impl State {
     /// Topics that hold or held something, sorted.
     pub fn topics(&self) -> Vec<Topic> {
         let mut topics: Vec<Topic> =
-            self.partitions.iter().filter(|p| p.end > 0).map(|p| p.topic.clone()).collect();
+            self.partitions.iter().filter(|p| p.end > 0 && !p.deleted).map(|p| p.topic.clone()).collect();
         topics.sort_unstable();
         topics.dedup();
         topics

@@ -8,6 +8,7 @@ use candor_keyring::VaultEntry;
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
 use candor_model::{Offset, Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
+use candor_records::{BatchBuilder, Codec, Headers, Marker, MarkerKind, Producer};
 use candor_store::{Disk, DiskObjects, Files, KeyWrap};
 use parking_lot::Mutex;
 
@@ -65,6 +66,63 @@ pub fn batch(project: i64, content: &[u8], count: u32) -> Batch {
         epoch: PolicyEpoch(1),
         request: None,
     }
+}
+
+/// A topic of streams.
+pub fn stream(project: i64) -> Topic {
+    Topic { project: ProjectId(project), name: TopicName("orders.1".to_owned()) }
+}
+
+/// A record batch of Kafka's.
+#[derive(Debug, Clone)]
+pub struct Kafka<'a> {
+    pub is_transactional: bool,
+    pub producer: Producer,
+    pub timestamps: &'a [i64],
+    pub value: &'a [u8],
+}
+
+impl Default for Kafka<'_> {
+    fn default() -> Self {
+        let producer = Producer { id: -1, epoch: -1, sequence: -1 };
+        Kafka { is_transactional: false, producer, timestamps: &[0], value: b"v" }
+    }
+}
+
+impl Kafka<'_> {
+    /// A batch of it for a topic.
+    pub fn batch(&self, topic: &Topic) -> Batch {
+        let builder = BatchBuilder::new(Codec::None);
+        let mut builder = match self.is_transactional {
+            true => builder.transactional(self.producer),
+            false => builder.producer(self.producer),
+        };
+        for timestamp in self.timestamps {
+            builder.push(*timestamp, None, Some(self.value), Headers::default());
+        }
+        let count = self.timestamps.len() as u32;
+        Batch { topic: topic.clone(), batch: builder.finish().expect("is small"), count, ..batch(1, b"", 1) }
+    }
+}
+
+/// What a producer sends, of so many records.
+pub fn numbered(id: i64, epoch: i16, sequence: i32, count: usize) -> Batch {
+    let producer = Producer { id, epoch, sequence };
+    Kafka { producer, timestamps: &vec![0; count], ..Kafka::default() }.batch(&stream(1))
+}
+
+/// The same as a part of a transaction.
+pub fn transactional(id: i64, epoch: i16, sequence: i32, count: usize) -> Batch {
+    let producer = Producer { id, epoch, sequence };
+    Kafka { is_transactional: true, producer, timestamps: &vec![0; count], ..Kafka::default() }
+        .batch(&stream(1))
+}
+
+/// What ends a transaction.
+pub fn marker(topic: &Topic, producer: i64, epoch: i16, commits: bool) -> Batch {
+    let kind = if commits { MarkerKind::Commit } else { MarkerKind::Abort };
+    let marker = Marker { kind, coordinator_epoch: 0 }.batch(producer, epoch, 0);
+    Batch { topic: topic.clone(), batch: marker, ..batch(1, b"", 1) }
 }
 
 pub fn vault_entry(n: u8) -> VaultEntry {

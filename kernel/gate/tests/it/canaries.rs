@@ -127,7 +127,7 @@ fn stored(bed: &Bed, records: Records) -> String {
         .filter_map(|entry| bed.keyring.open_entry(bed.scope.project(), entry))
         .collect();
     let batch = String::from_utf8_lossy(admitted.batch()).into_owned();
-    format!("{:?}\n{opened:?}\n{batch}\n{:?}", row(admitted.rows(), 0), cleared.report)
+    format!("{:?}\n{opened:?}\n{batch}\n{:?}", row(admitted.rows().unwrap(), 0), cleared.report)
 }
 
 fn check(bed: &Bed, place: &str, records: impl Fn(String) -> Records) {

@@ -7,6 +7,7 @@ mod codec;
 mod golden;
 mod identity;
 mod stable;
+mod streams;
 mod within;
 
 use std::sync::Arc;
@@ -47,13 +48,13 @@ impl Bed {
 
     /// Clears one log record and gives the row.
     pub fn log(&self, record: LogRecord) -> Vec<(String, String)> {
-        row(self.clear(Records::Logs(vec![record])).admitted.unwrap().rows(), 0)
+        row(self.clear(Records::Logs(vec![record])).admitted.unwrap().rows().unwrap(), 0)
     }
 
     /// Clears one error event and gives it back.
     pub fn event(&self, event: &str) -> Value {
         let cleared = self.clear(Records::Errors(vec![error(event)]));
-        let rows = cleared.admitted.unwrap().rows().clone();
+        let rows = cleared.admitted.unwrap().rows().unwrap().clone();
         value(rows.column_by_name("event").unwrap().as_string::<i32>().value(0))
     }
 }

@@ -17,7 +17,7 @@ use candor_log::{Committed, Follower, ReadError, Topic};
 use candor_meta::{Database, ReadScope, Tenancy};
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
-use candor_model::{Clock, Offset, Partition, PolicyEpoch, ProjectId, Signal, Timestamp};
+use candor_model::{Clock, Offset, Partition, PolicyEpoch, ProjectId, Signal, Timestamp, TopicName};
 use candor_store::{DiskObjects, Files, Objects, RealDisk};
 use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -54,20 +54,37 @@ impl MemoryLog {
         rows: RecordBatch,
         at: Timestamp,
     ) {
-        let mut state = self.state.lock();
         let topic = Topic { project, name: signal.topic() };
+        self.commit(topic, partition, rows.num_rows() as u32, Some(rows), at);
+    }
+
+    /// Commits a batch of a topic of streams, of so many records.
+    pub fn append_stream(&self, project: ProjectId, partition: Partition, count: u32, at: Timestamp) {
+        let topic = Topic { project, name: TopicName("orders.1".to_owned()) };
+        self.commit(topic, partition, count, None, at);
+    }
+
+    fn commit(
+        &self,
+        topic: Topic,
+        partition: Partition,
+        count: u32,
+        rows: Option<RecordBatch>,
+        at: Timestamp,
+    ) {
+        let mut state = self.state.lock();
         let batches = state.topics.entry((topic.clone(), partition)).or_default();
         let base = batches.last().map_or(0, |last| last.base.0 + u64::from(last.count));
         let batch = Committed {
             topic,
             partition,
             base: Offset(base),
-            count: rows.num_rows() as u32,
+            count,
             ingested_at: at,
             epoch: PolicyEpoch(1),
             request: None,
             batch: Bytes::new(),
-            rows: Some(rows),
+            rows,
             vault: Vec::new(),
         };
         batches.push(batch.clone());
@@ -82,6 +99,11 @@ impl MemoryLog {
         if let Some(batches) = self.state.lock().topics.get_mut(&(topic, Partition(0))) {
             batches.remove(batch);
         }
+    }
+
+    /// Topics of which somebody said how far it came.
+    pub fn consumed_topics(&self) -> Vec<TopicName> {
+        self.state.lock().consumed.keys().map(|(topic, _)| topic.name.clone()).collect()
     }
 
     pub fn consumed_to(&self, project: ProjectId, signal: Signal) -> Option<Offset> {

@@ -13,6 +13,8 @@ pub(super) enum Step {
     SegmentId,
     /// Comparing retries with the ids remembered.
     RequestIds,
+    /// Comparing batches with what is known of their producers.
+    Producers,
     /// Showing what other nodes committed before one's own that follows it.
     CatchUp,
 }

@@ -57,7 +57,7 @@ pub(crate) async fn open(options: ClusterOptions) -> Result<Log, OpenError> {
     tokio::spawn(commit_all(Arc::clone(&node), receiver, end));
     tokio::spawn(poll(Arc::clone(&node), options.poll, stopped.clone()));
     let upkeep = Upkeep::new(Arc::clone(&node), Arc::clone(&sequencer), options.consumers, options.limits);
-    tokio::spawn(keep(upkeep, stopped.clone()));
+    tokio::spawn(keep(upkeep, Arc::clone(&shared), stopped.clone()));
     let cluster = Some(Cluster { node, sequencer });
     Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster }) })
 }
@@ -65,7 +65,7 @@ pub(crate) async fn open(options: ClusterOptions) -> Result<Log, OpenError> {
 /// What a log of a cluster needs beside what every log has.
 pub(crate) struct Cluster {
     pub node: Arc<Node>,
-    sequencer: Arc<SqlSequencer>,
+    pub sequencer: Arc<SqlSequencer>,
 }
 
 impl Cluster {
@@ -136,13 +136,14 @@ async fn poll(node: Arc<Node>, interval: Duration, mut stopped: watch::Receiver<
     }
 }
 
-async fn keep(upkeep: Upkeep, mut stopped: watch::Receiver<bool>) {
+async fn keep(upkeep: Upkeep, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     loop {
         if let Err(error) = upkeep.run().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the log is kept later");
         }
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = shared.rolled.notified() => {}
             () = tokio::time::sleep(UPKEEP_INTERVAL) => {}
         }
     }

@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::broken::{Step, left_out};
+use super::read::{CATCH_UP_BYTES, read_run};
 use super::seal::{Sealed, seal};
-use super::sequencer::{Bounds, Run, Sequenced, Sequencer, SequencerError};
+use super::sequencer::{Bounds, Outcome, Sequenced, Sequencer, SequencerError};
 use crate::queue::Request;
 use crate::reader::{Look, look};
-use crate::segment::{Part, SegmentError, read_part};
+use crate::segment::SegmentError;
 use crate::shared::Shared;
 use crate::state::PartitionKey;
 use crate::{AppendError, Appended, Committed, ReadError, Topic};
@@ -44,9 +45,6 @@ const RUNS_MAX: u32 = 16;
 /// A segment that was sealed so long ago is not committed any more, µs: the process was asleep, and the segment may have
 /// been collected as garbage meanwhile, with the mark that tells so.
 const LATE: i64 = 600 * Timestamp::SECOND;
-
-/// What is read at once to catch up with other nodes.
-const CATCH_UP_BYTES: usize = 4 << 20;
 
 /// How often a read starts over when what it was to read moved away under it.
 const READ_TRIES: u32 = 4;
@@ -134,12 +132,13 @@ impl Node {
 
     /// Learns what there is. To be done before anything else.
     pub async fn learn(&self) -> Result<(), SequencerError> {
-        let all = self.sequencer.bounds(None).await?;
+        let all = self.sequencer.learn().await?;
         let mut state = self.shared.state.write();
-        for bounds in all {
+        for (bounds, stream) in all {
             let key = state.intern(&bounds.topic, bounds.partition);
             if let Some(partition) = state.get_mut(key) {
                 (partition.start, partition.end) = (bounds.start, bounds.next);
+                partition.stream = stream.map(Box::new);
             }
         }
         Ok(())
@@ -186,27 +185,34 @@ impl Node {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a segment was not committed");
                 drop(showing);
                 return match left_out(Step::CommitCheck) {
-                    true => sealed
-                        .acknowledge(&|_, _| Some(Appended { base: Offset(0), count: 1, duplicate: false })),
+                    true => sealed.acknowledge(&|_, _| {
+                        Some(Ok(Appended { base: Offset(0), count: 1, duplicate: false }))
+                    }),
                     false => sealed.refuse(&AppendError::Unavailable),
                 };
             }
         };
         for (of_part, places) in sealed.take_batches().into_iter().zip(&sequenced) {
-            let fresh = of_part.into_iter().zip(places).filter(|(_, place)| !place.duplicate);
-            let fresh = fresh.map(|(batch, place)| Committed { base: Offset(place.base), ..batch });
+            let fresh = of_part.into_iter().zip(places).filter_map(|(batch, place)| {
+                let place = place.as_ref().ok().filter(|place| !place.duplicate)?;
+                Some(Committed { base: Offset(place.base), ..batch })
+            });
             // What is not shown now is committed and durable: the poll shows it, as soon as what lies before it can
             // be read.
             self.show(fresh.collect()).await;
         }
         drop(showing);
         sealed.acknowledge(&|part, batch| {
-            let Sequenced { base, count, duplicate } = *sequenced.get(part)?.get(batch)?;
-            Some(Appended { base: Offset(base), count, duplicate })
+            let place = *sequenced.get(part)?.get(batch)?;
+            Some(place.map(|Sequenced { base, count, duplicate }| Appended {
+                base: Offset(base),
+                count,
+                duplicate,
+            }))
         });
     }
 
-    async fn sequence(&self, sealed: &Sealed, until: Instant) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+    async fn sequence(&self, sealed: &Sealed, until: Instant) -> Result<Vec<Vec<Outcome>>, SequencerError> {
         let age = self.clock.now().0.saturating_sub(sealed.proposal.made_at.0);
         if age > LATE {
             return Err(SequencerError::GivenUp(Arc::clone(&sealed.proposal.key)));
@@ -286,8 +292,11 @@ impl Node {
             return;
         }
         let end = batch.base.0 + u64::from(batch.count);
-        self.shared.publish(&[(key, batch)], |state| {
+        let group = [(key, batch)];
+        let [(_, batch)] = &group;
+        self.shared.publish(&group, |state| {
             if let Some(partition) = state.get_mut(key) {
+                partition.note(batch);
                 partition.end = end;
             }
         });
@@ -353,6 +362,9 @@ impl Node {
                 let key = state.intern(&topic, partition);
                 if let Some(held) = state.get_mut(key) {
                     held.start = start.max(held.start);
+                    if let Some(stream) = &mut held.stream {
+                        stream.trim(held.start);
+                    }
                     // A node that lost touch for longer than retention goes on at what is left.
                     held.end = held.end.max(held.start);
                 }
@@ -471,27 +483,4 @@ impl Node {
             return Ok(found);
         }
     }
-}
-
-/// Reads batches of a run, from the one that holds `from` on, with their offsets.
-pub(super) async fn read_run(
-    shared: &Shared,
-    files: &Files,
-    topic: &Topic,
-    partition: Partition,
-    run: &Run,
-    from: u64,
-) -> Result<Vec<Committed>, SegmentError> {
-    let parts = shared.footer(files, &run.segment).await?;
-    let ours = |part: &&Part| part.topic == *topic && part.partition == partition;
-    let missing = || SegmentError::Missing { key: run.segment.to_string(), offset: from };
-    // A compacted segment may hold a partition in several parts, with gaps between.
-    let within = from.max(run.base) - run.base + run.relative;
-    let part = parts.iter().filter(ours).find(|part| part.end > within).ok_or_else(missing)?;
-    let batches = read_part(files, &run.segment, part, within, CATCH_UP_BYTES as u64).await?;
-    let end = run.relative + (run.next - run.base);
-    let ours = batches.into_iter().filter(|batch| batch.base.0 >= run.relative && batch.base.0 < end);
-    Ok(ours
-        .map(|batch| Committed { base: Offset(batch.base.0 - run.relative + run.base), ..batch })
-        .collect())
 }

@@ -8,12 +8,13 @@ use candor_model::{Offset, Partition, Random, RequestId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::SEGMENTS;
-use super::sequencer::{Proposal, ProposedBatch, ProposedPart};
+use super::sequencer::{Proposal, ProposedBatch, ProposedPart, ProposedStream};
 use crate::batch::{encode_committed, stored_length};
-use crate::queue::Request;
+use crate::queue::{Answers, Request};
 use crate::segment::SegmentBuilder;
+use crate::streams::{header_of, is_abort};
 use crate::window::nth_id;
-use crate::{AppendError, Appended, Committed, Topic};
+use crate::{AppendError, Appended, Committed, Rejected, Topic};
 
 /// A segment that is not committed yet, and who waits for it.
 pub(crate) struct Sealed {
@@ -27,7 +28,7 @@ pub(crate) struct Sealed {
 
 /// An append in a segment.
 pub(crate) struct Waiting {
-    pub reply: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+    pub reply: oneshot::Sender<Answers>,
     /// Part and batch of each of its batches, in its own order.
     pub places: Vec<(usize, usize)>,
 }
@@ -39,11 +40,14 @@ impl Sealed {
     }
 
     /// Answers everybody who waits with where their batches went, by part and batch.
-    pub fn acknowledge(self, place: &dyn Fn(usize, usize) -> Option<Appended>) {
+    pub fn acknowledge(self, place: &dyn Fn(usize, usize) -> Option<Result<Appended, Rejected>>) {
         for waiting in self.waiting {
-            let appended: Option<Vec<Appended>> =
-                waiting.places.iter().map(|(part, batch)| place(*part, *batch)).collect();
-            let _ = waiting.reply.send(appended.ok_or(AppendError::Unavailable));
+            let answers: Option<Vec<_>> = waiting
+                .places
+                .iter()
+                .map(|(part, batch)| Some(place(*part, *batch)?.map_err(AppendError::from)))
+                .collect();
+            let _ = waiting.reply.send(answers.ok_or(AppendError::Unavailable));
         }
     }
 
@@ -108,6 +112,10 @@ pub(crate) fn seal(group: Vec<Request>, made_at: Timestamp, random: &dyn Random)
             count: batch.count,
             bytes: stored_length(batch) as u32,
             request: batch.request,
+            stream: header_of(&batch.topic, &batch.batch).map(|header| ProposedStream {
+                header,
+                aborts: header.is_control() && is_abort(&batch.batch),
+            }),
         });
         parts.push(ProposedPart { topic, partition, batches: proposed.collect() });
     }

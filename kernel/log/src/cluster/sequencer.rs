@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use candor_model::{Partition, RequestId, Timestamp};
 
-use crate::Topic;
+use candor_records::Header;
+
+use crate::streams::StreamState;
+use crate::{Rejected, Topic};
 
 /// A segment that is on stable storage and asks for offsets.
 pub(crate) struct Proposal {
@@ -32,6 +35,28 @@ pub(crate) struct ProposedBatch {
     /// Its stored form, bytes.
     pub bytes: u32,
     pub request: Option<RequestId>,
+    /// Of a stream.
+    pub stream: Option<ProposedStream>,
+}
+
+/// What a sequencer asks of a batch of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProposedStream {
+    pub header: Header,
+    /// It ends a transaction of which nothing is to be read.
+    pub aborts: bool,
+}
+
+impl ProposedBatch {
+    /// Where it comes from a producer that numbers what it sends.
+    pub fn numbered(&self) -> Option<&ProposedStream> {
+        self.stream.as_ref().filter(|stream| stream.header.has_producer())
+    }
+
+    /// The greatest of its records' timestamps, milliseconds; -1 where it is not of a stream.
+    pub fn max_timestamp(&self) -> i64 {
+        self.stream.map_or(-1, |stream| stream.header.max_timestamp)
+    }
 }
 
 /// Where a batch went, or where its first try had gone.
@@ -41,6 +66,9 @@ pub(crate) struct Sequenced {
     pub count: u32,
     pub duplicate: bool,
 }
+
+/// What became of a batch.
+pub(crate) type Outcome = Result<Sequenced, Rejected>;
 
 /// Neighbouring batches of a partition that lie together in a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +122,13 @@ impl SequencerError {
 #[async_trait]
 pub(crate) trait Sequencer: Send + Sync {
     /// Commits a segment; by part and batch, where each went. Repeating it gives the same answer.
-    async fn commit(&self, proposal: &Proposal) -> Result<Vec<Vec<Sequenced>>, SequencerError>;
+    async fn commit(&self, proposal: &Proposal) -> Result<Vec<Vec<Outcome>>, SequencerError>;
 
     /// Partitions that changed since, or all.
     async fn bounds(&self, since: Option<Timestamp>) -> Result<Vec<Bounds>, SequencerError>;
+
+    /// All partitions, and the transactions of those of streams at the same moment.
+    async fn learn(&self) -> Result<Vec<(Bounds, Option<StreamState>)>, SequencerError>;
 
     /// Runs from the one that holds `from` on, at most `limit`.
     async fn find(

@@ -11,8 +11,13 @@ use candor_model::{Clock, Partition, ProjectId, RequestId, Timestamp, TopicName}
 use parking_lot::Mutex;
 
 use super::broken::{Step, left_out};
-use super::sequencer::{Bounds, Proposal, ProposedPart, Run, Sequenced, Sequencer, SequencerError};
+use super::sequencer::{Bounds, Outcome, Proposal, ProposedPart, Run, Sequenced, Sequencer, SequencerError};
+use super::streams_sql::{
+    self, ProducerKey, Streams, find_producers, transactions, wanted_producers, write_streams,
+};
 use crate::Topic;
+use crate::producers::{Producer, Verdict, check};
+use crate::streams::StreamState;
 
 /// Rows of one statement: PostgreSQL takes 65,535 parameters, and a statement this long is no slower in pieces.
 const ROWS_MAX: usize = 500;
@@ -54,7 +59,10 @@ CREATE TABLE log_lease (
     name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL, epoch INTEGER NOT NULL);
 ";
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { owner: "log", version: 1, sql: SCHEMA }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { owner: "log", version: 1, sql: SCHEMA },
+    Migration { owner: "log", version: 2, sql: streams_sql::SCHEMA },
+];
 
 /// The sequencer of an instance. All nodes share its database.
 pub(crate) struct SqlSequencer {
@@ -167,7 +175,7 @@ impl SqlSequencer {
     }
 
     /// What became of a segment that was committed before.
-    async fn outcome(&self, proposal: &Proposal, ids: &[i64]) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+    async fn outcome(&self, proposal: &Proposal, ids: &[i64]) -> Result<Vec<Vec<Outcome>>, SequencerError> {
         let mut tx = self.database.begin_read().await?;
         let sql = "SELECT state FROM log_segment WHERE name = ?";
         let state = tx.query(sql, params![&*proposal.key]).await?;
@@ -183,6 +191,8 @@ impl SqlSequencer {
         }
         let requests = wanted_requests(proposal, ids);
         let requests = SqlSequencer::find_requests(&mut tx, &requests).await?;
+        let producers = wanted_producers(proposal, ids);
+        let producers = find_producers(&mut tx, &producers, proposal.made_at).await?;
         let mut parts = Vec::with_capacity(proposal.parts.len());
         for (part, id) in proposal.parts.iter().zip(ids) {
             let mut batches = Vec::with_capacity(part.batches.len());
@@ -195,10 +205,21 @@ impl SqlSequencer {
                 let fresh = holding.next().map(|base| (base, batch.count, false));
                 let first = batch.request.and_then(|request| requests.get(&(*id, request)));
                 let place = fresh.or_else(|| first.map(|(base, count)| (*base, *count, true)));
-                let Some((base, count, duplicate)) = place else {
-                    return Err(SequencerError::GivenUp(Arc::clone(&proposal.key)));
-                };
-                batches.push(Sequenced { base, count, duplicate });
+                if let Some((base, count, duplicate)) = place {
+                    batches.push(Ok(Sequenced { base, count, duplicate }));
+                    continue;
+                }
+                // A retry, or refused: by what is known of its producer since.
+                let given_up = || SequencerError::GivenUp(Arc::clone(&proposal.key));
+                let numbered = batch.numbered().ok_or_else(given_up)?;
+                let known = producers.get(&(*id, numbered.header.producer_id));
+                batches.push(match check(known, &numbered.header) {
+                    Ok(Verdict::Duplicate(base)) => {
+                        Ok(Sequenced { base, count: batch.count, duplicate: true })
+                    }
+                    Ok(Verdict::New) => return Err(given_up()),
+                    Err(rejected) => Err(rejected),
+                });
             }
             parts.push(batches);
         }
@@ -214,11 +235,21 @@ fn wanted_requests(proposal: &Proposal, ids: &[i64]) -> Vec<(i64, RequestId)> {
     proposal.parts.iter().zip(ids).flat_map(of_part).collect()
 }
 
+/// Neighbouring batches that are new.
+struct SettledRun {
+    partition: i64,
+    base: u64,
+    next: u64,
+    relative: u64,
+    bytes: u64,
+    max_timestamp: i64,
+}
+
 /// Offsets of a segment, settled against locked partitions; what is to be written.
 struct Settled {
-    parts: Vec<Vec<Sequenced>>,
-    /// Partition, base, next, relative, bytes.
-    runs: Vec<(i64, u64, u64, u64, u64)>,
+    parts: Vec<Vec<Outcome>>,
+    runs: Vec<SettledRun>,
+    streams: Streams,
     requests: Vec<(i64, RequestId, u64, u32)>,
     ends: BTreeMap<i64, u64>,
 }
@@ -228,13 +259,19 @@ fn settle(
     ids: &[i64],
     held: &HashMap<i64, (u64, u64)>,
     stored: &HashMap<(i64, RequestId), (u64, u32)>,
+    producers: &HashMap<ProducerKey, Producer>,
 ) -> Settled {
-    let mut settled =
-        Settled { parts: Vec::new(), runs: Vec::new(), requests: Vec::new(), ends: BTreeMap::new() };
+    let mut settled = Settled {
+        parts: Vec::new(),
+        runs: Vec::new(),
+        streams: Streams::default(),
+        requests: Vec::new(),
+        ends: BTreeMap::new(),
+    };
     for (part, id) in proposal.parts.iter().zip(ids) {
         let mut end = held.get(id).map_or(0, |(_, next)| *next);
         let mut seen: HashMap<RequestId, (u64, u32)> = HashMap::new();
-        let mut run: Option<(i64, u64, u64, u64, u64)> = None;
+        let mut run: Option<SettledRun> = None;
         let mut batches = Vec::with_capacity(part.batches.len());
         for batch in &part.batches {
             let first = batch
@@ -242,18 +279,41 @@ fn settle(
                 .and_then(|request| stored.get(&(*id, request)).or_else(|| seen.get(&request)).copied());
             if let Some((base, count)) = first {
                 // Its bytes in the segment are dead: the run ends before them.
-                batches.push(Sequenced { base, count, duplicate: true });
+                batches.push(Ok(Sequenced { base, count, duplicate: true }));
                 settled.runs.extend(run.take());
                 continue;
             }
-            batches.push(Sequenced { base: end, count: batch.count, duplicate: false });
+            if let Some(stream) = batch.numbered() {
+                let verdict = settled.streams.settle(*id, stream, end, proposal.made_at, producers);
+                let stored = match verdict {
+                    Ok(Verdict::New) => None,
+                    Ok(Verdict::Duplicate(base)) => {
+                        Some(Ok(Sequenced { base, count: batch.count, duplicate: true }))
+                    }
+                    Err(rejected) => Some(Err(rejected)),
+                };
+                if let Some(stored) = stored {
+                    batches.push(stored);
+                    settled.runs.extend(run.take());
+                    continue;
+                }
+            }
+            batches.push(Ok(Sequenced { base: end, count: batch.count, duplicate: false }));
             if batch.count == 0 {
                 continue;
             }
             let next = end + u64::from(batch.count);
-            let open = run.get_or_insert((*id, end, end, batch.relative, 0));
-            open.2 = next;
-            open.4 += u64::from(batch.bytes);
+            let open = run.get_or_insert(SettledRun {
+                partition: *id,
+                base: end,
+                next,
+                relative: batch.relative,
+                bytes: 0,
+                max_timestamp: -1,
+            });
+            open.next = next;
+            open.bytes += u64::from(batch.bytes);
+            open.max_timestamp = open.max_timestamp.max(batch.max_timestamp());
             if let Some(request) = batch.request {
                 seen.insert(request, (end, batch.count));
                 settled.requests.push((*id, request, end, batch.count));
@@ -269,7 +329,7 @@ fn settle(
 
 #[async_trait]
 impl Sequencer for SqlSequencer {
-    async fn commit(&self, proposal: &Proposal) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+    async fn commit(&self, proposal: &Proposal) -> Result<Vec<Vec<Outcome>>, SequencerError> {
         let mut ids = Vec::with_capacity(proposal.parts.len());
         for part in &proposal.parts {
             ids.push(self.id_of(&part.topic, part.partition).await?);
@@ -292,7 +352,9 @@ impl Sequencer for SqlSequencer {
         let held = self.lock(&mut tx, &sorted).await?;
         let wanted = wanted_requests(proposal, &ids);
         let stored = SqlSequencer::find_requests(&mut tx, &wanted).await?;
-        let settled = settle(proposal, &ids, &held, &stored);
+        let producers = wanted_producers(proposal, &ids);
+        let producers = find_producers(&mut tx, &producers, proposal.made_at).await?;
+        let settled = settle(proposal, &ids, &held, &stored, &producers);
         self.write(&mut tx, proposal, &settled).await?;
         tx.commit().await?;
         Ok(settled.parts)
@@ -302,14 +364,18 @@ impl Sequencer for SqlSequencer {
         let sql = "SELECT project, topic, part, start_offset, next_offset FROM log_partition \
                    WHERE changed >= ?";
         let since = since.map_or(i64::MIN, |since| since.0);
-        let mut all = Vec::new();
-        for row in self.database.query(sql, params![since]).await? {
-            all.push(Bounds {
-                topic: Topic { project: ProjectId(row.int(0)?), name: TopicName(row.text(1)?.to_owned()) },
-                partition: Partition(u32::try_from(row.int(2)?).unwrap_or(0)),
-                start: offset(&row, 3)?,
-                next: offset(&row, 4)?,
-            });
+        let rows = self.database.query(sql, params![since]).await?;
+        rows.iter().map(bounds_in).collect()
+    }
+
+    async fn learn(&self) -> Result<Vec<(Bounds, Option<StreamState>)>, SequencerError> {
+        let mut tx = self.database.begin_read().await?;
+        let sql = "SELECT project, topic, part, start_offset, next_offset, id FROM log_partition";
+        let rows = tx.query(sql, &[]).await?;
+        let mut streams = transactions(&mut tx).await?;
+        let mut all = Vec::with_capacity(rows.len());
+        for row in &rows {
+            all.push((bounds_in(row)?, streams.remove(&row.int(5)?)));
         }
         Ok(all)
     }
@@ -341,6 +407,16 @@ impl Sequencer for SqlSequencer {
     }
 }
 
+/// Project, topic, partition, start and next offset.
+fn bounds_in(row: &Row) -> Result<Bounds, SequencerError> {
+    Ok(Bounds {
+        topic: Topic { project: ProjectId(row.int(0)?), name: TopicName(row.text(1)?.to_owned()) },
+        partition: Partition(u32::try_from(row.int(2)?).unwrap_or(0)),
+        start: offset(row, 3)?,
+        next: offset(row, 4)?,
+    })
+}
+
 impl SqlSequencer {
     async fn write(&self, tx: &mut Tx, proposal: &Proposal, settled: &Settled) -> Result<(), SequencerError> {
         let now = self.clock.now().0;
@@ -364,18 +440,20 @@ impl SqlSequencer {
         }
         for runs in settled.runs.chunks(ROWS_MAX) {
             let sql = format!(
-                "INSERT INTO log_run (partition_id, base, next, segment, relative, bytes, ingested) VALUES {}",
-                rows_of(7, runs.len())
+                "INSERT INTO log_run (partition_id, base, next, segment, relative, bytes, ingested, max_timestamp) \
+                 VALUES {}",
+                rows_of(8, runs.len())
             );
-            let row = |(id, base, next, relative, bytes): &(i64, u64, u64, u64, u64)| {
+            let row = |run: &SettledRun| {
                 [
-                    Param::from(*id),
-                    Param::from(int(*base)),
-                    Param::from(int(*next)),
+                    Param::from(run.partition),
+                    Param::from(int(run.base)),
+                    Param::from(int(run.next)),
                     Param::from(&*proposal.key),
-                    Param::from(int(*relative)),
-                    Param::from(int(*bytes)),
+                    Param::from(int(run.relative)),
+                    Param::from(int(run.bytes)),
                     Param::from(proposal.made_at.0),
+                    Param::from(run.max_timestamp),
                 ]
             };
             let params: Vec<Param> = runs.iter().flat_map(row).collect();
@@ -399,6 +477,6 @@ impl SqlSequencer {
             let params: Vec<Param> = requests.iter().flat_map(row).collect();
             tx.execute(&sql, &params).await?;
         }
-        Ok(())
+        write_streams(tx, &settled.streams, self.clock.now()).await
     }
 }

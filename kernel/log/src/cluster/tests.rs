@@ -20,12 +20,13 @@ use tokio::sync::oneshot;
 use super::SEGMENTS;
 use super::node::Node;
 use super::seal::key_at;
-use super::sequencer::{Bounds, Proposal, Run, Sequenced, Sequencer, SequencerError};
+use super::sequencer::{Bounds, Outcome, Proposal, Run, Sequencer, SequencerError};
 use super::sql::SqlSequencer;
 use super::upkeep::Upkeep;
 use crate::queue::Request;
 use crate::shared::Shared;
 use crate::state::State;
+use crate::streams::StreamState;
 use crate::testing::{Recorder, TestKeys, batch, topic};
 use crate::{AppendError, Appended, Consumer, Limits, ReadError, Topic};
 
@@ -52,11 +53,16 @@ impl Faulty {
 
 #[async_trait]
 impl Sequencer for Faulty {
-    async fn commit(&self, proposal: &Proposal) -> Result<Vec<Vec<Sequenced>>, SequencerError> {
+    async fn commit(&self, proposal: &Proposal) -> Result<Vec<Vec<Outcome>>, SequencerError> {
         self.strikes()?;
         let sequenced = self.inner.commit(proposal).await?;
         self.strikes()?;
         Ok(sequenced)
+    }
+
+    async fn learn(&self) -> Result<Vec<(Bounds, Option<StreamState>)>, SequencerError> {
+        self.strikes()?;
+        self.inner.learn().await
     }
 
     async fn bounds(&self, since: Option<Timestamp>) -> Result<Vec<Bounds>, SequencerError> {
@@ -190,10 +196,10 @@ impl Member {
 /// A node that seals, puts and commits one batch at a time.
 async fn append(member: &Member, batches: Vec<crate::batch::Batch>) -> Result<Vec<Appended>, AppendError> {
     let (reply, answer) = oneshot::channel();
-    let sealed = member.node.seal(vec![Request { batches, reply }]);
+    let sealed = member.node.seal(vec![Request { batches, each: false, reply }]);
     member.node.persist(&sealed.proposal.key, sealed.content.clone()).await?;
     member.node.commit(sealed).await;
-    answer.await.expect("answers")
+    answer.await.expect("answers")?.into_iter().collect()
 }
 
 #[tokio::test]
@@ -201,7 +207,7 @@ async fn a_commit_whose_answer_was_lost_is_found_by_its_segment() {
     let world = World::new(1).await;
     let member = world.member().await;
     let (reply, answer) = oneshot::channel();
-    let sealed = member.node.seal(vec![Request { batches: vec![batch(1, b"once", 3)], reply }]);
+    let sealed = member.node.seal(vec![Request { batches: vec![batch(1, b"once", 3)], each: false, reply }]);
     member.node.persist(&sealed.proposal.key, sealed.content.clone()).await.expect("puts");
     // It was committed, and nobody heard of it.
     let first = member.sequencer.commit(&sealed.proposal).await.expect("commits");
@@ -209,6 +215,7 @@ async fn a_commit_whose_answer_was_lost_is_found_by_its_segment() {
     assert_eq!(first, again);
     member.node.commit(sealed).await;
     let appended = answer.await.expect("answers").expect("appends");
+    let appended = [*appended[0].as_ref().expect("appends")];
     assert_eq!((appended[0].base, appended[0].duplicate), (Offset(0), false));
     assert_eq!(member.end(&topic(1)), 3);
     assert_eq!(append(&member, vec![batch(1, b"next", 1)]).await.expect("appends")[0].base, Offset(3));
@@ -220,7 +227,7 @@ async fn what_was_put_and_never_committed_goes_after_its_grace_and_cannot_come_b
     let member = world.member().await;
     append(&member, vec![batch(1, b"kept", 1)]).await.expect("appends");
     let (reply, answer) = oneshot::channel();
-    let late = member.node.seal(vec![Request { batches: vec![batch(1, b"late", 1)], reply }]);
+    let late = member.node.seal(vec![Request { batches: vec![batch(1, b"late", 1)], each: false, reply }]);
     member.node.persist(&late.proposal.key, late.content.clone()).await.expect("puts");
     // A file that is none of the log's own is left alone.
     let foreign = format!("{SEGMENTS}readme");
@@ -247,7 +254,7 @@ async fn a_segment_that_was_given_up_is_refused() {
     let world = World::new(3).await;
     let member = world.member().await;
     let (reply, answer) = oneshot::channel();
-    let late = member.node.seal(vec![Request { batches: vec![batch(1, b"late", 1)], reply }]);
+    let late = member.node.seal(vec![Request { batches: vec![batch(1, b"late", 1)], each: false, reply }]);
     member.node.persist(&late.proposal.key, late.content.clone()).await.expect("puts");
     world.clock.advance(2 * 3600 * Timestamp::SECOND);
     world.upkeep(&member, Vec::new()).run().await.expect("keeps");

@@ -10,13 +10,17 @@ use candor_store::{FileKind, StoreError};
 use parking_lot::Mutex;
 
 use super::SEGMENTS;
-use super::node::{Node, read_run};
+use super::node::Node;
+use super::read::read_run;
 use super::seal::{key_at, made_at};
 use super::sequencer::{Run, SequencerError};
 use super::sql::SqlSequencer;
 use super::upkeep_sql::{Identified, Lease, Part};
 use crate::batch::encode_committed;
+use crate::producers::EXPIRY;
 use crate::segment::{SegmentBuilder, SegmentError};
+use crate::stream_upkeep::age_of;
+use crate::streams::header_of;
 use crate::{Consumer, Limits, Topic};
 
 /// How long the lease is held without renewal.
@@ -80,6 +84,7 @@ impl Upkeep {
         while self.compact(&lease, now).await? {}
         self.collect(&lease, now).await?;
         self.sequencer.forget_requests(before(now, REQUESTS)).await?;
+        self.sequencer.forget_producers(Timestamp(now.0.saturating_sub(EXPIRY))).await?;
         Ok(())
     }
 
@@ -138,8 +143,29 @@ impl Upkeep {
                 bytes = bytes.saturating_sub(oldest.bytes);
             }
         }
+        self.trim_streams(&partitions, now, &may_go, &mut starts).await?;
         for (partition, start) in starts {
             self.sequencer.trim(lease, partition, start).await?;
+        }
+        Ok(())
+    }
+
+    /// Where partitions of streams are to begin, as their topics say.
+    async fn trim_streams(
+        &self,
+        partitions: &HashMap<i64, Identified>,
+        now: Timestamp,
+        may_go: &(dyn Fn(i64, u64) -> bool + Sync),
+        starts: &mut BTreeMap<i64, u64>,
+    ) -> Result<(), UpkeepError> {
+        for partition in partitions.values().filter(|partition| partition.topic.name.signal().is_none()) {
+            let said = self.node.shared.state.read().retention.get(&partition.topic).copied();
+            let retention = said.unwrap_or_default();
+            let moment = age_of(&retention).map(|age| Timestamp(now.0.saturating_sub(age)));
+            let start = self.sequencer.expired_of(partition.id, moment, retention.bytes).await?;
+            if let Some(start) = start.filter(|start| may_go(partition.id, *start)) {
+                starts.insert(partition.id, start);
+            }
         }
         Ok(())
     }
@@ -215,14 +241,20 @@ impl Upkeep {
                 let Offset(base) = batch.base;
                 let next = base + u64::from(batch.count);
                 let ingested = batch.ingested_at.0;
+                let header = header_of(&batch.topic, &batch.batch);
+                let max_timestamp = header.map_or(-1, |header| header.max_timestamp);
                 match open.parts.last_mut() {
                     // Not across what lies in a segment that is none of the victims.
                     Some(part) if part.partition == partition.id && part.next == base => {
                         part.next = next;
                         part.bytes += bytes;
                         part.ingested = part.ingested.max(ingested);
+                        part.max_timestamp = part.max_timestamp.max(max_timestamp);
                     }
-                    _ => open.parts.push(Part { partition: partition.id, base, next, bytes, ingested }),
+                    _ => {
+                        let partition = partition.id;
+                        open.parts.push(Part { partition, base, next, bytes, ingested, max_timestamp });
+                    }
                 }
             }
             if open.builder.len() >= self.limits.segment_bytes {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candor_meta::{Engine, Param, Tx, params};
-use candor_model::{Partition, ProjectId, Timestamp, TopicName};
+use candor_model::{Partition, ProjectId, Signal, Timestamp, TopicName};
 
 use super::sequencer::{Run, SequencerError};
 use super::sql::{
@@ -50,10 +50,17 @@ pub(super) struct Part {
     pub next: u64,
     pub bytes: u64,
     pub ingested: i64,
+    pub max_timestamp: i64,
+}
+
+/// The topics of signals, as SQL has them in a list: what is of streams is kept as its topic says.
+fn signal_topics() -> String {
+    let quoted: Vec<String> = Signal::ALL.iter().map(|signal| format!("'{}'", signal.topic())).collect();
+    quoted.join(", ")
 }
 
 /// Lets go of runs below the start of their partition, of one project or of all, and notes which segments hold them.
-async fn purge_gone(tx: &mut Tx, project: Option<ProjectId>) -> Result<(), SequencerError> {
+pub(super) async fn purge_gone(tx: &mut Tx, project: Option<ProjectId>) -> Result<(), SequencerError> {
     let of_project = project.map(|project| format!("AND p.project = {}", project.0)).unwrap_or_default();
     let gone = format!(
         "SELECT 1 FROM log_partition p WHERE p.id = r.partition_id {of_project} AND r.next <= p.start_offset"
@@ -153,31 +160,40 @@ impl SqlSequencer {
         Ok(())
     }
 
-    /// Runs older than a moment, oldest first.
+    /// Runs of signals older than a moment, oldest first.
     pub(super) async fn older_than(&self, moment: Timestamp) -> Result<Vec<Expired>, SequencerError> {
-        let sql = "SELECT partition_id, next, bytes FROM log_run WHERE ingested < ? \
-                   ORDER BY ingested, base LIMIT ?";
-        self.expired(sql, params![moment.0, EXPIRED_MAX]).await
+        let sql = format!(
+            "SELECT r.partition_id, r.next, r.bytes FROM log_run r JOIN log_partition p ON p.id = r.partition_id \
+             WHERE r.ingested < ? AND p.topic IN ({}) ORDER BY r.ingested, r.base LIMIT ?",
+            signal_topics()
+        );
+        self.expired(&sql, params![moment.0, EXPIRED_MAX]).await
     }
 
-    /// Projects whose runs take more than so many bytes, and how many they take.
+    /// Projects whose signals' runs take more than so many bytes, and how many they take.
     pub(super) async fn larger_than(&self, bytes: u64) -> Result<Vec<(i64, u64)>, SequencerError> {
-        let sql = "SELECT p.project, CAST(SUM(r.bytes) AS BIGINT) FROM log_run r \
-                   JOIN log_partition p ON p.id = r.partition_id \
-                   GROUP BY p.project HAVING SUM(r.bytes) > ?";
+        let sql = format!(
+            "SELECT p.project, CAST(SUM(r.bytes) AS BIGINT) FROM log_run r \
+             JOIN log_partition p ON p.id = r.partition_id WHERE p.topic IN ({}) \
+             GROUP BY p.project HAVING SUM(r.bytes) > ?",
+            signal_topics()
+        );
         let mut all = Vec::new();
-        for row in self.database.query(sql, params![int(bytes)]).await? {
+        for row in self.database.query(&sql, params![int(bytes)]).await? {
             all.push((row.int(0)?, offset(&row, 1)?));
         }
         Ok(all)
     }
 
-    /// A project's runs, oldest first.
+    /// A project's runs of signals, oldest first.
     pub(super) async fn oldest_of(&self, project: i64) -> Result<Vec<Expired>, SequencerError> {
-        let sql = "SELECT r.partition_id, r.next, r.bytes FROM log_run r \
-                   JOIN log_partition p ON p.id = r.partition_id WHERE p.project = ? \
-                   ORDER BY r.ingested, r.base LIMIT ?";
-        self.expired(sql, params![project, EXPIRED_MAX]).await
+        let sql = format!(
+            "SELECT r.partition_id, r.next, r.bytes FROM log_run r \
+             JOIN log_partition p ON p.id = r.partition_id WHERE p.project = ? AND p.topic IN ({}) \
+             ORDER BY r.ingested, r.base LIMIT ?",
+            signal_topics()
+        );
+        self.expired(&sql, params![project, EXPIRED_MAX]).await
     }
 
     async fn expired(&self, sql: &str, params: &[Param]) -> Result<Vec<Expired>, SequencerError> {
@@ -296,9 +312,9 @@ impl SqlSequencer {
             .await?;
             for parts in parts.chunks(ROWS_MAX) {
                 let sql = format!(
-                    "INSERT INTO log_run (partition_id, base, next, segment, relative, bytes, ingested) \
-                     VALUES {}",
-                    rows_of(7, parts.len())
+                    "INSERT INTO log_run \
+                     (partition_id, base, next, segment, relative, bytes, ingested, max_timestamp) VALUES {}",
+                    rows_of(8, parts.len())
                 );
                 let row = |part: &Part| {
                     [
@@ -309,6 +325,7 @@ impl SqlSequencer {
                         Param::from(int(part.base)),
                         Param::from(int(part.bytes)),
                         Param::from(part.ingested),
+                        Param::from(part.max_timestamp),
                     ]
                 };
                 let params: Vec<Param> = parts.iter().flat_map(row).collect();

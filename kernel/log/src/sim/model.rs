@@ -30,11 +30,33 @@ pub struct Sent {
     pub count: u32,
     pub request: Option<RequestId>,
     pub fate: Fate,
+    /// Of a stream: whose it is and what it does.
+    pub part: Option<Part>,
+}
+
+/// What a batch of a stream is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    pub producer: i64,
+    pub does: Does,
+}
+
+/// What a batch of a stream does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    /// It stands alone.
+    Nothing,
+    /// It opens a transaction, or goes on with it.
+    Opens,
+    /// It ends one.
+    Commits,
+    Aborts,
 }
 
 impl Sent {
     pub fn batch(&self) -> Batch {
         let mut batch = crate::testing::batch(self.topic.project.0, &self.content, self.count);
+        batch.topic = self.topic.clone();
         batch.request = self.request;
         batch.vault = vec![crate::testing::vault_entry(self.number as u8)];
         batch
@@ -50,6 +72,10 @@ pub struct Model {
     /// Where a batch lies, by number.
     place: HashMap<u64, u64>,
     pub consumed: HashMap<Topic, u64>,
+    /// Up to where records were deleted by hand, or may be.
+    pub may_be_deleted: HashMap<Topic, u64>,
+    /// Up to where records are deleted for good.
+    pub deleted: HashMap<Topic, u64>,
     /// The oldest offset a topic may still have to hold.
     start: HashMap<Topic, u64>,
 }
@@ -123,11 +149,20 @@ impl Model {
         end: u64,
         batches: &[Committed],
     ) -> Result<(), String> {
-        let allowed = self.consumed.get(topic).copied().unwrap_or(0);
+        let of_topic = |of: &HashMap<Topic, u64>| of.get(topic).copied().unwrap_or(0);
+        let allowed = of_topic(&self.consumed).max(of_topic(&self.may_be_deleted));
         if start > allowed {
             return Err(format!("{topic:?} starts at {start}, but only {allowed} is consumed"));
         }
-        let mut next = start;
+        let deleted = of_topic(&self.deleted);
+        if start < deleted {
+            return Err(format!("{topic:?} starts at {start} again, {deleted} was deleted"));
+        }
+        // It may start within a batch.
+        let mut next = batches.first().map_or(start, |first| first.base.0.min(start));
+        if batches.first().is_some_and(|first| first.base.0 + u64::from(first.count) <= start) {
+            return Err(format!("{topic:?} starts at {start}, and what is before it is read"));
+        }
         for batch in batches {
             if batch.base.0 != next {
                 return Err(format!("{topic:?} has a gap: {next} to {}", batch.base.0));
@@ -148,6 +183,29 @@ impl Model {
             Some(lost) => Err(lost),
             None => Ok(()),
         }
+    }
+
+    /// Where the last stable offset of a stream must be, and which transactions were aborted, by first offset: from
+    /// all that was ever seen of it.
+    pub fn transactions(&self, topic: &Topic, start: u64, end: u64) -> (u64, Vec<(u64, i64)>) {
+        let mut open: HashMap<i64, u64> = HashMap::new();
+        let mut aborted = Vec::new();
+        for (base, number) in self.seen.get(topic).into_iter().flatten() {
+            let Some(part) = self.sent.get(*number as usize).and_then(|sent| sent.part) else { continue };
+            match part.does {
+                Does::Nothing => {}
+                Does::Opens => {
+                    open.entry(part.producer).or_insert(*base);
+                }
+                Does::Commits | Does::Aborts => {
+                    let first = open.remove(&part.producer);
+                    let counts = part.does == Does::Aborts && *base >= start;
+                    aborted.extend(first.filter(|_| counts).map(|first| (first, part.producer)));
+                }
+            }
+        }
+        aborted.sort_unstable();
+        (open.values().min().map_or(end, |first| *first.max(&start)), aborted)
     }
 
     pub fn topics(&self) -> Vec<Topic> {

@@ -6,43 +6,44 @@ use std::time::Duration;
 use bytes::Bytes;
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
-use candor_model::{Offset, Partition, Random, Timestamp, TopicName};
+use candor_model::{Partition, Random, Timestamp, TopicName};
 use candor_store::sim::{SimCrash, SimDisk, SimOperation};
 use candor_store::{Disk, DiskObjects, Files, KeyWrap};
 use futures::executor::block_on;
 use tokio::sync::oneshot;
 
 use super::model::{Fate, Model, Recorder, Sent};
+use super::producers::Producer;
 use crate::maintenance::{Maintenance, MaintenanceError};
 use crate::open::{Opened, read_back};
 use crate::queue::Request;
-use crate::reader::Reader;
 use crate::testing::{SeenStop, TestKeys, request, topic};
-use crate::{AppendError, Committed, Consumer, Limits, LogOptions, OpenError, Topic};
+use crate::{AppendError, Consumer, Limits, LogOptions, OpenError};
 
-const PROJECTS: u64 = 5;
+pub(super) const PROJECTS: u64 = 5;
 const STEPS: u64 = 70;
 /// Room for the last group of a journal and a checkpoint.
 const RESERVE: u64 = 256 << 10;
-const P: Partition = Partition(0);
+pub(super) const P: Partition = Partition(0);
 
 pub struct World {
     dice: Seeded,
-    disk: SimDisk,
-    options: LogOptions,
+    pub(super) disk: SimDisk,
+    pub(super) options: LogOptions,
     clock: Arc<ManualClock>,
     stop: Arc<SeenStop>,
-    log: Option<Opened>,
+    pub(super) log: Option<Opened>,
     recorder: Arc<Recorder>,
-    model: Model,
+    pub(super) model: Model,
     requests: u64,
+    pub(super) producers: Vec<Producer>,
     /// Rewrites files as after a deletion. Not in every run: it ends the journal's files early, which hides what is
     /// wrong with long ones.
     purges: bool,
     verbose: bool,
 }
 
-type Outcome = Result<(), String>;
+pub(super) type Outcome = Result<(), String>;
 
 impl World {
     pub fn new(seed: u64, verbose: bool) -> World {
@@ -85,6 +86,7 @@ impl World {
             recorder: Recorder::new([]),
             model: Model::new(),
             requests: 0,
+            producers: Producer::some(),
             purges: seed % 4 == 3,
             verbose,
         }
@@ -94,11 +96,11 @@ impl World {
         &self.disk
     }
 
-    fn below(&self, n: u64) -> u64 {
+    pub(super) fn below(&self, n: u64) -> u64 {
         self.dice.next_u64() % n.max(1)
     }
 
-    fn say(&self, what: impl FnOnce() -> String) {
+    pub(super) fn say(&self, what: impl FnOnce() -> String) {
         if self.verbose {
             println!("{}", what());
         }
@@ -116,12 +118,14 @@ impl World {
         self.crash(SimCrash::PowerCut)?;
         // The log works on whatever came before.
         self.append()?;
+        self.produce()?;
         self.check_all()
     }
 
     fn step(&mut self) -> Outcome {
         match self.below(100) {
-            0..40 => self.append(),
+            0..28 => self.append(),
+            28..40 => self.produce(),
             40..52 => self.check_some(),
             52..62 => {
                 self.consume();
@@ -208,6 +212,9 @@ impl World {
                     let state = opened.committer.shared.state.read();
                     let ends: Vec<_> = state.partitions.iter().map(|p| (p.topic.clone(), p.end)).collect();
                     drop(state);
+                    let mut state = opened.committer.shared.state.write();
+                    state.retention = super::producers::retention();
+                    drop(state);
                     self.recorder = Recorder::new(ends);
                     opened.committer.shared.followers.lock().push(Arc::<Recorder>::clone(&self.recorder));
                     self.log = Some(opened);
@@ -279,7 +286,7 @@ impl World {
     }
 
     /// What followers saw was committed, and stays.
-    fn followed(&mut self) -> Outcome {
+    pub(super) fn followed(&mut self) -> Outcome {
         if let Some(broken) = self.recorder.broken.lock().take() {
             return Err(broken);
         }
@@ -302,7 +309,7 @@ impl World {
             let (reply, answer) = oneshot::channel();
             let batches = numbers.iter().filter_map(|number| self.model.sent.get(*number as usize));
             let batches = batches.map(Sent::batch).collect();
-            group.push(Request { batches, reply });
+            group.push(Request { batches, each: false, reply });
             answers.push((numbers, answer));
         }
         self.say(|| format!("append {:?}", answers.iter().map(|(numbers, _)| numbers).collect::<Vec<_>>()));
@@ -310,12 +317,16 @@ impl World {
         log.committer.commit(group);
         for (numbers, mut answer) in answers {
             let answer = answer.try_recv().map_err(|_| "an append was not answered".to_owned())?;
-            self.answered(&numbers, answer)?;
+            self.answered(&numbers, answer.and_then(|of_each| of_each.into_iter().collect()))?;
         }
         self.followed()
     }
 
-    fn answered(&mut self, numbers: &[u64], answer: Result<Vec<crate::Appended>, AppendError>) -> Outcome {
+    pub(super) fn answered(
+        &mut self,
+        numbers: &[u64],
+        answer: Result<Vec<crate::Appended>, AppendError>,
+    ) -> Outcome {
         match answer {
             Ok(appended) => {
                 self.say(|| {
@@ -374,6 +385,7 @@ impl World {
             request,
             // Until something says otherwise.
             fate: Fate::Refused,
+            part: None,
         });
         number
     }
@@ -396,6 +408,7 @@ impl World {
     }
 
     fn maintain(&mut self) -> Outcome {
+        let deletes = self.deletes();
         let Some(log) = &mut self.log else { return Ok(()) };
         let maintenance = &log.maintenance;
         let done = block_on(async {
@@ -416,17 +429,25 @@ impl World {
                 }
                 _ => {}
             }
+            if let Some((topic, before)) = &deletes {
+                let mut state = log.committer.shared.state.write();
+                let key = state.intern(topic, P);
+                state.delete_records(key, *before);
+            }
             maintenance.trim();
             if maintenance.needs_compaction() {
                 maintenance.compact().await?;
             }
-            if maintenance.needs_checkpoint() || self.dice.next_u64().is_multiple_of(3) {
+            if deletes.is_some() || maintenance.needs_checkpoint() || self.dice.next_u64().is_multiple_of(3) {
                 let snapshot = Maintenance::snapshot(&mut log.committer);
                 maintenance.checkpoint(snapshot).await?;
             }
             Ok::<_, MaintenanceError>(())
         });
         self.say(|| format!("maintained: {done:?}"));
+        if let (Some((topic, before)), Ok(())) = (deletes, &done) {
+            self.model.deleted.insert(topic, before);
+        }
         match done {
             Err(MaintenanceError::Disk(error)) if !matches!(error, candor_store::DiskError::Full) => {
                 self.stop.0.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -434,62 +455,5 @@ impl World {
             }
             _ => Ok(()),
         }
-    }
-
-    fn read(&self, topic: &Topic, from: u64, max_bytes: usize) -> Result<Vec<Committed>, crate::ReadError> {
-        let Some(log) = &self.log else { return Ok(Vec::new()) };
-        let reader =
-            Reader { shared: &log.committer.shared, files: &self.options.files, blocking_threads: false };
-        block_on(reader.read(topic, P, from, max_bytes))
-    }
-
-    fn bounds(&self, topic: &Topic) -> (u64, u64) {
-        let Some(log) = &self.log else { return (0, 0) };
-        let state = log.committer.shared.state.read();
-        state.find_named(topic, P).map_or((0, 0), |partition| (partition.start, partition.end))
-    }
-
-    /// Reads from anywhere in one topic.
-    fn check_some(&mut self) -> Outcome {
-        let topic = topic(1 + self.below(PROJECTS) as i64);
-        let (start, end) = self.bounds(&topic);
-        if start == end || self.disk.is_off() {
-            return Ok(());
-        }
-        let from = start + self.below(end - start);
-        let read = match self.read(&topic, from, 1 + self.below(10_000) as usize) {
-            Ok(read) => read,
-            Err(_) if self.disk.is_off() => return Ok(()),
-            Err(error) => return Err(format!("cannot read {from} of {topic:?}: {error:?}")),
-        };
-        let Some(first) = read.first() else { return Err(format!("nothing at {from} of {topic:?}")) };
-        if !(first.base.0..first.base.0 + u64::from(first.count)).contains(&from) {
-            return Err(format!("asked {topic:?} for {from}, got {}", first.base.0));
-        }
-        if read.iter().any(|batch| batch.base >= Offset(end)) {
-            return Err(format!("a reader of {topic:?} passed the high watermark {end}"));
-        }
-        read.iter().try_for_each(|batch| self.model.saw(batch, false))
-    }
-
-    /// Reads everything.
-    fn check_all(&mut self) -> Outcome {
-        for topic in self.model.topics() {
-            let (start, end) = self.bounds(&topic);
-            let mut batches: Vec<Committed> = Vec::new();
-            let mut next = start;
-            while next < end {
-                let read = match self.read(&topic, next, 1 + self.below(20_000) as usize) {
-                    Ok(read) => read,
-                    Err(_) if self.disk.is_off() => return Ok(()),
-                    Err(error) => return Err(format!("cannot read {next} of {topic:?}: {error:?}")),
-                };
-                let Some(last) = read.last() else { return Err(format!("nothing at {next} of {topic:?}")) };
-                next = last.base.0 + u64::from(last.count);
-                batches.extend(read);
-            }
-            self.model.read_whole(&topic, start, end, &batches)?;
-        }
-        Ok(())
     }
 }

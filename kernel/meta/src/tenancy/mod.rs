@@ -69,6 +69,9 @@ pub enum TenancyError {
     NoSuchProject,
 }
 
+/// The number of no key: what a user of Kafka does counts against no key's quota.
+const NO_KEY: i64 = 0;
+
 impl TenancyError {
     fn from_insert(error: SqlError) -> TenancyError {
         match error {
@@ -214,6 +217,15 @@ impl Tenancy {
             limits: usage::limits(row, 4)?,
         };
         Ok(Answer::Valid(scope, row.opt_int(1)?.map(Timestamp)))
+    }
+
+    /// The right to write of a Kafka user of a project. The caller has checked the user's proof. None where the project
+    /// is deleted.
+    pub async fn user_write(&self, project: ProjectId) -> Result<Option<WriteScope>, SqlError> {
+        let rows = self.live_rows(project).await?;
+        let org = rows.first().map(|row| row.int(0)).transpose()?;
+        let scope = |org| WriteScope { org: OrgId(org), project, key: NO_KEY, limits: KeyLimits::default() };
+        Ok(org.map(scope))
     }
 
     /// The right of the local admin key, which reads every project as its owner. The caller has checked that key.

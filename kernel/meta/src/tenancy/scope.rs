@@ -26,8 +26,8 @@ impl KeyLimits {
     }
 }
 
-/// The right to write records into one project, proven by a key. Only [`crate::Tenancy::authorize_write`] makes
-/// one.
+/// The right to write records into one project, proven by a key or by a user of Kafka. Only
+/// [`crate::Tenancy::authorize_write`] and [`crate::Tenancy::user_write`] make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteScope {
     pub(super) org: OrgId,

@@ -1,22 +1,24 @@
 //! Two nodes over a database and an object store that fail, lose answers and stand still, in an order that follows from
 //! a seed. What was acknowledged is there exactly once, at its offset, on both nodes; what was refused before its
-//! commit is nowhere; a retry is stored once; compaction, retention and collection change none of it.
+//! commit is nowhere; a retry is stored once; compaction, retention and collection change none of it. Producers that
+//! number what they send try again on any node, and none of theirs is lost, doubled or refused.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use candor_model::{Clock, Timestamp};
+use candor_records::Producer;
 use candor_store::Objects;
 use tokio::sync::oneshot;
 
 use super::{Member, World};
+use crate::Topic;
 use crate::cluster::SEGMENTS;
 use crate::cluster::broken::{Step, leave_out};
 use crate::cluster::seal::Sealed;
 use crate::cluster::sequencer::Sequencer;
 use crate::queue::Request;
-use crate::testing::{batch, request, topic};
-use crate::{AppendError, Appended, Topic};
+use crate::testing::{Kafka, batch, request, stream, topic};
 
 const SEEDS: u64 = 40;
 const STEPS: u64 = 120;
@@ -26,7 +28,7 @@ const RETRIED_WITHIN: i64 = 1800 * Timestamp::SECOND;
 /// What is stored: by topic and base offset, records and content.
 type Stored = HashMap<Topic, BTreeMap<u64, (u32, Vec<u8>)>>;
 
-type Answer = oneshot::Receiver<Result<Vec<Appended>, AppendError>>;
+type Answer = oneshot::Receiver<crate::queue::Answers>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -43,6 +45,17 @@ struct Sent {
     /// When its first try was.
     at: Timestamp,
     fate: Fate,
+    /// Which producer numbered it.
+    producer: Option<usize>,
+}
+
+/// A producer with one request underway at a time.
+#[derive(Default)]
+struct Producing {
+    next: i32,
+    /// Sent and not acknowledged, in order.
+    waiting: Vec<usize>,
+    is_busy: bool,
 }
 
 /// A segment on its way: of which node, whether it was put, which batches it holds.
@@ -57,6 +70,9 @@ struct Underway {
 #[derive(Default)]
 struct History {
     sent: Vec<Sent>,
+    producers: [Producing; 3],
+    /// Segments of which it was told what became of them.
+    ends: u64,
 }
 
 impl History {
@@ -80,6 +96,7 @@ impl History {
                         id: first.id,
                         at: first.at,
                         fate: Fate::Unknown,
+                        producer: None,
                     }
                 }
                 _ => {
@@ -87,7 +104,8 @@ impl History {
                     content[..8].copy_from_slice(&(number as u64).to_le_bytes());
                     let id = (world.roll(3) == 0).then_some(number as u64);
                     let topic = topic(world.roll(3) as i64 + 1);
-                    Sent { topic, content, count: world.roll(5) as u32 + 1, id, at: now, fate: Fate::Unknown }
+                    let (count, fate) = (world.roll(5) as u32 + 1, Fate::Unknown);
+                    Sent { topic, content, count, id, at: now, fate, producer: None }
                 }
             };
             self.sent.push(sent);
@@ -96,15 +114,66 @@ impl History {
         made
     }
 
+    /// What a producer sends next: all that was not acknowledged, and something new.
+    fn produce(&mut self, world: &World) -> Option<Vec<usize>> {
+        let which = world.roll(self.producers.len() as u64) as usize;
+        let producing = &mut self.producers[which];
+        if producing.is_busy {
+            return None;
+        }
+        while producing.waiting.len() < 4 && world.roll(2) == 0 {
+            let number = self.sent.len();
+            let count = world.roll(4) as usize + 1;
+            let producer = Producer { id: 100 + which as i64, epoch: 3, sequence: producing.next };
+            producing.next += count as i32;
+            let (value, timestamps) = (number.to_le_bytes(), vec![0; count]);
+            let topic = stream(which as i64 % 2 + 1);
+            let kafka = Kafka { producer, timestamps: &timestamps, value: &value, ..Kafka::default() };
+            let content = kafka.batch(&topic).batch.to_vec();
+            let (at, fate) = (world.clock.now(), Fate::Unknown);
+            let producer = Some(which);
+            self.sent.push(Sent { topic, content, count: count as u32, id: None, at, fate, producer });
+            producing.waiting.push(number);
+        }
+        producing.is_busy = !producing.waiting.is_empty();
+        producing.is_busy.then(|| producing.waiting.clone())
+    }
+
+    /// Producers learn what became of their requests, but for some to whom the answers do not come.
+    fn ended(&mut self, numbers: &[usize]) {
+        self.ends += 1;
+        let is_heard = self.ends % 3 > 0;
+        for number in numbers {
+            let sent = &self.sent[*number];
+            let Some(producer) = sent.producer else { continue };
+            let producing = &mut self.producers[producer];
+            producing.is_busy = false;
+            if is_heard && matches!(sent.fate, Fate::Acknowledged(_)) {
+                producing.waiting.retain(|waiting| waiting != number);
+            }
+        }
+    }
+
+    /// What was not committed is nowhere, unless an earlier try was.
+    fn refused(&mut self, numbers: &[usize]) {
+        for number in numbers {
+            let sent = &mut self.sent[*number];
+            sent.fate = if sent.producer.is_some() { Fate::Unknown } else { Fate::Refused };
+        }
+        self.ended(numbers);
+    }
+
     fn request(&self, numbers: &[usize]) -> (Request, Answer) {
         let one = |number: &usize| {
             let sent = &self.sent[*number];
             let mut batch = batch(sent.topic.project.0, &sent.content, sent.count);
+            batch.topic = sent.topic.clone();
             batch.request = sent.id.map(request);
             batch
         };
         let (reply, answer) = oneshot::channel();
-        (Request { batches: numbers.iter().map(one).collect(), reply }, answer)
+        let each = numbers.iter().any(|number| self.sent[*number].producer.is_some());
+        (Request { batches: numbers.iter().map(one).collect(), each, reply }, answer)
     }
 
     /// What each append of a segment was answered, once it was put and its commit is over.
@@ -114,6 +183,7 @@ impl History {
             match answer.try_recv().expect("everybody is answered") {
                 Ok(appended) => {
                     for one in appended {
+                        let one = one.expect("appends");
                         let sent = &mut self.sent[*numbers.next().expect("a batch")];
                         assert_eq!(one.count, sent.count);
                         sent.fate = Fate::Acknowledged(one.base.0);
@@ -123,6 +193,7 @@ impl History {
                 Err(_) => numbers.by_ref().for_each(|number| self.sent[*number].fate = Fate::Unknown),
             }
         }
+        self.ended(batches);
     }
 
     /// Compares what was answered with what is there.
@@ -160,9 +231,7 @@ async fn advance(members: &[Member], history: &mut History, mut underway: Underw
         if let Err(error) = node.persist(&key, content).await {
             let Underway { sealed, .. } = underway;
             sealed.refuse(&error);
-            for number in underway.batches {
-                history.sent[number].fate = Fate::Refused;
-            }
+            history.refused(&underway.batches);
             return None;
         }
         underway.put = true;
@@ -184,8 +253,9 @@ async fn run(seed: u64) {
             0..=3 => {
                 let member = world.roll(2) as usize;
                 let (mut group, mut answers, mut batches) = (Vec::new(), Vec::new(), Vec::new());
-                for _ in 0..=world.roll(3) {
-                    let numbers = history.make(&world);
+                for which in 0..=world.roll(3) {
+                    let produced = (which > 0).then(|| history.produce(&world)).flatten();
+                    let numbers = produced.unwrap_or_else(|| history.make(&world));
                     let (request, answer) = history.request(&numbers);
                     group.push(request);
                     answers.push(answer);
@@ -217,8 +287,10 @@ async fn run(seed: u64) {
                 let dead = world.roll(2) as usize;
                 members[dead].check_seen();
                 for lost in underway.extract_if(.., |u| u.member == dead) {
-                    let fate = if lost.put { Fate::Unknown } else { Fate::Refused };
-                    lost.batches.iter().for_each(|number| history.sent[*number].fate = fate);
+                    match lost.put {
+                        true => history.ended(&lost.batches),
+                        false => history.refused(&lost.batches),
+                    }
                 }
                 members[dead] = world.member().await;
             }
@@ -297,8 +369,8 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_fails() {
 
 #[test]
 fn each_step_left_out_is_noticed() {
-    use Step::{CatchUp, CommitCheck, Put, RequestIds, SegmentId};
-    for step in [Put, CommitCheck, SegmentId, RequestIds, CatchUp] {
+    use Step::{CatchUp, CommitCheck, Producers, Put, RequestIds, SegmentId};
+    for step in [Put, CommitCheck, SegmentId, RequestIds, Producers, CatchUp] {
         let noticed = (0..SEEDS).find(|seed| holds(*seed, Some(step)).is_err());
         eprintln!("without {step:?}: noticed by seed {noticed:?}");
         assert!(noticed.is_some(), "nobody notices that {step:?} is left out");

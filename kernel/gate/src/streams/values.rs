@@ -1,0 +1,191 @@
+//! What a key, a value or a header is, and what is left of it.
+
+use candor_model::limits::RECORD_BYTES_MAX;
+use candor_model::{Value, json};
+use candor_records::{Headers, HeadersBuf};
+use candor_scrub::{Counts, Scrubber};
+
+use super::refusal::RecordRefusal;
+
+/// How the values of a topic may be opened (`candor.values`). Keys and headers, too, are left alone where values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ValuesMode {
+    /// Objects and lists of JSON as JSON, other text as text, everything else not.
+    #[default]
+    Auto,
+    /// What is JSON as JSON, everything else not.
+    Json,
+    /// What is UTF-8 as text, everything else not.
+    Text,
+    /// By the schema that a value names. Until there is a registry that knows schemas, the same as `Opaque`.
+    Schema,
+    /// Not at all.
+    Opaque,
+}
+
+impl ValuesMode {
+    /// Every mode.
+    pub const ALL: [ValuesMode; 5] =
+        [ValuesMode::Auto, ValuesMode::Json, ValuesMode::Text, ValuesMode::Schema, ValuesMode::Opaque];
+
+    /// Its name in the topic's configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            ValuesMode::Auto => "auto",
+            ValuesMode::Json => "json",
+            ValuesMode::Text => "text",
+            ValuesMode::Schema => "schema",
+            ValuesMode::Opaque => "opaque",
+        }
+    }
+
+    /// The mode of that name.
+    pub fn from_name(name: &str) -> Option<ValuesMode> {
+        ValuesMode::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// True where anything is opened.
+    pub fn opens(self) -> bool {
+        !matches!(self, ValuesMode::Schema | ValuesMode::Opaque)
+    }
+}
+
+/// What became of bytes.
+pub(super) enum Cleaned {
+    Same,
+    Changed(Vec<u8>),
+}
+
+impl Cleaned {
+    pub fn changed(self) -> Option<Vec<u8>> {
+        match self {
+            Cleaned::Same => None,
+            Cleaned::Changed(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// Cleans the parts of records.
+pub(super) struct Cleaner<'a> {
+    scrubber: &'a Scrubber,
+    mode: ValuesMode,
+    counts: Counts,
+}
+
+impl<'a> Cleaner<'a> {
+    pub fn new(scrubber: &'a Scrubber, mode: ValuesMode) -> Cleaner<'a> {
+        Cleaner { scrubber, mode, counts: Counts::new() }
+    }
+
+    /// What was replaced so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// A value.
+    pub fn value(&mut self, bytes: &[u8]) -> Result<Cleaned, RecordRefusal> {
+        match self.mode {
+            ValuesMode::Auto => self.beside(bytes, None),
+            ValuesMode::Json => Ok(self.json(bytes, None)?.unwrap_or(Cleaned::Same)),
+            ValuesMode::Text => Ok(match std::str::from_utf8(bytes) {
+                Ok(text) => self.text(text, None),
+                Err(_) => Cleaned::Same,
+            }),
+            ValuesMode::Schema | ValuesMode::Opaque => Ok(Cleaned::Same),
+        }
+    }
+
+    /// A key or what a header of that name says, whatever the mode: its name is about values.
+    pub fn beside(&mut self, bytes: &[u8], name: Option<&str>) -> Result<Cleaned, RecordRefusal> {
+        if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+            && let Some(cleaned) = self.json(bytes, name)?
+        {
+            return Ok(cleaned);
+        }
+        Ok(match as_text(bytes) {
+            Some(text) => self.text(text, name),
+            None => Cleaned::Same,
+        })
+    }
+
+    /// Headers; none where they stay.
+    pub fn headers(&mut self, headers: Headers<'_>) -> Result<Option<HeadersBuf>, RecordRefusal> {
+        let mut is_changed = false;
+        let mut all = HeadersBuf::new();
+        for (name, value) in headers.iter() {
+            let text = std::str::from_utf8(name).ok();
+            let renamed = text.and_then(|name| self.scrubber.scrub_key(name, &mut self.counts));
+            let mut cleaned = match value {
+                Some(value) => self.beside(value, text)?.changed(),
+                None => None,
+            };
+            // Under its new name, too: that is the one by which it would be scrubbed again.
+            if let (Some(renamed), Some(value)) = (&renamed, cleaned.as_deref().or(value)) {
+                cleaned = self.beside(value, Some(renamed))?.changed().or(cleaned);
+            }
+            is_changed |= renamed.is_some() || cleaned.is_some();
+            all.push(renamed.as_deref().map_or(name, str::as_bytes), cleaned.as_deref().or(value));
+        }
+        Ok(is_changed.then_some(all))
+    }
+
+    fn text(&mut self, text: &str, name: Option<&str>) -> Cleaned {
+        let cleaned = match name {
+            Some(name) => self.scrubber.scrub_field(name, text, &mut self.counts),
+            None => self.scrubber.scrub_str(text, &mut self.counts),
+        };
+        cleaned.map_or(Cleaned::Same, |text| Cleaned::Changed(text.into_bytes()))
+    }
+
+    /// Cleans JSON; none where it is none, or larger than one record is parsed at.
+    fn json(&mut self, bytes: &[u8], name: Option<&str>) -> Result<Option<Cleaned>, RecordRefusal> {
+        let parse = || json::parse(bytes, json::Leniency::LENIENT).ok();
+        let Some(mut value) = (bytes.len() <= RECORD_BYTES_MAX).then(parse).flatten() else {
+            return Ok(None);
+        };
+        let before = self.counts.total();
+        self.scrubber.scrub_value(&mut value, name, &mut self.counts);
+        if self.counts.total() == before {
+            return Ok(Some(Cleaned::Same));
+        }
+        // The rest of it stays as it was written.
+        let Some(original) = parse() else { return Ok(None) };
+        if !keeps_types(&original, &value) {
+            return Err(RecordRefusal::Type);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| RecordRefusal::Encoding)?;
+        Ok(Some(Cleaned::Changed(json::patched(text, &original, &value).into_bytes())))
+    }
+}
+
+/// The bytes as text, if that is what they are: UTF-8 without control characters but those that text has (tab, line
+/// feed, carriage return, escape, and the separator of FIX messages). Avro, Protocol Buffers and numbers in binary are
+/// hardly ever without others; a topic of such values that are should be `opaque`.
+fn as_text(bytes: &[u8]) -> Option<&str> {
+    let is_control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b | 0x01);
+    // Without an early end: this is fast because it is done many bytes at a time.
+    let has_control = bytes.iter().fold(false, |any, byte| any | is_control(*byte));
+    if has_control { None } else { std::str::from_utf8(bytes).ok() }
+}
+
+/// True where every value has the type that it had.
+fn keeps_types(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let members = before.0.iter().zip(&after.0);
+            before.len() == after.len()
+                && members.map(|((_, a), (_, b))| (a, b)).all(|(a, b)| keeps_types(a, b))
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() == after.len() && before.iter().zip(after).all(|(a, b)| keeps_types(a, b))
+        }
+        (Value::Str(_), Value::Str(_)) | (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => {
+            true
+        }
+        (before, after) => is_number(before) && is_number(after),
+    }
+}
+
+fn is_number(value: &Value) -> bool {
+    matches!(value, Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::BigInt(_))
+}

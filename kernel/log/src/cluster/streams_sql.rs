@@ -1,0 +1,288 @@
+//! The statements of streams: producers and transactions, which a commit checks and writes while it holds the lock of
+//! their partitions; timestamps; what is deleted by hand.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use candor_meta::{Param, Tx, params};
+use candor_model::{Partition, Timestamp};
+
+use super::broken::{Step, left_out};
+use super::sequencer::{Proposal, ProposedStream, SequencerError};
+use super::sql::{SqlSequencer, int, offset, rows_of};
+use super::upkeep_sql::purge_gone;
+use crate::Topic;
+use crate::producers::{Producer, Rejected, Verdict, check};
+use crate::streams::StreamState;
+use crate::wire::Take;
+
+/// Rows of one statement.
+const ROWS_MAX: usize = 500;
+
+pub(super) const SCHEMA: &str = "
+CREATE TABLE log_producer (
+    partition_id INTEGER NOT NULL, producer INTEGER NOT NULL, known BLOB NOT NULL, open_offset INTEGER,
+    changed INTEGER NOT NULL, PRIMARY KEY (partition_id, producer));
+CREATE INDEX log_producer_changed ON log_producer (changed);
+CREATE TABLE log_aborted (
+    partition_id INTEGER NOT NULL, marker INTEGER NOT NULL, producer INTEGER NOT NULL,
+    first_offset INTEGER NOT NULL, PRIMARY KEY (partition_id, marker));
+ALTER TABLE log_run ADD COLUMN max_timestamp INTEGER NOT NULL DEFAULT -1;
+";
+
+/// A partition's id and a producer's.
+pub(super) type ProducerKey = (i64, i64);
+
+/// What a commit changes of streams.
+#[derive(Default)]
+pub(super) struct Streams {
+    pub producers: BTreeMap<ProducerKey, Producer>,
+    /// Partition, marker, producer, first offset.
+    pub aborted: Vec<(i64, u64, i64, u64)>,
+}
+
+impl Streams {
+    /// Checks a batch against what is known, and takes it in at `base` where it is new.
+    pub fn settle(
+        &mut self,
+        id: i64,
+        stream: &ProposedStream,
+        base: u64,
+        at: Timestamp,
+        stored: &HashMap<ProducerKey, Producer>,
+    ) -> Result<Verdict, Rejected> {
+        let header = &stream.header;
+        let key = (id, header.producer_id);
+        let known = self.producers.get(&key).or_else(|| stored.get(&key)).copied();
+        let verdict = check(known.as_ref(), header)?;
+        if verdict == Verdict::New {
+            let mut producer = known.unwrap_or_else(|| Producer::new(header));
+            let before = producer.open();
+            producer.take(header, base, at.0);
+            if let Some(first) = before.filter(|_| stream.aborts) {
+                self.aborted.push((id, base, header.producer_id, first));
+            }
+            self.producers.insert(key, producer);
+        }
+        Ok(verdict)
+    }
+}
+
+/// Producers whose batches a segment holds.
+pub(super) fn wanted_producers(proposal: &Proposal, ids: &[i64]) -> Vec<ProducerKey> {
+    let mut wanted = Vec::new();
+    for (part, id) in proposal.parts.iter().zip(ids) {
+        let numbered = part.batches.iter().filter_map(|batch| batch.numbered());
+        wanted.extend(numbered.map(|stream| (*id, stream.header.producer_id)));
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+/// What is known of producers of locked partitions.
+pub(super) async fn find_producers(
+    tx: &mut Tx,
+    wanted: &[ProducerKey],
+    now: Timestamp,
+) -> Result<HashMap<ProducerKey, Producer>, SequencerError> {
+    let mut found = HashMap::new();
+    if left_out(Step::Producers) {
+        return Ok(found);
+    }
+    for wanted in wanted.chunks(ROWS_MAX / 5) {
+        let any = vec!["(partition_id = ? AND producer = ?)"; wanted.len()].join(" OR ");
+        let sql = format!("SELECT partition_id, producer, known FROM log_producer WHERE {any}");
+        let params: Vec<Param> =
+            wanted.iter().flat_map(|(id, producer)| [Param::from(*id), Param::from(*producer)]).collect();
+        for row in tx.query(&sql, &params).await? {
+            let known = Producer::decode(&mut Take(Bytes::copy_from_slice(row.blob(2)?)));
+            if let Some(known) = known.filter(|known| !known.has_expired(now.0)) {
+                found.insert((row.int(0)?, row.int(1)?), known);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Writes what a commit changed.
+pub(super) async fn write_streams(
+    tx: &mut Tx,
+    streams: &Streams,
+    now: Timestamp,
+) -> Result<(), SequencerError> {
+    let producers: Vec<_> = streams.producers.iter().collect();
+    for producers in producers.chunks(ROWS_MAX) {
+        let sql = format!(
+            "INSERT INTO log_producer (partition_id, producer, known, open_offset, changed) VALUES {} \
+             ON CONFLICT (partition_id, producer) DO UPDATE SET known = excluded.known, \
+             open_offset = excluded.open_offset, changed = excluded.changed",
+            rows_of(5, producers.len())
+        );
+        let row = |((id, producer), known): &(&ProducerKey, &Producer)| {
+            let mut encoded = Vec::new();
+            known.encode(&mut encoded);
+            let open = known.open().map(int);
+            [Param::from(*id), Param::from(*producer), encoded.into(), open.into(), Param::from(now.0)]
+        };
+        let params: Vec<Param> = producers.iter().flat_map(row).collect();
+        tx.execute(&sql, &params).await?;
+    }
+    for aborted in streams.aborted.chunks(ROWS_MAX) {
+        let sql = format!(
+            "INSERT INTO log_aborted (partition_id, marker, producer, first_offset) VALUES {}",
+            rows_of(4, aborted.len())
+        );
+        let row = |(id, marker, producer, first): &(i64, u64, i64, u64)| {
+            let (marker, first) = (int(*marker), int(*first));
+            [Param::from(*id), Param::from(marker), Param::from(*producer), Param::from(first)]
+        };
+        let params: Vec<Param> = aborted.iter().flat_map(row).collect();
+        tx.execute(&sql, &params).await?;
+    }
+    Ok(())
+}
+
+/// Open and aborted transactions, by partition.
+pub(super) async fn transactions(tx: &mut Tx) -> Result<HashMap<i64, StreamState>, SequencerError> {
+    let mut all: HashMap<i64, StreamState> = HashMap::new();
+    let sql = "SELECT partition_id, producer, known FROM log_producer WHERE open_offset IS NOT NULL";
+    for row in tx.query(sql, &[]).await? {
+        let known = Producer::decode(&mut Take(Bytes::copy_from_slice(row.blob(2)?)));
+        if let Some(known) = known {
+            all.entry(row.int(0)?).or_default().learn_open(row.int(1)?, known);
+        }
+    }
+    let sql =
+        "SELECT partition_id, producer, first_offset, marker FROM log_aborted ORDER BY partition_id, marker";
+    for row in tx.query(sql, &[]).await? {
+        let of_it = all.entry(row.int(0)?).or_default();
+        of_it.learn_aborted(row.int(1)?, offset(&row, 2)?, offset(&row, 3)?);
+    }
+    Ok(all)
+}
+
+impl SqlSequencer {
+    /// Where the first run from the one that holds `from` on begins that has a timestamp as late.
+    pub(crate) async fn next_with(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        from: u64,
+        timestamp: i64,
+    ) -> Result<Option<u64>, SequencerError> {
+        let Some(id) = self.known_id(topic, partition).await? else { return Ok(None) };
+        let sql = "SELECT base FROM log_run WHERE partition_id = ? AND next > ? AND max_timestamp >= ? \
+                   ORDER BY base LIMIT 1";
+        let rows = self.database.query(sql, params![id, int(from), timestamp]).await?;
+        Ok(rows.first().map(|row| offset(row, 0)).transpose()?.map(|base| base.max(from)))
+    }
+
+    /// The greatest timestamp of runs from an offset on, -1 without any, and up to where a run lies that begins before
+    /// it.
+    pub(crate) async fn known_greatest(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        start: u64,
+    ) -> Result<(i64, u64), SequencerError> {
+        let Some(id) = self.known_id(topic, partition).await? else { return Ok((-1, 0)) };
+        let sql = "SELECT COALESCE(MAX(CASE WHEN base >= ? THEN max_timestamp END), -1), \
+                   COALESCE(MAX(CASE WHEN base < ? THEN next END), 0) FROM log_run \
+                   WHERE partition_id = ? AND next > ?";
+        let start = int(start);
+        let rows = self.database.query(sql, params![start, start, id, start]).await?;
+        let Some(row) = rows.first() else { return Ok((-1, 0)) };
+        Ok((row.int(0)?, offset(row, 1)?))
+    }
+
+    /// Lets a partition begin at `before`, unless it begins later. Gives where it begins.
+    pub(crate) async fn delete_records(
+        &self,
+        topic: &Topic,
+        partition: Partition,
+        before: u64,
+    ) -> Result<u64, SequencerError> {
+        let Some(id) = self.known_id(topic, partition).await? else { return Ok(0) };
+        let mut tx = self.database.begin().await?;
+        let now = self.clock.now().0;
+        tx.execute(
+            "UPDATE log_partition SET start_offset = ?, changed = ? \
+             WHERE id = ? AND start_offset < ? AND next_offset >= ?",
+            params![int(before), now, id, int(before), int(before)],
+        )
+        .await?;
+        tx.execute("DELETE FROM log_run WHERE partition_id = ? AND next <= ?", params![id, int(before)])
+            .await?;
+        tx.execute("DELETE FROM log_aborted WHERE partition_id = ? AND marker < ?", params![id, int(before)])
+            .await?;
+        let rows = tx.query("SELECT start_offset FROM log_partition WHERE id = ?", params![id]).await?;
+        let start = rows.first().map(|row| offset(row, 0)).transpose()?.unwrap_or(0);
+        tx.commit().await?;
+        Ok(start)
+    }
+
+    /// Lets go of a topic.
+    pub(crate) async fn delete_topic(&self, topic: &Topic) -> Result<(), SequencerError> {
+        let mut tx = self.database.begin().await?;
+        let (project, name) = (topic.project, topic.name.0.as_str());
+        tx.execute(
+            "UPDATE log_partition SET start_offset = next_offset, changed = ? WHERE project = ? AND topic = ?",
+            params![self.clock.now().0, project.0, name],
+        )
+        .await?;
+        for table in ["log_producer", "log_aborted"] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE partition_id IN \
+                 (SELECT id FROM log_partition WHERE project = ? AND topic = ?)"
+            );
+            tx.execute(&sql, params![project.0, name]).await?;
+        }
+        purge_gone(&mut tx, Some(project)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Where a partition of a stream is to begin, so that nothing older than a moment and no more than so many bytes
+    /// are kept; `None` where nothing has to go.
+    pub(super) async fn expired_of(
+        &self,
+        id: i64,
+        moment: Option<Timestamp>,
+        bytes: Option<u64>,
+    ) -> Result<Option<u64>, SequencerError> {
+        let sql = "SELECT COALESCE(CAST(SUM(bytes) AS BIGINT), 0) FROM log_run WHERE partition_id = ?";
+        let mut left = match bytes {
+            Some(_) => {
+                self.database.query(sql, params![id]).await?.first().map(|row| offset(row, 0)).transpose()?
+            }
+            None => None,
+        };
+        // Runs go from the oldest on; what is young keeps what is behind it.
+        let sql = "SELECT next, bytes, ingested FROM log_run WHERE partition_id = ? ORDER BY base LIMIT 1000";
+        let mut start = None;
+        for row in self.database.query(sql, params![id]).await? {
+            let size = offset(&row, 1)?;
+            let ingested = row.int(2)?;
+            let is_old = moment.is_some_and(|moment| ingested < moment.0);
+            let is_over = left.zip(bytes).is_some_and(|(left, most)| left.saturating_sub(size) >= most);
+            if !is_old && !is_over {
+                break;
+            }
+            left = left.map(|left| left.saturating_sub(size));
+            start = Some(offset(&row, 0)?);
+        }
+        Ok(start)
+    }
+
+    /// Forgets producers that were not heard of since a moment, and aborted transactions below the start of their
+    /// partition.
+    pub(super) async fn forget_producers(&self, moment: Timestamp) -> Result<(), SequencerError> {
+        let sql = "DELETE FROM log_producer WHERE changed < ? AND open_offset IS NULL";
+        self.database.execute(sql, params![moment.0]).await?;
+        let sql = "DELETE FROM log_aborted AS a WHERE EXISTS (SELECT 1 FROM log_partition p \
+                   WHERE p.id = a.partition_id AND a.marker < p.start_offset)";
+        self.database.execute(sql, &[]).await?;
+        Ok(())
+    }
+}
