@@ -67,7 +67,7 @@ class Server:
         began = time.monotonic()
         self.process = subprocess.Popen(
             [*self.prefix, binary(), "serve", "--data-dir", str(self.data_dir),
-             *([] if "--listen" in self.flags else ["--listen", "127.0.0.1:0"]), "--kafka-listen", "off", "--otlp-grpc-listen", "127.0.0.1:0", "--syslog-listen", "off",
+             *([] if "--listen" in self.flags else ["--listen", "127.0.0.1:0"]), *([] if "--kafka-listen" in self.flags else ["--kafka-listen", "off"]), "--otlp-grpc-listen", "127.0.0.1:0", "--syslog-listen", "off",
              "--ready-file", str(ready_file), *self.flags],
             stdout=self.log, stderr=self.log, env={**os.environ, **self.env})
         while not ready_file.exists():

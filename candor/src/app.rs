@@ -16,6 +16,7 @@ use candor_meta::{Database, ReadScope, Tenancy};
 use candor_model::{Clock, IssueMap, ProjectId, Random};
 use candor_people::People;
 use candor_query::{Format, Limits, Query, QueryError};
+use candor_streams::Streams;
 use http::{HeaderMap, header};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -67,6 +68,8 @@ pub struct App {
     pub issues: Issues,
     /// The named origins of logs.
     pub sources: Sources,
+    /// The Kafka side of the log, where it listens.
+    pub streams: Option<Streams>,
     /// What every record passes.
     pub gate: Arc<Gate>,
     /// What became of what Sentry's SDKs sent.

@@ -125,6 +125,11 @@ struct Tap(Weak<Inner>);
 impl Follower for Tap {
     fn committed(&self, batches: &[Committed]) {
         let Some(inner) = self.0.upgrade() else { return };
+        // Streams bring nothing to the vault.
+        let mut batches = batches.iter().filter(|batch| batch.topic.name.signal().is_some()).peekable();
+        if batches.peek().is_none() {
+            return;
+        }
         let mut waiting = inner.waiting();
         if waiting.entries > WAITING_ENTRIES_MAX || waiting.stretches.len() > WAITING_ENTRIES_MAX {
             *waiting = Waiting { missing: true, ..Waiting::default() };

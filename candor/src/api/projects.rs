@@ -44,13 +44,25 @@ fn shown(key: &KeyInfo) -> Value {
     })
 }
 
-fn with_secrets(app: &App, project: &Project, keys: &ProjectKeys) -> Value {
+/// The user of Kafka clients of a new project; null where Kafka does not listen.
+async fn kafka_user(app: &App, project: &Project) -> Answer<Value> {
+    let Some(streams) = &app.streams else { return Ok(Value::Null) };
+    let user = streams.credentials().create(project.id, &project.name).await;
+    let user = user.map_err(|error| Problem::internal(&error))?;
+    Ok(json!({
+        "bootstrap": streams.bootstrap(),
+        "username": user.username,
+        "password": user.password,
+    }))
+}
+
+fn with_secrets(app: &App, project: &Project, keys: &ProjectKeys, kafka: Value) -> Value {
     json!({
         "name": project.name,
         "number": project.id.0,
         "dsn": app.dsn(&keys.dsn_key, project.id),
         "ingest_token": keys.ingest_token,
-        "kafka": null,
+        "kafka": kafka,
     })
 }
 
@@ -95,7 +107,8 @@ pub async fn create(
     caller.must_manage(&app, org.id).await?;
     let (project, keys) = app.tenancy.create_project(&path).await?;
     app.people.audit(&caller.actor(), "project.create", &format!("project:{}", project.id)).await?;
-    Ok((StatusCode::CREATED, Json(with_secrets(&app, &project, &keys))))
+    let kafka = kafka_user(&app, &project).await?;
+    Ok((StatusCode::CREATED, Json(with_secrets(&app, &project, &keys, kafka))))
 }
 
 /// `GET /api/v1/projects/{project}`.
@@ -173,7 +186,8 @@ pub async fn rotate_keys(
     let project = caller.manage(&app, &path).await?;
     let keys = app.tenancy.rotate_keys(project.id, body.grace_seconds.unwrap_or(GRACE_SECONDS)).await?;
     app.people.audit(&caller.actor(), "project.rotate-keys", &format!("project:{}", project.id)).await?;
-    Ok(Json(with_secrets(&app, &project, &keys)))
+    // Its Kafka user's password is another matter.
+    Ok(Json(with_secrets(&app, &project, &keys, Value::Null)))
 }
 
 /// The body of `PUT /api/v1/projects/{project}/limits`: null lifts a limit, what is absent stays.

@@ -239,10 +239,11 @@ fn is_journal(path: &str) -> bool {
     path.starts_with(JOURNAL)
 }
 
-/// Where each topic begins.
+/// Where each topic begins that becomes a table: no database has a position in any other.
 fn log_starts(log: &Log) -> Vec<(Topic, Offset)> {
     log.topics(None)
         .into_iter()
+        .filter(|topic| topic.name.signal().is_some())
         .map(|topic| {
             let start = log.log_start(&topic, Partition(0));
             (topic, start)

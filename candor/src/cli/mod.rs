@@ -117,6 +117,15 @@ pub struct ServeArgs {
     /// Keep error events, their attachments with them
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration::parse)]
     pub keep_errors: duration::Seconds,
+    /// Kafka clients
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9092")]
+    pub kafka_listen: String,
+    /// The project of Kafka clients without SASL, on loopback only
+    #[arg(long, value_name = "PROJECT")]
+    pub kafka_anonymous: Option<String>,
+    /// What `bootstrap` names
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka_advertise: Option<String>,
     /// Keep spans
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration::parse)]
     pub keep_spans: duration::Seconds,
@@ -134,15 +143,6 @@ pub struct ServeArgs {
     pub test_clock: bool,
 
     // Accepted from the first release on, hidden until they are built.
-    /// Kafka clients
-    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:9092", hide = true)]
-    pub kafka_listen: String,
-    /// The project of Kafka clients without SASL, on loopback only
-    #[arg(long, value_name = "PROJECT", hide = true)]
-    pub kafka_anonymous: Option<String>,
-    /// What `bootstrap` names
-    #[arg(long, value_name = "HOST:PORT", hide = true)]
-    pub kafka_advertise: Option<String>,
     /// Syslog over UDP and TCP
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:5514", hide = true)]
     pub syslog_listen: String,

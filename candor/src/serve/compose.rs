@@ -1,5 +1,6 @@
 //! Putting the parts together, from the bottom up: keys, databases, files, log, tables, products.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use candor_model::{Clock, Random};
 use candor_people::People;
 use candor_query::Query;
 use candor_store::{Disk, Files, KeyWrap, RealDisk};
+use candor_streams::{Advertised, Streams, StreamsOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
@@ -45,7 +47,11 @@ pub(super) struct House {
 }
 
 /// Opens the data dir and everything in it.
-pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<House> {
+pub(super) async fn open(
+    options: &Options,
+    kafka: Option<SocketAddr>,
+    stop: CancellationToken,
+) -> Result<House> {
     let started = Instant::now();
     for flag in &options.without_effect {
         tracing::warn!(flag, "accepted, and without effect in this release");
@@ -117,6 +123,23 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     );
     let gate = Arc::new(Gate::new(Arc::clone(&keyring), Arc::clone(&clock), Arc::clone(&random)));
     let ingest = Ingest::new(Arc::clone(&gate), log.clone());
+    let streams = match kafka {
+        Some(bound) => {
+            let options = StreamsOptions {
+                database: meta.clone(),
+                tenancy: tenancy.clone(),
+                log: log.clone(),
+                gate: Arc::clone(&gate),
+                clock: Arc::clone(&clock),
+                random: Arc::clone(&random),
+                advertised: advertised(options, bound),
+                stop: stop.clone(),
+                anonymous: options.kafka_anonymous.as_deref().map(Arc::from),
+            };
+            Some(Streams::open(options).await.context("cannot open the streams")?)
+        }
+        None => None,
+    };
 
     let admission = Admission::new(
         tenancy.clone(),
@@ -164,6 +187,7 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
         query,
         issues,
         sources,
+        streams,
         gate,
         keyring,
         outcomes: errors.outcomes().clone(),
@@ -193,6 +217,19 @@ pub(super) async fn open(options: &Options, stop: CancellationToken) -> Result<H
     let http = http.into_iter().map(taking_in).collect();
     let grpc = taking_in(super::grpc::router(candor_logs::grpc(logs)));
     Ok(House { app, http, grpc })
+}
+
+/// What Kafka clients are told to connect to: a client compares it with nothing, it just goes there.
+fn advertised(options: &Options, bound: SocketAddr) -> Advertised {
+    if let Some((host, port)) = &options.kafka_advertise {
+        return Advertised { host: Arc::from(host.as_str()), port: *port };
+    }
+    let named = options.kafka_listen.as_deref().and_then(|address| address.rsplit_once(':'));
+    let host = match named {
+        Some((host, _)) if !bound.ip().is_unspecified() => host.trim_matches(['[', ']']),
+        _ => "localhost",
+    };
+    Advertised { host: Arc::from(host), port: bound.port() }
 }
 
 fn clock(data_dir: &DataDir) -> Arc<dyn Clock> {

@@ -6,6 +6,7 @@
 mod allocator;
 mod compose;
 mod grpc;
+mod kafka;
 mod options;
 mod signals;
 mod storage;
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::kafka::KafkaListener;
 use crate::app::{Addresses, App};
 use crate::cli::{Global, ServeArgs};
 use crate::data_dir::Address;
@@ -79,13 +81,18 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         Some(address) => bind("otlp-grpc-listen", address).await?,
         None => Vec::new(),
     };
+    let kafka_sockets = match &options.kafka_listen {
+        Some(address) => bind("kafka-listen", address).await?,
+        None => Vec::new(),
+    };
     let acceptor = match &options.tls {
         Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
         None => None,
     };
     let http = first_address(&http_sockets)?;
     let grpc = grpc_sockets.first().map(TcpListener::local_addr).transpose()?;
-    let house = compose::open(&options, stop.clone()).await?;
+    let kafka = kafka_sockets.first().map(TcpListener::local_addr).transpose()?;
+    let house = compose::open(&options, kafka, stop.clone()).await?;
     let app = Arc::clone(&house.app);
     let local = local_listener(http, acceptor.is_some()).await?;
     let local_host = local.as_ref().map(TcpListener::local_addr).transpose()?.map(|at| at.to_string());
@@ -116,6 +123,10 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         }
         _ => format!("http://{}", reachable(http)),
     };
+    if let Some(streams) = app.streams.clone().filter(|_| !kafka_sockets.is_empty()) {
+        let listener = KafkaListener { sockets: kafka_sockets, tls: acceptor.clone(), streams };
+        listeners.push(tokio::spawn(listener.run(stop.clone())));
+    }
     if !grpc_sockets.is_empty() {
         let listener = HttpListener {
             sockets: grpc_sockets,
@@ -133,7 +144,7 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         url: local_url,
         screen: screen.clone(),
     })?;
-    let ready = ready_document(&app, &screen, http, grpc).await?;
+    let ready = ready_document(&app, &screen, http, grpc, kafka).await?;
     announce(&ready, &base, &screen, as_json, app.test_clock);
     if let Some(path) = &options.ready_file {
         files::write_private(path, ready.to_string().as_bytes())
@@ -238,6 +249,7 @@ async fn ready_document(
     screen: &str,
     http: SocketAddr,
     grpc: Option<SocketAddr>,
+    kafka: Option<SocketAddr>,
 ) -> Result<Value> {
     let setup_token = app.people.issue_setup_token().await?;
     let setup_url = setup_token.map(|token| format!("{screen}/app/setup?token={token}"));
@@ -245,7 +257,7 @@ async fn ready_document(
         "pid": std::process::id(),
         "version": VERSION,
         "http": http.to_string(),
-        "kafka": null,
+        "kafka": kafka.map(|address| address.to_string()),
         "otlp_grpc": grpc.map(|address| address.to_string()),
         "syslog": null,
         "setup_url": setup_url,

@@ -47,6 +47,11 @@ pub struct Options {
     pub(super) data_dir: PathBuf,
     pub(super) listen: String,
     pub(super) otlp_grpc_listen: Option<String>,
+    pub(super) kafka_listen: Option<String>,
+    /// What Kafka clients are told to connect to, where it is not what is bound.
+    pub(super) kafka_advertise: Option<(String, u16)>,
+    /// The project of Kafka clients on loopback that prove nothing.
+    pub(super) kafka_anonymous: Option<String>,
     pub(super) metadata: Metadata,
     pub(super) objects: ObjectsAt,
     pub(super) trusted_proxies: Vec<Network>,
@@ -133,16 +138,17 @@ impl Options {
         if arguments.otlp_grpc_listen != "off" {
             listen_address("otlp-grpc-listen", &arguments.otlp_grpc_listen)?;
         }
-        let without_effect = [
-            ("policy", arguments.policy.is_some()),
-            ("smtp", arguments.smtp.is_some()),
-            ("kafka-anonymous", arguments.kafka_anonymous.is_some()),
-            ("kafka-advertise", arguments.kafka_advertise.is_some()),
-        ];
+        if arguments.kafka_listen != "off" {
+            listen_address("kafka-listen", &arguments.kafka_listen)?;
+        }
+        let without_effect = [("policy", arguments.policy.is_some()), ("smtp", arguments.smtp.is_some())];
         Ok(Options {
             data_dir: global.data_dir.clone(),
             listen: arguments.listen,
             otlp_grpc_listen: Some(arguments.otlp_grpc_listen).filter(|address| address != "off"),
+            kafka_listen: Some(arguments.kafka_listen).filter(|address| address != "off"),
+            kafka_advertise: arguments.kafka_advertise.map(advertised).transpose()?,
+            kafka_anonymous: arguments.kafka_anonymous,
             metadata,
             objects: objects(arguments.objects)?,
             trusted_proxies: arguments
@@ -163,6 +169,19 @@ impl Options {
                 .map(|(flag, _)| flag)
                 .collect(),
         })
+    }
+}
+
+/// `HOST:PORT` as clients are told it.
+fn advertised(text: String) -> Result<(String, u16), UsageError> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    match parts {
+        Some((host, port)) if !host.is_empty() && port > 0 => Ok((host.to_owned(), port)),
+        _ => Err(UsageError {
+            flag: "kafka-advertise",
+            value: text,
+            what: "it is no address\ngive HOST:PORT, as in kafka.example.org:9092",
+        }),
     }
 }
 

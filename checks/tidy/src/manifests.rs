@@ -7,6 +7,7 @@ use crate::{files, text};
 /// The kernel from the bottom up: a crate uses only those before it.
 pub const KERNEL: &[&str] = &[
     "candor-model",
+    "candor-records",
     "candor-scrub",
     "candor-store",
     "candor-meta",
@@ -18,7 +19,7 @@ pub const KERNEL: &[&str] = &[
 ];
 
 /// On top of the kernel; none uses another.
-pub const PARTS: &[&str] = &["candor-logs", "candor-errors", "candor-people"];
+pub const PARTS: &[&str] = &["candor-logs", "candor-errors", "candor-streams", "candor-people"];
 
 /// Engines, and the crates that may name them.
 const OWNERS: &[(&str, &[&str])] =

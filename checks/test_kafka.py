@@ -1,0 +1,281 @@
+"""Real Kafka clients, unmodified: librdkafka of 2026 (confluent-kafka) and of 2022 (Debian's kcat), and kafka-python."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from kafka import KafkaConsumer, KafkaProducer
+
+from server import Server
+
+pytestmark = pytest.mark.local
+
+# Longest time for what takes some round trips, seconds.
+SOON_S = 30
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with Server(None, "--kafka-listen", "127.0.0.1:0") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def project(broker):
+    return broker.project("streams")
+
+
+def settings(broker, project, **more) -> dict:
+    kafka = project["kafka"]
+    return {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
+            "sasl.username": kafka["username"], "sasl.password": kafka["password"], **more}
+
+
+def name() -> str:
+    return f"t-{uuid.uuid4().hex[:10]}"
+
+
+def produce(config, topic, values, **how) -> dict:
+    """Sends values, each with its number as key; gives where each went."""
+    where, failed = {}, []
+    producer = Producer(config)
+
+    def told(value):
+        def tell(error, message):
+            if error:
+                failed.append(error)
+            else:
+                where[value] = (message.partition(), message.offset())
+        return tell
+
+    for number, value in enumerate(values):
+        producer.produce(topic, value, key=str(number).encode(), on_delivery=told(value), **how)
+        producer.poll(0)
+    assert producer.flush(SOON_S) == 0
+    assert not failed, failed
+    return where
+
+
+def consume(config, topics, count, within=SOON_S) -> list:
+    """Reads until there are so many messages."""
+    consumer = Consumer({"group.id": name(), "auto.offset.reset": "earliest", "enable.auto.commit": False, **config})
+    consumer.subscribe(topics)
+    found, until = [], time.monotonic() + within
+    try:
+        while len(found) < count and time.monotonic() < until:
+            for message in consumer.consume(500, timeout=0.5):
+                assert message.error() is None, message.error()
+                found.append(message)
+    finally:
+        consumer.close()
+    return found
+
+
+def test_what_project_create_prints(broker, project):
+    kafka = project["kafka"]
+    assert kafka["bootstrap"] == broker.ready["kafka"] and kafka["username"] == "streams" and len(kafka["password"]) >= 20
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_librdkafka_reads_what_it_wrote(broker, project, codec, show):
+    topic = name()
+    config = settings(broker, project)
+    values = [f"{n} {'x' * (n % 200)}".encode() for n in range(2000)]
+    where = produce({**config, "compression.type": codec, "enable.idempotence": True, "linger.ms": 5}, topic, values)
+    assert len(set(where.values())) == len(values)
+    began = time.monotonic()
+    found = consume(config, [topic], len(values))
+    assert {message.value(): (message.partition(), message.offset()) for message in found} == where
+    assert len({message.partition() for message in found}) == 4, "a topic of a first produce has four partitions"
+    show(f"kafka: librdkafka 2.16, {codec}: {len(found)} of {len(values)} equal, read after {time.monotonic() - began:.2f} s")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_every_way_to_log_in(broker, project, mechanism):
+    config = settings(broker, project, **{"sasl.mechanism": mechanism})
+    assert AdminClient(config).list_topics(timeout=SOON_S).cluster_id
+    errors = []
+    wrong = AdminClient({**config, "sasl.password": "no", "error_cb": errors.append})
+    with pytest.raises(KafkaException):
+        wrong.list_topics(timeout=2)
+    wrong.poll(1)
+    assert any(error.code() == KafkaError._AUTHENTICATION for error in errors), errors
+
+
+def test_without_a_log_in_nothing_is_told(broker):
+    anonymous = AdminClient({"bootstrap.servers": broker.ready["kafka"]})
+    with pytest.raises(KafkaException):
+        anonymous.list_topics(timeout=3)
+
+
+def test_projects_do_not_see_each_other(broker, project):
+    topic = name()
+    produce(settings(broker, project), topic, [b"mine"])
+    other = settings(broker, broker.project(f"other{uuid.uuid4().hex[:6]}"))
+    assert topic not in AdminClient(other).list_topics(timeout=SOON_S).topics
+    produce(other, topic, [b"theirs"])
+    assert [message.value() for message in consume(other, [topic], 1)] == [b"theirs"]
+    assert [message.value() for message in consume(settings(broker, project), [topic], 1)] == [b"mine"]
+
+
+def test_a_group_shares_partitions_and_goes_on_where_it_stood(broker, project, show):
+    topic, group = name(), name()
+    config = settings(broker, project)
+    admin = AdminClient(config)
+    admin.create_topics([NewTopic(topic, 6)])[topic].result(SOON_S)
+    values = [str(n).encode() for n in range(600)]
+    produce(config, topic, values)
+    seen, lock = [], threading.Lock()
+    stop = threading.Event()
+
+    def member():
+        consumer = Consumer({**config, "group.id": group, "auto.offset.reset": "earliest", "session.timeout.ms": 10000})
+        consumer.subscribe([topic])
+        while not stop.is_set():
+            message = consumer.poll(0.2)
+            if message and not message.error():
+                with lock:
+                    seen.append((message.value(), message.partition()))
+        consumer.close()
+
+    members = [threading.Thread(target=member) for _ in range(3)]
+    began = time.monotonic()
+    for one in members:
+        one.start()
+        time.sleep(0.3)
+    until = time.monotonic() + SOON_S
+    while len({value for value, _ in seen}) < len(values) and time.monotonic() < until:
+        time.sleep(0.1)
+    took = time.monotonic() - began
+    stop.set()
+    for one in members:
+        one.join()
+    assert {value for value, _ in seen} == set(values)
+    # Who comes later reads only what is new.
+    produce(config, topic, [b"later"])
+    later = consume({**config, "group.id": group}, [topic], 1)
+    assert [message.value() for message in later] == [b"later"]
+    show(f"kafka: a group of 3 over 6 partitions read {len(values)} within {took:.1f} s, and went on where it stood")
+
+
+def test_a_first_consumer_joins_at_once(broker, project, show):
+    topic = name()
+    config = settings(broker, project)
+    produce(config, topic, [b"x"])
+    began = time.monotonic()
+    assert len(consume(config, [topic], 1)) == 1
+    took = time.monotonic() - began
+    show(f"kafka: a first consumer joined and read after {took:.2f} s")
+    assert took < 5
+
+
+def test_administration(broker, project):
+    config = settings(broker, project)
+    admin, topic = AdminClient(config), name()
+    admin.create_topics([NewTopic(topic, 3, config={"retention.ms": "60000"})])[topic].result(SOON_S)
+    with pytest.raises(KafkaException) as again:
+        admin.create_topics([NewTopic(topic, 3)])[topic].result(SOON_S)
+    assert again.value.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
+    admin.create_partitions([NewPartitions(topic, 5)])[topic].result(SOON_S)
+    assert len(admin.list_topics(topic, timeout=SOON_S).topics[topic].partitions) == 5
+    produce(config, topic, [str(n).encode() for n in range(100)])
+    admin.delete_topics([topic])[topic].result(SOON_S)
+    until = time.monotonic() + SOON_S
+    while topic in admin.list_topics(timeout=SOON_S).topics:
+        assert time.monotonic() < until
+    # A topic of the same name begins at nothing.
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(SOON_S)
+    where = produce(config, topic, [b"anew"])
+    assert where == {b"anew": (0, 0)}
+    assert [message.value() for message in consume(config, [topic], 1)] == [b"anew"]
+
+
+def test_offsets_by_time(broker, project):
+    config = settings(broker, project)
+    admin, topic = AdminClient(config), name()
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(SOON_S)
+    producer = Producer(config)
+    base = int(time.time() * 1000) - 100_000
+    for n in range(100):
+        producer.produce(topic, str(n), timestamp=base + n * 10)
+    assert producer.flush(SOON_S) == 0
+    consumer = Consumer({**config, "group.id": name()})
+    asked = {base: 0, base + 5: 1, base + 500: 50, base + 990: 99, base + 100_000: -1}
+    for when, offset in asked.items():
+        [found] = consumer.offsets_for_times([TopicPartition(topic, 0, when)], timeout=SOON_S)
+        assert found.offset == offset, (when, found)
+    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=SOON_S) == (0, 100)
+    consumer.close()
+
+
+def test_kafka_python(broker, project, show):
+    topic = name()
+    kafka = project["kafka"]
+    how = dict(bootstrap_servers=kafka["bootstrap"], security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN",
+               sasl_plain_username=kafka["username"], sasl_plain_password=kafka["password"])
+    producer = KafkaProducer(**how, acks="all", compression_type="gzip")
+    sent = [producer.send(topic, str(n).encode(), key=b"k") for n in range(500)]
+    producer.flush(SOON_S)
+    assert [future.get(SOON_S).offset for future in sent] == list(range(500))
+    producer.close()
+    consumer = KafkaConsumer(topic, **how, group_id=name(), auto_offset_reset="earliest", consumer_timeout_ms=SOON_S * 1000)
+    found = []
+    for message in consumer:
+        found.append(message.value)
+        if len(found) == 500:
+            break
+    consumer.close()
+    assert found == [str(n).encode() for n in range(500)]
+    show(f"kafka: kafka-python 3: {len(found)} of 500 equal, in order")
+
+
+@pytest.mark.skipif(not shutil.which("kcat"), reason="kcat is not installed: 1 case")
+def test_an_old_librdkafka(broker, project, show):
+    topic = name()
+    flags = [part for key, value in settings(broker, project).items() for part in ("-X", f"{key}={value}")]
+    lines = [f"line {n}" for n in range(300)]
+    subprocess.run(["kcat", "-P", "-t", topic, *flags], input="\n".join(lines), text=True, check=True, timeout=SOON_S)
+    out = subprocess.run(["kcat", "-C", "-t", topic, "-o", "beginning", "-e", "-q", *flags], capture_output=True, text=True, check=True, timeout=SOON_S)
+    assert sorted(out.stdout.splitlines()) == sorted(lines)
+    metadata = json.loads(subprocess.run(["kcat", "-L", "-J", *flags], capture_output=True, text=True, check=True, timeout=SOON_S).stdout)
+    assert any(of["topic"] == topic and len(of["partitions"]) == 4 for of in metadata["topics"])
+    show("kafka: kcat with librdkafka 2.0: 300 of 300 lines")
+
+
+def test_what_was_acknowledged_outlives_kill_9(broker, show):
+    with Server(None, "--kafka-listen", "127.0.0.1:0") as server:
+        project = server.project("dying")
+        topic = "lasting"
+        acked = []
+        producer = Producer({**settings(server, project), "enable.idempotence": True, "linger.ms": 1})
+        until = time.monotonic() + 3
+        n = 0
+        while time.monotonic() < until:
+            producer.produce(topic, str(n).encode(), on_delivery=lambda error, message: acked.append(message.value()) if not error else None)
+            producer.poll(0.0005)
+            n += 1
+        server.kill()
+        server.flags = ["--kafka-listen", server.ready["kafka"]]
+        server.start()
+        assert producer.flush(SOON_S) == 0, "what was under way is sent again"
+        found = [message.value() for message in consume(settings(server, project), [topic], n)]
+        assert len(acked) == n and sorted(found) == sorted(acked), (n, len(acked), len(found), len(set(found)))
+        show(f"kafka: kill -9 under an idempotent producer: {n} acknowledged in the end, 0 lost, 0 doubled")
+
+
+def test_secrets_in_values_do_not_stay(broker, project):
+    topic = name()
+    config = settings(broker, project)
+    card, opaque = "4111111111111111", b"\x00\xff\xfe" + b"4111111111111111"
+    values = [json.dumps({"card": card, "item": "book"}).encode(), f"paid with {card}".encode(), opaque, b"plain"]
+    produce({**config, "compression.type": "zstd"}, topic, values)
+    found = {message.key(): message.value() for message in consume(config, [topic], len(values))}
+    assert json.loads(found[b"0"])["item"] == "book" and card not in found[b"0"].decode()
+    assert card not in found[b"1"].decode() and found[b"1"].startswith(b"paid with ")
+    assert found[b"2"] == opaque and found[b"3"] == b"plain"

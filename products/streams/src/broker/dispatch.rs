@@ -1,0 +1,341 @@
+//! Which part answers what.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use candor_meta::WriteScope;
+use candor_model::ProjectId;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use kafka_protocol::messages::{ApiKey, SaslAuthenticateRequest, SaslHandshakeRequest};
+use kafka_protocol::protocol::{Decodable, Encodable};
+use parking_lot::RwLock;
+
+use super::session::Session;
+use super::versions;
+use crate::auth::sasl::Sasl;
+use crate::caller::Caller;
+use crate::parts::Parts;
+use crate::wire::{Answer, Call, Request, Service};
+
+/// How long a log in holds on a connection: a user that was deleted is gone by then (KIP-368).
+const LOG_IN_MS: u32 = 3_600_000;
+
+/// How long a failed log in waits for its answer: who guesses is to be slow (`connection.failed.authentication.delay.ms`).
+const FAILED_LOG_IN_DELAY: Duration = Duration::from_millis(100);
+
+/// Answers requests of all connections.
+pub struct Broker {
+    parts: Parts,
+    /// The rights of the projects whose clients are connected.
+    scopes: RwLock<HashMap<ProjectId, WriteScope>>,
+}
+
+impl Broker {
+    /// Over its parts.
+    pub(crate) fn new(parts: Parts) -> Broker {
+        Broker { parts, scopes: RwLock::default() }
+    }
+
+    /// A connection from this address. `anonymous` is who a client is that proves nothing.
+    pub async fn session(&self, peer: SocketAddr, anonymous: Option<ProjectId>) -> Session {
+        let session = Session::new(peer.ip(), Sasl::new(self.parts.credentials.clone(), Some(LOG_IN_MS)));
+        if let Some(project) = anonymous
+            && self.admit(project).await
+        {
+            session.prove(project, "ANONYMOUS");
+        }
+        session
+    }
+
+    /// Looks up the right to write into a project; false where there is no such project.
+    async fn admit(&self, project: ProjectId) -> bool {
+        match self.parts.tenancy.user_write(project).await {
+            Ok(Some(scope)) => {
+                self.scopes.write().insert(project, scope);
+                true
+            }
+            Ok(None) => {
+                self.scopes.write().remove(&project);
+                false
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a project could not be looked up");
+                self.scopes.read().contains_key(&project)
+            }
+        }
+    }
+
+    /// Looks again whether the projects of connected clients are still there. To be called every second or so.
+    pub async fn look_again(&self) {
+        let known: Vec<ProjectId> = self.scopes.read().keys().copied().collect();
+        for project in known {
+            self.admit(project).await;
+        }
+    }
+
+    /// The clients of a deleted project are answered no more.
+    pub fn forget(&self, project: ProjectId) {
+        self.scopes.write().remove(&project);
+    }
+
+    fn log_in(self: &Arc<Self>, session: &Arc<Session>, request: Request) -> BoxFuture<'static, Answer> {
+        let (broker, session) = (Arc::clone(self), Arc::clone(session));
+        async move {
+            let mut sasl = session.sasl.lock().await;
+            let answer = if request.key == Some(ApiKey::SaslHandshake) {
+                match request.decode::<SaslHandshakeRequest>() {
+                    Ok(message) => request.answer(&sasl.handshake(&message, request.version)),
+                    Err(why) => Answer::Close(why),
+                }
+            } else {
+                match request.decode::<SaslAuthenticateRequest>() {
+                    Ok(message) => request.answer(&sasl.authenticate(&message).await),
+                    Err(why) => Answer::Close(why),
+                }
+            };
+            broker.settle(&session, &sasl).await;
+            if !sasl.is_over() {
+                return answer;
+            }
+            tokio::time::sleep(FAILED_LOG_IN_DELAY).await;
+            answer.and_close()
+        }
+        .boxed()
+    }
+
+    /// Takes over what a step of logging in came to.
+    async fn settle(&self, session: &Session, sasl: &Sasl) {
+        session.expects_raw.store(sasl.expects_raw(), Ordering::Relaxed);
+        match sasl.identity() {
+            Some(identity) if !sasl.is_over() && self.admit(identity.project).await => {
+                session.prove(identity.project, &identity.user);
+            }
+            _ => session.forget(),
+        }
+    }
+
+    fn served(self: &Arc<Self>, caller: Caller, scope: WriteScope, request: Request) -> Call {
+        let Some(key) = request.key else { return at_once(Answer::Close("its API is not known")) };
+        let version = request.version;
+        let parts = self.parts.clone();
+        match key {
+            ApiKey::Produce => {
+                let message = match request.decode() {
+                    Ok(message) => message,
+                    Err(why) => return at_once(Answer::Close(why)),
+                };
+                let taken = parts.produce.take(&scope, message, version);
+                let answer = taken.answer;
+                let answer =
+                    answer.map(move |answer| answer.map_or(Answer::None, |answer| request.answer(&answer)));
+                Call { answer: answer.boxed(), lets_others_in: taken.has_its_turn }
+            }
+            ApiKey::Fetch => then(request, async move |m| parts.fetch.answer(&caller, m, version).await),
+            ApiKey::ListOffsets => then(request, async move |m| parts.offsets.list(&caller, m).await),
+            ApiKey::OffsetForLeaderEpoch => {
+                then(request, async move |m| parts.offsets.for_leader_epoch(&caller, m))
+            }
+            ApiKey::DeleteRecords => then(request, async move |m| parts.offsets.delete(&caller, m).await),
+            ApiKey::InitProducerId => {
+                then(request, async move |m| parts.transactions.init_producer_id(&caller, m, version).await)
+            }
+            ApiKey::AddPartitionsToTxn => {
+                then(request, async move |m| parts.transactions.add_partitions(&caller, m, version).await)
+            }
+            ApiKey::AddOffsetsToTxn => {
+                then(request, async move |m| parts.transactions.add_offsets(&caller, m, version).await)
+            }
+            ApiKey::EndTxn => {
+                then(request, async move |m| parts.transactions.end_txn(&caller, m, version).await)
+            }
+            ApiKey::TxnOffsetCommit => {
+                then(request, async move |m| parts.transactions.txn_offset_commit(&caller, m, version).await)
+            }
+            ApiKey::WriteTxnMarkers => {
+                then(request, async move |m| parts.transactions.write_markers(&caller, m, version).await)
+            }
+            ApiKey::DescribeProducers => {
+                then(request, async move |m| parts.transactions.describe_producers(&caller, m, version).await)
+            }
+            ApiKey::DescribeTransactions => then(request, async move |m| {
+                parts.transactions.describe_transactions(&caller, m, version).await
+            }),
+            ApiKey::ListTransactions => {
+                then(request, async move |m| parts.transactions.list_transactions(&caller, m, version).await)
+            }
+            ApiKey::FindCoordinator => then(request, async move |m| {
+                parts.groups.find_coordinator(&caller, m, version, &parts.node.coordinator()).await
+            }),
+            ApiKey::JoinGroup => then(request, async move |m| parts.groups.join(&caller, m, version).await),
+            ApiKey::SyncGroup => then(request, async move |m| parts.groups.sync(&caller, m, version).await),
+            ApiKey::Heartbeat => {
+                then(request, async move |m| parts.groups.heartbeat(&caller, m, version).await)
+            }
+            ApiKey::LeaveGroup => then(request, async move |m| parts.groups.leave(&caller, m, version).await),
+            ApiKey::OffsetCommit => {
+                then(request, async move |m| parts.groups.offset_commit(&caller, m, version).await)
+            }
+            ApiKey::OffsetFetch => {
+                then(request, async move |m| parts.groups.offset_fetch(&caller, m, version).await)
+            }
+            ApiKey::OffsetDelete => {
+                then(request, async move |m| parts.groups.offset_delete(&caller, m, version).await)
+            }
+            ApiKey::ListGroups => {
+                then(request, async move |m| parts.groups.list_groups(&caller, m, version).await)
+            }
+            ApiKey::DescribeGroups => {
+                then(request, async move |m| parts.groups.describe_groups(&caller, m, version).await)
+            }
+            ApiKey::DeleteGroups => {
+                then(request, async move |m| parts.groups.delete_groups(&caller, m, version).await)
+            }
+            ApiKey::ConsumerGroupHeartbeat => {
+                then(request, async move |m| parts.groups.consumer_heartbeat(&caller, m, version).await)
+            }
+            ApiKey::ConsumerGroupDescribe => {
+                then(request, async move |m| parts.groups.consumer_describe(&caller, m, version).await)
+            }
+            _ => self.administered(caller, key, request),
+        }
+    }
+
+    /// What is asked about the cluster, its topics, users and rules.
+    fn administered(&self, caller: Caller, key: ApiKey, request: Request) -> Call {
+        let (admin, node) = (Arc::clone(&self.parts.admin), self.parts.node.broker());
+        let version = request.version;
+        match key {
+            ApiKey::Metadata => {
+                then(request, async move |m| admin.metadata(&caller, &node, m, version).await)
+            }
+            ApiKey::DescribeTopicPartitions => then(request, async move |m| {
+                admin.describe_topic_partitions(&caller, &node, m, version).await
+            }),
+            ApiKey::DescribeCluster => {
+                then(request, async move |m| admin.describe_cluster(&caller, &node, m, version).await)
+            }
+            ApiKey::CreateTopics => {
+                then(request, async move |m| admin.create_topics(&caller, &node, m, version).await)
+            }
+            ApiKey::DeleteTopics => {
+                then(request, async move |m| admin.delete_topics(&caller, m, version).await)
+            }
+            ApiKey::CreatePartitions => {
+                then(request, async move |m| admin.create_partitions(&caller, &node, m, version).await)
+            }
+            ApiKey::DescribeConfigs => {
+                then(request, async move |m| admin.describe_configs(&caller, &node, m, version).await)
+            }
+            ApiKey::AlterConfigs => {
+                then(request, async move |m| admin.alter_configs(&caller, &node, m, version).await)
+            }
+            ApiKey::IncrementalAlterConfigs => then(request, async move |m| {
+                admin.incremental_alter_configs(&caller, &node, m, version).await
+            }),
+            ApiKey::ListConfigResources => {
+                then(request, async move |m| admin.list_config_resources(&caller, &node, m, version).await)
+            }
+            ApiKey::ElectLeaders => {
+                then(request, async move |m| admin.elect_leaders(&caller, m, version).await)
+            }
+            ApiKey::AlterPartitionReassignments => then(request, async move |m| {
+                admin.alter_partition_reassignments(&caller, &node, m, version).await
+            }),
+            ApiKey::ListPartitionReassignments => {
+                then(request, async move |m| admin.list_partition_reassignments(&caller, m, version).await)
+            }
+            ApiKey::DescribeLogDirs => {
+                then(request, async move |m| admin.describe_log_dirs(&caller, m, version).await)
+            }
+            ApiKey::GetTelemetrySubscriptions => {
+                then(request, async move |m| admin.get_telemetry_subscriptions(&caller, m, version).await)
+            }
+            ApiKey::PushTelemetry => {
+                then(request, async move |m| admin.push_telemetry(&caller, m, version).await)
+            }
+            ApiKey::DescribeUserScramCredentials => {
+                then(request, async move |m| admin.describe_user_scram_credentials(&caller, m, version).await)
+            }
+            ApiKey::AlterUserScramCredentials => {
+                then(request, async move |m| admin.alter_user_scram_credentials(&caller, m, version).await)
+            }
+            ApiKey::DescribeClientQuotas => {
+                then(request, async move |m| admin.describe_client_quotas(&caller, m, version).await)
+            }
+            ApiKey::AlterClientQuotas => {
+                then(request, async move |m| admin.alter_client_quotas(&caller, m, version).await)
+            }
+            ApiKey::CreateAcls => then(request, async move |m| admin.create_acls(&caller, m, version).await),
+            ApiKey::DescribeAcls => {
+                then(request, async move |m| admin.describe_acls(&caller, m, version).await)
+            }
+            ApiKey::DeleteAcls => then(request, async move |m| admin.delete_acls(&caller, m, version).await),
+            _ => at_once(Answer::Close("its API is not served")),
+        }
+    }
+}
+
+impl Service for Broker {
+    type Session = Session;
+
+    fn call(self: &Arc<Self>, session: &Arc<Session>, request: Request) -> Call {
+        match request.key {
+            Some(ApiKey::ApiVersions) => return at_once(versions::answer(&request)),
+            Some(ApiKey::SaslHandshake | ApiKey::SaslAuthenticate) => {
+                return Call { answer: self.log_in(session, request), lets_others_in: false };
+            }
+            _ => {}
+        }
+        let Some(caller) = session.caller(&request) else {
+            return at_once(Answer::Close("it comes before a log in"));
+        };
+        let Some(scope) = self.scopes.read().get(&caller.project).cloned() else {
+            return at_once(Answer::Close("its project was deleted"));
+        };
+        if !request.key.is_some_and(|key| versions::is_served(key, request.version)) {
+            return at_once(Answer::Close("its version is not served"));
+        }
+        self.served(caller, scope, request)
+    }
+
+    fn takes_raw(&self, session: &Session) -> bool {
+        session.takes_raw()
+    }
+
+    fn raw(self: &Arc<Self>, session: &Arc<Session>, token: Bytes) -> BoxFuture<'static, Answer> {
+        let (broker, session) = (Arc::clone(self), Arc::clone(session));
+        async move {
+            let mut sasl = session.sasl.lock().await;
+            let answer = sasl.raw(&token).await;
+            broker.settle(&session, &sasl).await;
+            answer.map_or(Answer::Close("the log in failed"), Answer::Raw)
+        }
+        .boxed()
+    }
+}
+
+fn at_once(answer: Answer) -> Call {
+    Call { answer: ready(answer).boxed(), lets_others_in: false }
+}
+
+/// Decodes a request and encodes what becomes of it.
+fn then<T, R, F>(request: Request, answer: impl FnOnce(T) -> F + Send + 'static) -> Call
+where
+    T: Decodable + Send + 'static,
+    R: Encodable,
+    F: Future<Output = R> + Send,
+{
+    let answer = async move {
+        match request.decode::<T>() {
+            Ok(message) => request.answer(&answer(message).await),
+            Err(why) => Answer::Close(why),
+        }
+    };
+    Call { answer: answer.boxed(), lets_others_in: false }
+}

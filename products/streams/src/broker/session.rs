@@ -1,0 +1,62 @@
+//! What is known of a connection from one request to the next.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candor_model::ProjectId;
+use parking_lot::Mutex;
+
+use crate::auth::sasl::Sasl;
+use crate::caller::Caller;
+use crate::wire::Request;
+
+/// A connection's state.
+pub struct Session {
+    host: IpAddr,
+    /// How far it has come in proving who it is.
+    pub(super) sasl: tokio::sync::Mutex<Sasl>,
+    /// The next frame is a bare token (SaslHandshake of version 0).
+    pub(super) expects_raw: AtomicBool,
+    proven: Mutex<Option<Proven>>,
+}
+
+/// Who it has proved to be.
+#[derive(Clone)]
+struct Proven {
+    project: ProjectId,
+    user: Arc<str>,
+}
+
+impl Session {
+    /// Of a client at this address that has said nothing yet.
+    pub(super) fn new(host: IpAddr, sasl: Sasl) -> Session {
+        Session {
+            host,
+            sasl: tokio::sync::Mutex::new(sasl),
+            expects_raw: AtomicBool::new(false),
+            proven: Mutex::new(None),
+        }
+    }
+
+    /// Takes the client for this user from now on.
+    pub(super) fn prove(&self, project: ProjectId, user: &str) {
+        *self.proven.lock() = Some(Proven { project, user: Arc::from(user) });
+    }
+
+    /// Takes it for nobody.
+    pub(super) fn forget(&self) {
+        *self.proven.lock() = None;
+    }
+
+    /// Who asks; none before a proof.
+    pub(super) fn caller(&self, request: &Request) -> Option<Caller> {
+        let Proven { project, user } = self.proven.lock().clone()?;
+        Some(Caller { project, user, client_id: request.client_id.clone(), host: self.host })
+    }
+
+    /// True where the next frame is no request.
+    pub(super) fn takes_raw(&self) -> bool {
+        self.expects_raw.load(Ordering::Relaxed)
+    }
+}

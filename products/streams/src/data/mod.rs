@@ -1,0 +1,46 @@
+//! Records in and out: produce, fetch, offsets.
+
+pub mod fetch;
+pub mod offsets;
+pub mod produce;
+pub mod producer_ids;
+
+use std::sync::Arc;
+
+use candor_model::{Partition, ProjectId};
+use kafka_protocol::ResponseError;
+use uuid::Uuid;
+
+use crate::directory::{TopicDirectory, TopicView};
+
+/// The leader epoch of every partition: its leader never changes, for one process serves.
+pub const LEADER_EPOCH: i32 = 0;
+
+/// What a partition is asked for by: a name, or from some version on an id.
+pub(crate) fn topic(
+    directory: &dyn TopicDirectory,
+    project: ProjectId,
+    name: &str,
+    id: Uuid,
+    by_id: bool,
+) -> Result<Arc<TopicView>, ResponseError> {
+    if by_id {
+        directory.topic_by_id(project, id.into_bytes()).ok_or(ResponseError::UnknownTopicId)
+    } else {
+        directory.topic(project, name).ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+}
+
+/// A partition of a topic, where it has it.
+pub(crate) fn partition(topic: &TopicView, index: i32) -> Result<Partition, ResponseError> {
+    let index = u32::try_from(index).ok().filter(|index| *index < topic.partitions);
+    index.map(Partition).ok_or(ResponseError::UnknownTopicOrPartition)
+}
+
+/// Whether what a client says of the leader's epoch holds (KIP-320). -1 is nothing said.
+pub(crate) fn check_epoch(said: i32) -> Result<(), ResponseError> {
+    match said {
+        LEADER_EPOCH.. if said > LEADER_EPOCH => Err(ResponseError::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}

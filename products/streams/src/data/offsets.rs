@@ -1,0 +1,187 @@
+//! Where a partition begins and ends, what lies at a time, what may go: ListOffsets, OffsetForLeaderEpoch, DeleteRecords.
+
+use std::sync::Arc;
+
+use candor_log::{Log, Topic};
+use candor_model::{Offset, Partition};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_records_request::DeleteRecordsRequest;
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
+};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition,
+};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
+};
+use uuid::Uuid;
+
+use super::{LEADER_EPOCH, check_epoch, partition, topic};
+use crate::caller::Caller;
+use crate::directory::TopicDirectory;
+
+/// What a timestamp of ListOffsets stands for where it is none (KIP-79, KIP-734, KIP-405, KIP-1005).
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// What DeleteRecords calls the end.
+const TO_THE_END: i64 = -1;
+
+/// Answers questions about offsets. Cheap to clone.
+#[derive(Clone)]
+pub struct Offsets {
+    log: Log,
+    directory: Arc<dyn TopicDirectory>,
+}
+
+impl Offsets {
+    /// Over a log and its topics.
+    pub fn new(log: Log, directory: Arc<dyn TopicDirectory>) -> Offsets {
+        Offsets { log, directory }
+    }
+
+    fn place(&self, caller: &Caller, name: &str, index: i32) -> Result<(Topic, Partition), ResponseError> {
+        let view = topic(&*self.directory, caller.project, name, Uuid::nil(), false)?;
+        let partition = partition(&view, index)?;
+        Ok((Topic { project: caller.project, name: view.in_log.clone() }, partition))
+    }
+
+    /// ListOffsets.
+    pub async fn list(&self, caller: &Caller, request: ListOffsetsRequest) -> ListOffsetsResponse {
+        let committed_only = request.isolation_level == 1;
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for of in request.topics {
+            let mut partitions = Vec::with_capacity(of.partitions.len());
+            for asked in &of.partitions {
+                let found = self.offset(caller, &of.name, asked, committed_only).await;
+                let answer =
+                    ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
+                partitions.push(match found {
+                    Ok(Some((offset, timestamp))) => answer
+                        .with_offset(offset.0 as i64)
+                        .with_timestamp(timestamp)
+                        .with_leader_epoch(LEADER_EPOCH),
+                    Ok(None) => answer.with_offset(-1).with_timestamp(-1).with_leader_epoch(-1),
+                    Err(error) => answer.with_offset(-1).with_timestamp(-1).with_error_code(error.code()),
+                });
+            }
+            topics.push(ListOffsetsTopicResponse::default().with_name(of.name).with_partitions(partitions));
+        }
+        ListOffsetsResponse::default().with_topics(topics)
+    }
+
+    /// An offset and its record's timestamp, -1 where it is not a record's.
+    async fn offset(
+        &self,
+        caller: &Caller,
+        name: &str,
+        asked: &ListOffsetsPartition,
+        committed_only: bool,
+    ) -> Result<Option<(Offset, i64)>, ResponseError> {
+        let (topic, partition) = self.place(caller, name, asked.partition_index)?;
+        check_epoch(asked.current_leader_epoch)?;
+        let failed = |error: candor_log::ReadError| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an offset could not be looked up");
+            ResponseError::KafkaStorageError
+        };
+        match asked.timestamp {
+            LATEST if committed_only => Ok(Some((self.log.last_stable_offset(&topic, partition), -1))),
+            LATEST => Ok(Some((self.log.high_watermark(&topic, partition), -1))),
+            EARLIEST | EARLIEST_LOCAL => Ok(Some((self.log.log_start(&topic, partition), -1))),
+            MAX_TIMESTAMP => self.log.max_timestamp(&topic, partition).await.map_err(failed),
+            LATEST_TIERED => Ok(None),
+            time if time >= 0 => {
+                let found = self.log.offset_for_timestamp(&topic, partition, time).await.map_err(failed)?;
+                let end = self.log.last_stable_offset(&topic, partition);
+                Ok(found.filter(|(offset, _)| !committed_only || *offset < end))
+            }
+            _ => Err(ResponseError::UnsupportedVersion),
+        }
+    }
+
+    /// OffsetForLeaderEpoch (KIP-320).
+    pub fn for_leader_epoch(
+        &self,
+        caller: &Caller,
+        request: OffsetForLeaderEpochRequest,
+    ) -> OffsetForLeaderEpochResponse {
+        let topics = request.topics.into_iter().map(|of| {
+            let partitions = of.partitions.iter().map(|asked| {
+                let answer = EpochEndOffset::default().with_partition(asked.partition);
+                match self.epoch_end(caller, &of.topic, asked) {
+                    Ok(Some(end)) => answer.with_leader_epoch(LEADER_EPOCH).with_end_offset(end.0 as i64),
+                    Ok(None) => answer.with_leader_epoch(-1).with_end_offset(-1),
+                    Err(error) => {
+                        answer.with_leader_epoch(-1).with_end_offset(-1).with_error_code(error.code())
+                    }
+                }
+            });
+            OffsetForLeaderTopicResult::default().with_partitions(partitions.collect()).with_topic(of.topic)
+        });
+        OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+    }
+
+    fn epoch_end(
+        &self,
+        caller: &Caller,
+        name: &str,
+        asked: &OffsetForLeaderPartition,
+    ) -> Result<Option<Offset>, ResponseError> {
+        let (topic, partition) = self.place(caller, name, asked.partition)?;
+        check_epoch(asked.current_leader_epoch)?;
+        let is_ours = asked.leader_epoch == LEADER_EPOCH;
+        Ok(is_ours.then(|| self.log.high_watermark(&topic, partition)))
+    }
+
+    /// DeleteRecords (KIP-107).
+    pub async fn delete(&self, caller: &Caller, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for of in request.topics {
+            let mut partitions = Vec::with_capacity(of.partitions.len());
+            for asked in &of.partitions {
+                let answer =
+                    DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
+                let deleted = self.delete_before(caller, &of.name, asked.partition_index, asked.offset).await;
+                partitions.push(match deleted {
+                    Ok(start) => answer.with_low_watermark(start.0 as i64),
+                    Err(error) => answer.with_low_watermark(-1).with_error_code(error.code()),
+                });
+            }
+            topics.push(DeleteRecordsTopicResult::default().with_name(of.name).with_partitions(partitions));
+        }
+        DeleteRecordsResponse::default().with_topics(topics)
+    }
+
+    async fn delete_before(
+        &self,
+        caller: &Caller,
+        name: &str,
+        index: i32,
+        before: i64,
+    ) -> Result<Offset, ResponseError> {
+        let (topic, partition) = self.place(caller, name, index)?;
+        if topic.name.signal().is_some() {
+            return Err(ResponseError::PolicyViolation);
+        }
+        let end = self.log.high_watermark(&topic, partition);
+        let before = match before {
+            TO_THE_END => end,
+            before => Offset(u64::try_from(before).map_err(|_| ResponseError::OffsetOutOfRange)?),
+        };
+        if before > end {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        self.log.delete_records(&topic, partition, before).await.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "records could not be deleted");
+            ResponseError::KafkaStorageError
+        })
+    }
+}

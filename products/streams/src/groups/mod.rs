@@ -1,0 +1,25 @@
+//! Consumer groups: who reads which partition, and how far they have read.
+//!
+//! One process serves (decision 0004), so a group lives in memory under a lock of its own, and what must outlive the
+//! process goes to the metadata database: committed offsets, generations and epochs, members and assignments. All that
+//! waits to be stored shares one transaction ([`committer`]); nothing is acknowledged before it. Two kinds of groups
+//! have a state machine each, which know neither time nor storage: [`classic`] and [`consumer`] (KIP-848). [`serve`]
+//! turns requests into calls of these. A group is of one kind while it has members; an empty one becomes the other at
+//! the first join.
+
+mod classic;
+mod committer;
+mod consumer;
+mod keeper;
+mod offsets;
+mod registry;
+mod serve;
+mod settings;
+mod storage;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use registry::Groups;
+pub use serve::Coordinator;
+pub use settings::Settings;

@@ -1,0 +1,55 @@
+//! Bounds and times of groups.
+
+use std::time::Duration;
+
+/// Bounds and times, named as Kafka's settings are where it has them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `group.initial.rebalance.delay.ms`: how long the first rebalance of a group waits for more members.
+    pub initial_rebalance_delay: Duration,
+    /// `group.min.session.timeout.ms`.
+    pub min_session_timeout: Duration,
+    /// `group.max.session.timeout.ms`.
+    pub max_session_timeout: Duration,
+    /// `group.max.size`: members of a group, those counted that were given an id and have not joined yet.
+    pub max_size: usize,
+    /// Bytes of all members' metadata and assignments, a group. The leader gets all of it in one answer.
+    pub max_group_bytes: usize,
+    /// Groups of a project.
+    pub max_groups: usize,
+    /// `offset.metadata.max.bytes`.
+    pub max_offset_metadata: usize,
+    /// `offsets.retention.minutes`: how long an empty group's offsets are kept.
+    pub offsets_retention: Duration,
+    /// `offsets.retention.check.interval.ms`: how often is looked for offsets that are kept no longer.
+    pub retention_check_interval: Duration,
+    /// `group.consumer.session.timeout.ms`.
+    pub consumer_session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval: Duration,
+    /// Offsets of all groups that are kept in memory for reads.
+    pub max_offsets_cached: usize,
+    /// Offsets that may wait to be stored; who brings more waits.
+    pub max_offsets_waiting: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Settings {
+            initial_rebalance_delay: Duration::ZERO,
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(30 * 60),
+            max_size: 5_000,
+            max_group_bytes: 32 * 1024 * 1024,
+            max_groups: 10_000,
+            max_offset_metadata: 4096,
+            offsets_retention: 7 * DAY,
+            retention_check_interval: Duration::from_secs(10 * 60),
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
+            max_offsets_cached: 500_000,
+            max_offsets_waiting: 50_000,
+        }
+    }
+}

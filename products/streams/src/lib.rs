@@ -1,0 +1,25 @@
+//! Streams: the log speaks Kafka.
+//!
+//! A connection proves who it is ([`auth`]); each request is answered by the part that owns what it asks about. Parts
+//! know each other by what they need: topics by [`directory::TopicDirectory`]. Records go through the gate into the log.
+
+pub mod admin;
+pub mod auth;
+pub mod broker;
+pub mod caller;
+pub mod data;
+pub mod directory;
+pub mod groups;
+mod node;
+mod parts;
+mod streams;
+pub mod topics;
+pub mod txn;
+mod upkeep;
+pub mod wire;
+
+#[cfg(test)]
+mod testing;
+
+pub use node::{Advertised, NODE_ID};
+pub use streams::{OpenError, Streams, StreamsOptions};

@@ -1,0 +1,30 @@
+//! What a broker is made of.
+
+use std::sync::Arc;
+
+use candor_meta::Tenancy;
+
+use crate::admin::Admin;
+use crate::auth::credentials::Credentials;
+use crate::data::fetch::Fetch;
+use crate::data::offsets::Offsets;
+use crate::data::produce::Produce;
+use crate::groups::Groups;
+use crate::node::Node;
+use crate::topics::Topics;
+use crate::txn::Transactions;
+
+/// The parts, each cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub tenancy: Tenancy,
+    pub credentials: Credentials,
+    pub topics: Topics,
+    pub groups: Groups,
+    pub fetch: Fetch,
+    pub produce: Produce,
+    pub offsets: Offsets,
+    pub admin: Arc<Admin>,
+    pub transactions: Transactions,
+    pub node: Node,
+}

@@ -1,0 +1,191 @@
+//! Streams as the program that composes them sees them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candor_gate::Gate;
+use candor_log::Log;
+use candor_meta::{Database, SqlError, Tenancy};
+use candor_model::{Clock, ProjectId, Random};
+use kafka_protocol::ResponseError;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::acl::Acls;
+use crate::admin::resources::ResourceConfigs;
+use crate::admin::{self, Admin, Quotas};
+use crate::auth::credentials::{CredentialError, Credentials};
+use crate::broker::Broker;
+use crate::data::fetch::Fetch;
+use crate::data::offsets::Offsets;
+use crate::data::produce::Produce;
+use crate::data::producer_ids::ProducerIds;
+use crate::directory::TopicDirectory;
+use crate::groups::{self, Groups};
+use crate::node::{Advertised, Node};
+use crate::parts::Parts;
+use crate::topics::{self, TopicError, Topics};
+use crate::txn::{self, Transactions, TransactionsOptions};
+use crate::upkeep;
+use crate::wire::{Connection, Limits, Room};
+
+/// Large requests in the house, bytes.
+const ROOM_BYTES: usize = 128 << 20;
+
+/// How often is looked whether the projects of connected clients are still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What streams are opened with.
+pub struct StreamsOptions {
+    /// Metadata: topics, groups, users.
+    pub database: Database,
+    /// Projects.
+    pub tenancy: Tenancy,
+    /// Where records go.
+    pub log: Log,
+    /// What they pass before.
+    pub gate: Arc<Gate>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// How clients reach the broker.
+    pub advertised: Advertised,
+    /// The project of clients on loopback that prove nothing, by name: it may be made later.
+    pub anonymous: Option<Arc<str>>,
+    /// Ends what goes on by itself.
+    pub stop: CancellationToken,
+}
+
+/// Why streams could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Topics cannot be read.
+    #[error("cannot open the topics")]
+    Topics(#[from] TopicError),
+    /// Users cannot be read.
+    #[error("cannot open the users of Kafka clients")]
+    Credentials(#[from] CredentialError),
+    /// Groups, producers or transactions cannot be read.
+    #[error("cannot open the groups and transactions")]
+    Sql(#[from] SqlError),
+    /// A deleted project's transactions are still there; it is to be tried again.
+    #[error("the transactions of a deleted project cannot be removed now: {0}")]
+    Transactions(ResponseError),
+}
+
+/// The Kafka side of the log. Cheap to clone.
+#[derive(Clone)]
+pub struct Streams {
+    broker: Arc<Broker>,
+    parts: Parts,
+    room: Room,
+    anonymous: Option<Arc<str>>,
+}
+
+impl Streams {
+    /// Opens topics, groups and users.
+    pub async fn open(options: StreamsOptions) -> Result<Streams, OpenError> {
+        let StreamsOptions { database, tenancy, log, gate, clock, random, advertised, anonymous, stop } =
+            options;
+        let node = Node::open(&database, &*random, advertised).await?;
+        let settings = topics::Settings::default();
+        let topics =
+            Topics::open(database.clone(), Arc::clone(&clock), Arc::clone(&random), settings).await?;
+        let credentials =
+            Credentials::open(database.clone(), Arc::clone(&clock), Arc::clone(&random)).await?;
+        let directory: Arc<dyn TopicDirectory> = Arc::new(topics.clone());
+        let groups = Groups::open(
+            database.clone(),
+            Arc::clone(&directory),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            groups::Settings::default(),
+        )
+        .await?;
+        let transactions = Transactions::open(TransactionsOptions {
+            database: database.clone(),
+            tenancy: tenancy.clone(),
+            log: log.clone(),
+            gate: Arc::clone(&gate),
+            groups: groups.clone(),
+            directory: Arc::clone(&directory),
+            producer_ids: ProducerIds::open(database.clone()).await?,
+            clock,
+            settings: txn::Settings::default(),
+        })
+        .await?;
+        let acls = Acls::open(database.clone(), credentials.clone()).await?;
+        let admin = Admin::new(admin::Parts {
+            topics: topics.clone(),
+            credentials: credentials.clone(),
+            acls,
+            quotas: Quotas::open(database.clone()).await?,
+            resources: ResourceConfigs::open(database.clone()).await?,
+            log: Arc::new(upkeep::Kept(log.clone())),
+            random: Arc::clone(&random),
+            broker_configs: Vec::new(),
+        });
+        upkeep::start(topics.clone(), log.clone(), stop);
+        let parts = Parts {
+            tenancy,
+            admin: Arc::new(admin),
+            credentials,
+            groups,
+            fetch: Fetch::new(log.clone(), Arc::clone(&directory)),
+            produce: Produce::new(log.clone(), gate, topics.clone(), transactions.clone()),
+            offsets: Offsets::new(log, directory),
+            transactions,
+            topics,
+            node,
+        };
+        let broker = Arc::new(Broker::new(parts.clone()));
+        let looking = Arc::downgrade(&broker);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let Some(broker) = looking.upgrade() else { return };
+                broker.look_again().await;
+            }
+        });
+        Ok(Streams { broker, parts, room: Room::new(ROOM_BYTES), anonymous })
+    }
+
+    /// The users of clients.
+    pub fn credentials(&self) -> &Credentials {
+        &self.parts.credentials
+    }
+
+    /// What clients are given as `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        let Advertised { host, port } = &self.parts.node.advertised;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// Serves a connection until the client leaves, misbehaves, or `stop`.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr, stop: CancellationToken) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let anonymous = match self.anonymous.as_deref().filter(|_| peer.ip().is_loopback()) {
+            Some(name) => self.parts.tenancy.resolve(name).await.map_err(io::Error::other)?.map(|of| of.id),
+            None => None,
+        };
+        let session = Arc::new(self.broker.session(peer, anonymous).await);
+        let service = Arc::clone(&self.broker);
+        let connection = Connection { service, session, limits: Limits::default(), room: self.room.clone() };
+        connection.serve(stream, stop).await
+    }
+
+    /// Lets go of a deleted project: its clients are answered no more, its topics, groups and users go. Doing it again
+    /// changes nothing.
+    pub async fn forget(&self, project: ProjectId) -> Result<(), OpenError> {
+        self.broker.forget(project);
+        self.parts.transactions.forget_project(project).await.map_err(OpenError::Transactions)?;
+        self.parts.groups.forget_project(project).await?;
+        self.parts.admin.forget(project).await?;
+        Ok(())
+    }
+}

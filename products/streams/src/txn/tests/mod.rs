@@ -1,0 +1,9 @@
+//! Transactions as their callers see them, over a real log, and storage that fails where it is told to.
+
+mod admin;
+mod bed;
+mod crash;
+mod produce;
+mod requests;
+mod rules;
+mod time;

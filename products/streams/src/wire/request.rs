@@ -1,0 +1,170 @@
+//! Requests and answers: headers, versions, bodies.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use super::shapes;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What it asks; none for a key that is not known.
+    pub key: Option<ApiKey>,
+    /// In which version.
+    pub version: i16,
+    /// What the client calls itself.
+    pub client_id: Option<Arc<str>>,
+    /// What it says.
+    pub body: Bytes,
+    pub(super) correlation: i32,
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub enum Answer {
+    /// This, behind the answer's header.
+    Body {
+        /// Which header: 1 has tagged fields.
+        header_version: i16,
+        /// The message.
+        body: BytesMut,
+        /// The connection ends behind it.
+        is_last: bool,
+    },
+    /// This, without any header: a bare token of SASL.
+    Raw(Bytes),
+    /// Nothing: a produce request that asked for no acknowledgement.
+    None,
+    /// The end of the connection, for this reason.
+    Close(&'static str),
+}
+
+/// Why a request cannot be read: the connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a request cannot be read: {0}")]
+pub(super) struct Malformed(pub &'static str);
+
+impl Answer {
+    /// The same, and the end of the connection behind it.
+    pub fn and_close(self) -> Answer {
+        match self {
+            Answer::Body { header_version, body, .. } => Answer::Body { header_version, body, is_last: true },
+            other => other,
+        }
+    }
+}
+
+impl Request {
+    /// The same in another version, to be answered as that asks.
+    pub fn of_version(&self, version: i16) -> Request {
+        Request { version, ..self.clone() }
+    }
+
+    /// Reads a request's header.
+    pub(super) fn parse(mut bytes: Bytes) -> Result<Request, Malformed> {
+        const SHORT: Malformed = Malformed("its header ends early");
+        if bytes.len() < 8 {
+            return Err(SHORT);
+        }
+        let key = ApiKey::try_from(bytes.get_i16()).ok();
+        let version = bytes.get_i16();
+        let correlation = bytes.get_i32();
+        let known = key.filter(|key| (0..=key.valid_versions().max).contains(&version));
+        // An ApiVersions of a version yet to come has the header of the newest (KIP-511).
+        let header = match (known, key) {
+            (Some(key), _) => header_version(key, version),
+            (None, Some(ApiKey::ApiVersions)) => 2,
+            (None, _) => 0,
+        };
+        let mut client_id = None;
+        if header >= 1 {
+            let length = bytes.try_get_i16().map_err(|_| SHORT)?;
+            if let Ok(length) = usize::try_from(length) {
+                if bytes.len() < length {
+                    return Err(SHORT);
+                }
+                let text = bytes.split_to(length);
+                let text = std::str::from_utf8(&text).map_err(|_| Malformed("its client id is not UTF-8"))?;
+                client_id = Some(Arc::from(text));
+            }
+        }
+        if header >= 2 && known.is_some() {
+            skip_tags(&mut bytes).ok_or(SHORT)?;
+        }
+        Ok(Request { key, version, client_id, body: bytes, correlation })
+    }
+
+    /// The message, where its lengths and counts are what is there.
+    pub fn decode<T: Decodable>(&self) -> Result<T, &'static str> {
+        let shape = self.key.and_then(shapes::of).ok_or("it is not known")?;
+        shape.walk(&self.body, self.version).map_err(|bad| {
+            tracing::debug!(%bad, key = ?self.key, version = self.version, "a request has another shape");
+            "it is malformed"
+        })?;
+        let mut body = self.body.clone();
+        T::decode(&mut body, self.version).map_err(|_| "it is malformed")
+    }
+
+    /// The answer that holds this message.
+    pub fn answer<T: Encodable>(&self, message: &T) -> Answer {
+        let Some(key) = self.key else { return Answer::Close("it is not known") };
+        let mut body = BytesMut::new();
+        match message.encode(&mut body, self.version) {
+            Ok(()) => {
+                let header_version = key.response_header_version(self.version);
+                Answer::Body { header_version, body, is_last: false }
+            }
+            Err(error) => {
+                tracing::error!(%error, ?key, version = self.version, "an answer cannot be encoded");
+                Answer::Close("its answer cannot be encoded")
+            }
+        }
+    }
+}
+
+/// The request header of a version, also of produce versions that are answered with an error alone.
+fn header_version(key: ApiKey, version: i16) -> i16 {
+    match key {
+        ApiKey::Produce if version < 9 => 1,
+        key if version < key.valid_versions().min => 1,
+        key => key.request_header_version(version),
+    }
+}
+
+fn skip_tags(bytes: &mut Bytes) -> Option<()> {
+    for _ in 0..varint(bytes)? {
+        varint(bytes)?;
+        let length = varint(bytes)? as usize;
+        if bytes.len() < length {
+            return None;
+        }
+        bytes.advance(length);
+    }
+    Some(())
+}
+
+fn varint(bytes: &mut Bytes) -> Option<u32> {
+    let mut value = 0u64;
+    for shift in (0..35).step_by(7) {
+        let byte = bytes.try_get_u8().ok()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return u32::try_from(value).ok();
+        }
+    }
+    None
+}
+
+/// An answer's frame: length, header, message.
+pub(super) fn framed(correlation: i32, header_version: i16, body: &BytesMut) -> Option<[u8; 9]> {
+    let header = if header_version >= 1 { 5 } else { 4 };
+    let length = i32::try_from(header + body.len()).ok()?;
+    let mut head = [0; 9];
+    let mut to = &mut head[..];
+    to.put_i32(length);
+    to.put_i32(correlation);
+    Some(head)
+}
