@@ -64,7 +64,8 @@ fn measure(name: &str, body: &[u8], parse: Parse, gate: &Gate, scope: &WriteScop
     let parsing = megabytes_a_second(body.len(), || (), |()| parse(body));
     let clearing = megabytes_a_second(body.len(), || parse(body), clear);
     let signal = candor_model::Signal::Logs;
-    let encoding = megabytes_a_second(body.len(), || (), |()| codec::encode(signal, admitted.rows()));
+    let Some(rows) = admitted.rows() else { return eprintln!("{name}: no rows") };
+    let encoding = megabytes_a_second(body.len(), || (), |()| codec::encode(signal, rows));
     let all = megabytes_a_second(body.len(), || (), |()| clear(parse(body)));
     println!(
         "{name}: {count} records, {} bytes, {} encoded; MB/s: parse {parsing:.0}, gate with encoding {clearing:.0} \

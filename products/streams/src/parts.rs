@@ -11,7 +11,6 @@ use crate::data::offsets::Offsets;
 use crate::data::produce::Produce;
 use crate::groups::Groups;
 use crate::node::Node;
-use crate::topics::Topics;
 use crate::txn::Transactions;
 
 /// The parts, each cheap to clone.
@@ -19,7 +18,6 @@ use crate::txn::Transactions;
 pub(crate) struct Parts {
     pub tenancy: Tenancy,
     pub credentials: Credentials,
-    pub topics: Topics,
     pub groups: Groups,
     pub fetch: Fetch,
     pub produce: Produce,

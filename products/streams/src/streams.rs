@@ -138,7 +138,6 @@ impl Streams {
             produce: Produce::new(log.clone(), gate, topics.clone(), transactions.clone()),
             offsets: Offsets::new(log, directory),
             transactions,
-            topics,
             node,
         };
         let broker = Arc::new(Broker::new(parts.clone()));

@@ -142,7 +142,7 @@ impl History {
     /// Producers learn what became of their requests, but for some to whom the answers do not come.
     fn ended(&mut self, numbers: &[usize]) {
         self.ends += 1;
-        let is_heard = self.ends % 3 > 0;
+        let is_heard = !self.ends.is_multiple_of(3);
         for number in numbers {
             let sent = &self.sent[*number];
             let Some(producer) = sent.producer else { continue };

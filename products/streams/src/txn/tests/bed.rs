@@ -1,17 +1,15 @@
-//! What the tests stand on: a real log, gate, topics and groups, and storage that fails where it is told to.
+//! What the tests stand on: a real log, gate, topics and groups.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use async_trait::async_trait;
-use candor_gate::{Gate, TransactionEnd};
+use candor_gate::Gate;
 use candor_keyring::{Keyring, RootKey};
 use candor_log::{FailStop, Log, LogOptions, Topic};
-use candor_meta::{SqlError, Tenancy, WriteScope};
+use candor_meta::{Tenancy, WriteScope};
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
-use candor_model::{Clock, Offset, Partition, ProjectId, Random, Timestamp, TopicName};
+use candor_model::{Clock, Offset, Partition, ProjectId, Random, Timestamp};
 use candor_records::{BatchBuilder, Bounds, Codec, Header, Headers, Producer, open};
 use candor_store::sim::SimDisk;
 use candor_store::{Disk, DiskObjects, Files};
@@ -31,11 +29,13 @@ use crate::directory::TopicDirectory;
 use crate::groups::Groups;
 use crate::topics::{NewTopic, Topics};
 use crate::txn::coordinator::Transactions;
-use crate::txn::outside::{House, Outside};
+use crate::txn::outside::House;
 use crate::txn::settings::Settings;
 use crate::txn::state::{Phase, Transaction};
-use crate::txn::storage::{Key, Step, Storage};
+use crate::txn::storage::Storage;
 use crate::txn::tables::Tables;
+
+use super::faults::{Faults, FaultyOutside, FaultyStorage};
 
 /// When tests play.
 pub const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
@@ -45,100 +45,6 @@ pub const TIMEOUT_MS: i32 = 60_000;
 pub const ORDERS: &str = "orders";
 pub const GROUP: &str = "readers";
 pub const ID: &str = "mover";
-
-/// What is stored and told fails from some effect on.
-pub struct Faults {
-    /// Effects that come off before.
-    pub left: AtomicI64,
-    /// The one that fails takes effect all the same: its answer is lost.
-    pub answer_is_lost: AtomicBool,
-    /// Effects that came off since the last reset.
-    pub done: AtomicI64,
-}
-
-impl Faults {
-    fn new() -> Arc<Faults> {
-        let (left, done) = (AtomicI64::new(i64::MAX), AtomicI64::new(0));
-        Arc::new(Faults { left, answer_is_lost: AtomicBool::new(false), done })
-    }
-
-    pub fn fail_after(&self, effects: i64, answer_is_lost: bool) {
-        self.left.store(effects, Ordering::SeqCst);
-        self.done.store(0, Ordering::SeqCst);
-        self.answer_is_lost.store(answer_is_lost, Ordering::SeqCst);
-    }
-
-    pub fn heal(&self) {
-        self.fail_after(i64::MAX, false);
-    }
-
-    /// Whether the next effect comes off, and whether its caller is told so.
-    fn next(&self) -> (bool, bool) {
-        let left = self.left.fetch_sub(1, Ordering::SeqCst);
-        if left > 0 {
-            self.done.fetch_add(1, Ordering::SeqCst);
-            return (true, true);
-        }
-        (left == 0 && self.answer_is_lost.load(Ordering::SeqCst), false)
-    }
-}
-
-struct FaultyStorage {
-    tables: Tables,
-    faults: Arc<Faults>,
-}
-
-#[async_trait]
-impl Storage for FaultyStorage {
-    async fn apply(&self, steps: &[Step]) -> Result<(), SqlError> {
-        let (happens, is_told) = self.faults.next();
-        if happens {
-            self.tables.apply(steps).await?;
-        }
-        if is_told { Ok(()) } else { Err(SqlError::Transient("told to fail".into())) }
-    }
-
-    async fn load(&self) -> Result<Vec<(Key, Transaction)>, SqlError> {
-        self.tables.load().await
-    }
-}
-
-struct FaultyOutside {
-    house: House,
-    faults: Arc<Faults>,
-}
-
-#[async_trait]
-impl Outside for FaultyOutside {
-    async fn mark(
-        &self,
-        project: ProjectId,
-        mut places: Vec<(TopicName, Partition)>,
-        end: TransactionEnd,
-    ) -> Result<Vec<Result<(), ResponseError>>, ResponseError> {
-        let (happens, is_told) = self.faults.next();
-        if !happens {
-            // The worst that there is: some are written and others are not.
-            places.truncate(places.len() / 2);
-        }
-        let marked = self.house.mark(project, places, end).await?;
-        if is_told { Ok(marked) } else { Err(ResponseError::KafkaStorageError) }
-    }
-
-    async fn end_offsets(
-        &self,
-        project: ProjectId,
-        group: &str,
-        producer: i64,
-        commit: bool,
-    ) -> Result<(), ResponseError> {
-        let (happens, is_told) = self.faults.next();
-        if happens {
-            self.house.end_offsets(project, group, producer, commit).await?;
-        }
-        if is_told { Ok(()) } else { Err(ResponseError::CoordinatorNotAvailable) }
-    }
-}
 
 struct Panic;
 

@@ -3,6 +3,7 @@
 mod admin;
 mod bed;
 mod crash;
+mod faults;
 mod produce;
 mod requests;
 mod rules;
