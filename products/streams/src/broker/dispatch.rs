@@ -137,7 +137,9 @@ impl Broker {
                 Call { answer: answer.boxed(), lets_others_in: taken.has_its_turn }
             }
             ApiKey::Fetch => then(request, async move |m| parts.fetch.answer(&caller, m, version).await),
-            ApiKey::ListOffsets => then(request, async move |m| parts.offsets.list(&caller, m).await),
+            ApiKey::ListOffsets => {
+                then(request, async move |m| parts.offsets.list(&caller, m, version).await)
+            }
             ApiKey::OffsetForLeaderEpoch => {
                 then(request, async move |m| parts.offsets.for_leader_epoch(&caller, m))
             }

@@ -32,6 +32,9 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 
+/// From this version on ListOffsets tells the leader's epoch.
+const EPOCH_FROM: i16 = 4;
+
 /// What DeleteRecords calls the end.
 const TO_THE_END: i64 = -1;
 
@@ -55,8 +58,14 @@ impl Offsets {
     }
 
     /// ListOffsets.
-    pub async fn list(&self, caller: &Caller, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        request: ListOffsetsRequest,
+        version: i16,
+    ) -> ListOffsetsResponse {
         let committed_only = request.isolation_level == 1;
+        let epoch = if version >= EPOCH_FROM { LEADER_EPOCH } else { -1 };
         let mut topics = Vec::with_capacity(request.topics.len());
         for of in request.topics {
             let mut partitions = Vec::with_capacity(of.partitions.len());
@@ -65,10 +74,9 @@ impl Offsets {
                 let answer =
                     ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
                 partitions.push(match found {
-                    Ok(Some((offset, timestamp))) => answer
-                        .with_offset(offset.0 as i64)
-                        .with_timestamp(timestamp)
-                        .with_leader_epoch(LEADER_EPOCH),
+                    Ok(Some((offset, timestamp))) => {
+                        answer.with_offset(offset.0 as i64).with_timestamp(timestamp).with_leader_epoch(epoch)
+                    }
                     Ok(None) => answer.with_offset(-1).with_timestamp(-1).with_leader_epoch(-1),
                     Err(error) => answer.with_offset(-1).with_timestamp(-1).with_error_code(error.code()),
                 });
