@@ -234,9 +234,13 @@ impl Classic {
         transactional: bool,
         now: Instant,
     ) -> Result<(), ResponseError> {
+        // A consumer that assigns itself names a member id all the same where it speaks KIP-848.
+        if generation < 0 && self.phase == Phase::Empty {
+            return Ok(());
+        }
         if generation >= 0 || !member_id.is_empty() || instance.is_some() {
             self.check_generation(member_id, instance, generation)?;
-        } else if !transactional && self.phase != Phase::Empty {
+        } else if !transactional {
             return Err(ResponseError::UnknownMemberId);
         }
         if !transactional && self.phase == Phase::CompletingRebalance {

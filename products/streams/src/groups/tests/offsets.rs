@@ -93,6 +93,15 @@ async fn what_is_committed_comes_back_whole_in_every_version_and_after_a_restart
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_without_members_takes_offsets_from_whoever_is_in_no_generation() {
+    let bed = Bed::new().await;
+    for member in ["", "self-assigned"] {
+        assert_eq!(commit(&bed.groups, "alone", member, -1, 7).await, 0);
+    }
+    assert_eq!(commit(&bed.groups, "alone", "self-assigned", 0, 7).await, 25, "of a generation it is not");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_partition_has_its_own_error() {
     let bed = Bed::new().await;
     let mut request = commit_request("g", "", -1, 1);
