@@ -20,7 +20,7 @@ use crate::caller::Caller;
 use crate::topics::config::{Change, ConfigError, Source, value_of};
 use crate::topics::{NewTopic, Topic, TopicError, definitions};
 
-/// A topic has one replica, on the one broker.
+/// What a topic is said to have: one replica, on the one broker.
 const REPLICATION_FACTOR: i16 = 1;
 
 fn invalid(message: &str) -> Refusal {
@@ -253,8 +253,9 @@ fn placed(brokers: &[BrokerId], broker: &Broker) -> Result<(), Refusal> {
 fn wanted(topic: &CreatableTopic, broker: &Broker) -> Result<NewTopic, Refusal> {
     const BY_DEFAULT: i32 = -1;
     let partitions = if topic.assignments.is_empty() {
-        if !matches!(i32::from(topic.replication_factor), 1 | BY_DEFAULT) {
-            let message = "a topic has one replica: the replication factor is 1, or -1 for the default";
+        // Any number of replicas is taken, as tools ask for three: how often records are kept is the storage's affair.
+        if i32::from(topic.replication_factor) < 1 && i32::from(topic.replication_factor) != BY_DEFAULT {
+            let message = "the replication factor is 1 or more, or -1 for the default";
             return Err(Refusal::new(ResponseError::InvalidReplicationFactor, message));
         }
         match topic.num_partitions {
