@@ -26,6 +26,7 @@ mod totals;
 pub mod admission;
 pub mod admitted;
 pub mod codec;
+pub mod json;
 #[cfg(doctest)]
 mod refused;
 pub mod schema;

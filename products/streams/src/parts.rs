@@ -9,6 +9,7 @@ use crate::auth::credentials::Credentials;
 use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
 use crate::data::produce::Produce;
+use crate::data::signals::Signals;
 use crate::groups::Groups;
 use crate::node::Node;
 use crate::txn::Transactions;
@@ -22,6 +23,7 @@ pub(crate) struct Parts {
     pub fetch: Fetch,
     pub produce: Produce,
     pub offsets: Offsets,
+    pub signals: Signals,
     pub admin: Arc<Admin>,
     pub transactions: Transactions,
     pub node: Node,

@@ -22,6 +22,7 @@ use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
 use crate::data::produce::Produce;
 use crate::data::producer_ids::ProducerIds;
+use crate::data::signals::Signals;
 use crate::directory::TopicDirectory;
 use crate::groups::{self, Groups};
 use crate::node::{Advertised, Node};
@@ -80,7 +81,7 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct Streams {
     broker: Arc<Broker>,
-    parts: Parts,
+    pub(crate) parts: Parts,
     room: Room,
     anonymous: Option<Arc<str>>,
 }
@@ -128,15 +129,17 @@ impl Streams {
             random: Arc::clone(&random),
             broker_configs: Vec::new(),
         });
+        let signals = Signals::new(log.clone());
         upkeep::start(topics.clone(), log.clone(), stop);
         let parts = Parts {
             tenancy,
             admin: Arc::new(admin),
             credentials,
             groups,
-            fetch: Fetch::new(log.clone(), Arc::clone(&directory)),
+            fetch: Fetch::new(log.clone(), signals.clone(), Arc::clone(&directory)),
             produce: Produce::new(log.clone(), gate, topics.clone(), transactions.clone()),
-            offsets: Offsets::new(log, directory),
+            offsets: Offsets::new(log, signals.clone(), directory),
+            signals,
             transactions,
             node,
         };
@@ -182,6 +185,7 @@ impl Streams {
     /// changes nothing.
     pub async fn forget(&self, project: ProjectId) -> Result<(), OpenError> {
         self.broker.forget(project);
+        self.parts.signals.forget(project);
         self.parts.transactions.forget_project(project).await.map_err(OpenError::Transactions)?;
         self.parts.groups.forget_project(project).await?;
         self.parts.admin.forget(project).await?;

@@ -1,6 +1,23 @@
-//! What tests of this crate share: a database of each engine.
+//! What tests of this crate share: a database of each engine, and streams over a disk in memory.
 
-use candor_meta::Database;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use candor_gate::Gate;
+use candor_keyring::{Keyring, RootKey};
+use candor_log::{FailStop, Log, LogOptions};
+use candor_meta::{Database, Tenancy, WriteScope};
+use candor_model::random::Seeded;
+use candor_model::time::ManualClock;
+use candor_model::{Clock, ProjectId, Random, Timestamp};
+use candor_store::sim::SimDisk;
+use candor_store::{Disk, DiskObjects, Files};
+use kafka_protocol::protocol::StrBytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::caller::Caller;
+use crate::node::Advertised;
+use crate::streams::{Streams, StreamsOptions};
 
 /// A database for one test, and what must live as long.
 pub(crate) struct Bed {
@@ -45,3 +62,94 @@ macro_rules! on_both_engines {
 }
 
 pub(crate) use on_both_engines;
+
+/// When tests play.
+pub(crate) const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
+
+struct Panic;
+
+impl FailStop for Panic {
+    fn stop(&self, why: &str) {
+        panic!("{why}");
+    }
+}
+
+/// Streams with one project, its owner and a user that may do nothing yet.
+pub(crate) struct House {
+    pub streams: Streams,
+    pub log: Log,
+    pub gate: Arc<Gate>,
+    pub scope: WriteScope,
+    pub clock: Arc<ManualClock>,
+    /// May do everything.
+    pub owner: Caller,
+    /// May do what rules allow.
+    pub guest: Caller,
+    stop: CancellationToken,
+    _bed: Bed,
+}
+
+impl House {
+    pub async fn new() -> House {
+        let bed = Bed::sqlite().await;
+        let clock = Arc::new(ManualClock::new(NOW));
+        let ticking: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let random: Arc<dyn Random> = Arc::new(Seeded::new(7));
+        let database = bed.database.clone();
+        let keyring = Arc::new(Keyring::new(&RootKey::generate(&Seeded::new(1)), Arc::clone(&random)));
+        let tenancy =
+            Tenancy::open(database.clone(), Arc::clone(&ticking), Arc::clone(&random)).await.unwrap();
+        let project = tenancy.create_project("shop").await.unwrap().0.id;
+        let scope = tenancy.user_write(project).await.unwrap().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let objects = Arc::new(DiskObjects::inline(Arc::clone(&disk), "objects"));
+        let options = LogOptions {
+            disk,
+            files: Arc::new(Files::new(objects, None, Arc::clone(&random))),
+            keys: None,
+            clock: Arc::clone(&ticking),
+            random: Arc::clone(&random),
+            stop: Arc::new(Panic),
+            consumers: Vec::new(),
+            limits: candor_log::Limits { journal_file_bytes: 1 << 20, ..Default::default() },
+        };
+        let log = Log::open(options).await.unwrap();
+        let gate = Arc::new(Gate::new(keyring, Arc::clone(&ticking), Arc::clone(&random)));
+        let stop = CancellationToken::new();
+        let options = StreamsOptions {
+            database,
+            tenancy,
+            log: log.clone(),
+            gate: Arc::clone(&gate),
+            clock: ticking,
+            random,
+            advertised: Advertised { host: Arc::from("localhost"), port: 9092 },
+            anonymous: None,
+            stop: stop.clone(),
+        };
+        let streams = Streams::open(options).await.unwrap();
+        streams.credentials().create(project, "shop").await.unwrap();
+        let caller = |user: &str| Caller {
+            project,
+            user: Arc::from(user),
+            client_id: None,
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let (owner, guest) = (caller("shop"), caller("guest"));
+        House { streams, log, gate, scope, clock, owner, guest, stop, _bed: bed }
+    }
+
+    pub fn project(&self) -> ProjectId {
+        self.owner.project
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}

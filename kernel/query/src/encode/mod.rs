@@ -1,16 +1,14 @@
 //! Answers as text: the JSON of the HTTP API, NDJSON, CSV and an aligned table.
 
-mod json;
 mod plain;
-pub(crate) mod time;
 pub(crate) mod types;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-pub(crate) use json::string as json_string;
-pub use json::{JsonBatch, JsonRows};
+pub(crate) use candor_gate::json::string as json_string;
+pub use candor_gate::json::{JsonBatch, JsonRows};
 
 use crate::{Answer, QueryError, Stats};
 

@@ -1,9 +1,9 @@
 //! CSV and aligned tables.
 
+use candor_gate::json::Cell;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 
-use super::json::Cell;
 use crate::{Column, Stats};
 
 /// A cell as plain text: strings and times without quotes, null as `null_text`, the rest as JSON.

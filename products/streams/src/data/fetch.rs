@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use candor_log::{Committed, Log, ReadError, Topic};
-use candor_model::{Offset, Partition, ProjectId};
+use candor_log::{Committed, Log, ReadError};
+use candor_model::{Offset, ProjectId};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
 use kafka_protocol::messages::fetch_response::{
@@ -16,7 +16,8 @@ use kafka_protocol::messages::fetch_response::{
 };
 use tokio::time::Instant;
 
-use super::{LEADER_EPOCH, check_epoch, partition, topic};
+use super::signals::Signals;
+use super::{LEADER_EPOCH, Place, check_epoch, topic};
 use crate::caller::Caller;
 use crate::directory::{TopicDirectory, TopicView};
 
@@ -33,6 +34,7 @@ const BY_ID: i16 = 13;
 #[derive(Clone)]
 pub struct Fetch {
     log: Log,
+    signals: Signals,
     directory: Arc<dyn TopicDirectory>,
 }
 
@@ -46,11 +48,6 @@ struct Asked {
     place: Result<Place, ResponseError>,
 }
 
-struct Place {
-    topic: Topic,
-    partition: Partition,
-}
-
 /// What is read for one answer.
 struct Gathered {
     partitions: Vec<PartitionData>,
@@ -61,8 +58,8 @@ struct Gathered {
 
 impl Fetch {
     /// Over a log and its topics.
-    pub fn new(log: Log, directory: Arc<dyn TopicDirectory>) -> Fetch {
-        Fetch { log, directory }
+    pub(crate) fn new(log: Log, signals: Signals, directory: Arc<dyn TopicDirectory>) -> Fetch {
+        Fetch { log, signals, directory }
     }
 
     /// Answers a request.
@@ -169,6 +166,11 @@ impl Fetch {
         if from >= until.0 || (bytes_max == 0 && !is_first) {
             return Ok(Bytes::new());
         }
+        if let Some(signal) = topic.name.signal() {
+            let batches = self.signals.read(place, signal, Offset(from), bytes_max, is_first).await;
+            let batches = batches.map_err(|error| error.told("a signal could not be read"))?;
+            return Ok(batches.concat().into());
+        }
         let mut batches = match self.log.read(topic, *partition, Offset(from), bytes_max.max(1)).await {
             Ok(batches) => batches,
             Err(ReadError::OutOfRange { .. }) => return Err(ResponseError::OffsetOutOfRange),
@@ -205,9 +207,9 @@ impl Fetch {
 }
 
 fn place_of(project: ProjectId, view: &TopicView, asked: &FetchPartition) -> Result<Place, ResponseError> {
-    let partition = partition(view, asked.partition)?;
+    let place = Place::of(project, view, asked.partition)?;
     check_epoch(asked.current_leader_epoch)?;
-    Ok(Place { topic: Topic { project, name: view.in_log.clone() }, partition })
+    Ok(place)
 }
 
 /// Batches one behind the other, each with its place written into it: base offset and leader epoch, which no checksum

@@ -4,9 +4,13 @@ pub mod fetch;
 pub mod offsets;
 pub mod produce;
 pub mod producer_ids;
+pub(crate) mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
+use candor_log::Topic;
 use candor_model::{Partition, ProjectId};
 use kafka_protocol::ResponseError;
 use uuid::Uuid;
@@ -15,6 +19,21 @@ use crate::directory::{TopicDirectory, TopicView};
 
 /// The leader epoch of every partition: its leader never changes, for one process serves.
 pub const LEADER_EPOCH: i32 = 0;
+
+/// A partition as the log knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub topic: Topic,
+    pub partition: Partition,
+}
+
+impl Place {
+    /// A partition of a topic, where it has it.
+    pub fn of(project: ProjectId, view: &TopicView, index: i32) -> Result<Place, ResponseError> {
+        let partition = partition(view, index)?;
+        Ok(Place { topic: Topic { project, name: view.in_log.clone() }, partition })
+    }
+}
 
 /// What a partition is asked for by: a name, or from some version on an id.
 pub(crate) fn topic(

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use candor_log::{Log, Topic};
-use candor_model::{Offset, Partition};
+use candor_log::Log;
+use candor_model::Offset;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_records_request::DeleteRecordsRequest;
 use kafka_protocol::messages::delete_records_response::{
@@ -21,7 +21,8 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
 };
 use uuid::Uuid;
 
-use super::{LEADER_EPOCH, check_epoch, partition, topic};
+use super::signals::Signals;
+use super::{LEADER_EPOCH, Place, check_epoch, topic};
 use crate::caller::Caller;
 use crate::directory::TopicDirectory;
 
@@ -42,19 +43,19 @@ const TO_THE_END: i64 = -1;
 #[derive(Clone)]
 pub struct Offsets {
     log: Log,
+    signals: Signals,
     directory: Arc<dyn TopicDirectory>,
 }
 
 impl Offsets {
     /// Over a log and its topics.
-    pub fn new(log: Log, directory: Arc<dyn TopicDirectory>) -> Offsets {
-        Offsets { log, directory }
+    pub(crate) fn new(log: Log, signals: Signals, directory: Arc<dyn TopicDirectory>) -> Offsets {
+        Offsets { log, signals, directory }
     }
 
-    fn place(&self, caller: &Caller, name: &str, index: i32) -> Result<(Topic, Partition), ResponseError> {
+    fn place(&self, caller: &Caller, name: &str, index: i32) -> Result<Place, ResponseError> {
         let view = topic(&*self.directory, caller.project, name, Uuid::nil(), false)?;
-        let partition = partition(&view, index)?;
-        Ok((Topic { project: caller.project, name: view.in_log.clone() }, partition))
+        Place::of(caller.project, &view, index)
     }
 
     /// ListOffsets.
@@ -94,21 +95,32 @@ impl Offsets {
         asked: &ListOffsetsPartition,
         committed_only: bool,
     ) -> Result<Option<(Offset, i64)>, ResponseError> {
-        let (topic, partition) = self.place(caller, name, asked.partition_index)?;
+        let place = self.place(caller, name, asked.partition_index)?;
         check_epoch(asked.current_leader_epoch)?;
         let failed = |error: candor_log::ReadError| {
             tracing::warn!(error = &error as &dyn std::error::Error, "an offset could not be looked up");
             ResponseError::KafkaStorageError
         };
+        let Place { topic, partition } = &place;
+        let (log, partition) = (&self.log, *partition);
+        if let Some(signal) = topic.name.signal()
+            && (asked.timestamp >= 0 || asked.timestamp == MAX_TIMESTAMP)
+        {
+            let found = match asked.timestamp {
+                MAX_TIMESTAMP => self.signals.newest(&place, signal).await,
+                time => self.signals.offset_for_timestamp(&place, signal, time).await,
+            };
+            return found.map_err(|error| error.told("an offset of a signal could not be looked up"));
+        }
         match asked.timestamp {
-            LATEST if committed_only => Ok(Some((self.log.last_stable_offset(&topic, partition), -1))),
-            LATEST => Ok(Some((self.log.high_watermark(&topic, partition), -1))),
-            EARLIEST | EARLIEST_LOCAL => Ok(Some((self.log.log_start(&topic, partition), -1))),
-            MAX_TIMESTAMP => self.log.max_timestamp(&topic, partition).await.map_err(failed),
+            LATEST if committed_only => Ok(Some((log.last_stable_offset(topic, partition), -1))),
+            LATEST => Ok(Some((log.high_watermark(topic, partition), -1))),
+            EARLIEST | EARLIEST_LOCAL => Ok(Some((log.log_start(topic, partition), -1))),
+            MAX_TIMESTAMP => log.max_timestamp(topic, partition).await.map_err(failed),
             LATEST_TIERED => Ok(None),
             time if time >= 0 => {
-                let found = self.log.offset_for_timestamp(&topic, partition, time).await.map_err(failed)?;
-                let end = self.log.last_stable_offset(&topic, partition);
+                let found = log.offset_for_timestamp(topic, partition, time).await.map_err(failed)?;
+                let end = log.last_stable_offset(topic, partition);
                 Ok(found.filter(|(offset, _)| !committed_only || *offset < end))
             }
             _ => Err(ResponseError::UnsupportedVersion),
@@ -143,7 +155,7 @@ impl Offsets {
         name: &str,
         asked: &OffsetForLeaderPartition,
     ) -> Result<Option<Offset>, ResponseError> {
-        let (topic, partition) = self.place(caller, name, asked.partition)?;
+        let Place { topic, partition } = self.place(caller, name, asked.partition)?;
         check_epoch(asked.current_leader_epoch)?;
         let is_ours = asked.leader_epoch == LEADER_EPOCH;
         Ok(is_ours.then(|| self.log.high_watermark(&topic, partition)))
@@ -175,9 +187,9 @@ impl Offsets {
         index: i32,
         before: i64,
     ) -> Result<Offset, ResponseError> {
-        let (topic, partition) = self.place(caller, name, index)?;
+        let Place { topic, partition } = self.place(caller, name, index)?;
         if topic.name.signal().is_some() {
-            return Err(ResponseError::PolicyViolation);
+            return Err(ResponseError::TopicAuthorizationFailed);
         }
         let end = self.log.high_watermark(&topic, partition);
         let before = match before {

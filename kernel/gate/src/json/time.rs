@@ -25,7 +25,7 @@ fn digits(out: &mut Vec<u8>, value: u32, width: usize) {
 }
 
 /// `2026-11-20`. Years beyond 9999 and before 0 have a sign and six digits, as ISO 8601 extends them.
-pub(crate) fn date(out: &mut Vec<u8>, days: i64) {
+pub fn date(out: &mut Vec<u8>, days: i64) {
     let (year, month, day) = civil(days);
     match u32::try_from(year) {
         Ok(year) if year <= 9999 => digits(out, year, 4),
@@ -41,7 +41,7 @@ pub(crate) fn date(out: &mut Vec<u8>, days: i64) {
 }
 
 /// `10:00:00.123456`.
-pub(crate) fn time(out: &mut Vec<u8>, micros_of_day: i64) {
+pub fn time(out: &mut Vec<u8>, micros_of_day: i64) {
     let seconds = (micros_of_day / 1_000_000) as u32;
     digits(out, seconds / 3600, 2);
     out.push(b':');
@@ -53,7 +53,7 @@ pub(crate) fn time(out: &mut Vec<u8>, micros_of_day: i64) {
 }
 
 /// `2026-11-20T10:00:00.123456Z`.
-pub(crate) fn timestamp(out: &mut Vec<u8>, micros: i64) {
+pub fn timestamp(out: &mut Vec<u8>, micros: i64) {
     date(out, micros.div_euclid(DAY_US));
     out.push(b'T');
     time(out, micros.rem_euclid(DAY_US));

@@ -1,17 +1,18 @@
 //! Rows as JSON: integers beyond 2^53 and decimals as strings, times RFC 3339 in UTC, binary base64, NaN null, maps
-//! and structs as objects, lists as arrays.
+//! and structs as objects, lists as arrays. The one way in which rows are shown as JSON: queries, the live tail, and
+//! what Kafka clients read of signals.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
     DataType, Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, SchemaRef, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
     Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::time;
+pub mod time;
 
 /// Beyond this, JavaScript's numbers are no longer exact.
 const EXACT_MAX: u64 = 1 << 53;
@@ -81,7 +82,7 @@ impl JsonBatch<'_> {
 }
 
 /// A string in quotes.
-pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
+pub fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut plain = 0;
@@ -108,14 +109,15 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// A column of a batch, or the values inside one, ready to be written.
-pub(crate) struct Cell<'a> {
+pub struct Cell<'a> {
     array: &'a ArrayRef,
     inside: Vec<Cell<'a>>,
     formatter: Option<ArrayFormatter<'a>>,
 }
 
 impl<'a> Cell<'a> {
-    pub(crate) fn new(array: &'a ArrayRef) -> Cell<'a> {
+    /// Of this column.
+    pub fn new(array: &'a ArrayRef) -> Cell<'a> {
         let inside = match array.data_type() {
             DataType::List(_) => vec![Cell::new(array.as_list::<i32>().values())],
             DataType::LargeList(_) => vec![Cell::new(array.as_list::<i64>().values())],
@@ -150,7 +152,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Appends the value as JSON.
-    pub(crate) fn write(&self, row: usize, out: &mut Vec<u8>) {
+    pub fn write(&self, row: usize, out: &mut Vec<u8>) {
         let array = self.array;
         if array.is_null(row) {
             out.extend_from_slice(b"null");
