@@ -1,10 +1,11 @@
 """Figures of a build, beside the peers, in one run: `make bench`.
 
-    python3 bench/run.py [start] [appends] [s3] [ingest] [queries] [tenants] [--rows 5000000] [--runs 7]
+    python3 bench/run.py [start] [appends] [s3] [ingest] [queries] [tenants] [streams] [--rows 5000000] [--runs 7]
 
 Uses target/release/candor where it exists, else CANDOR_BIN. Prints one JSON document a figure; what was not run is not
 printed. Runs of what is compared go by turns; figures are medians, CPU beside wall. `queries` installs ClickHouse
-(chdb) and DuckDB from PyPI into bench/.venv.
+(chdb) and DuckDB from PyPI into bench/.venv; `streams` needs Java, Maven and librdkafka's load generator (see streams.py) and
+is left out where they are not.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import tempfile
 
 from measure import ROOT, say
 
-SECTIONS = ("start", "appends", "s3", "ingest", "queries", "tenants")
+SECTIONS = ("start", "appends", "s3", "ingest", "queries", "tenants", "streams")
 
 
 def peers_python() -> str:
@@ -43,6 +44,7 @@ def main():
     sections = chosen.sections or SECTIONS
     import ingest
     import queries
+    import streams
     import tenants
     with tempfile.TemporaryDirectory(prefix="candor-bench-") as scratch:
         scratch = pathlib.Path(scratch)
@@ -63,6 +65,8 @@ def main():
             queries.compare(data / str(chosen.rows), scratch, chosen.rows, chosen.runs)
         if "tenants" in sections:
             tenants.tenants(chosen.projects, chosen.seconds)
+        if "streams" in sections:
+            streams.compare(peers_python, chosen.runs)
 
 
 if __name__ == "__main__":
