@@ -328,13 +328,8 @@ impl Credentials {
 
     /// True for a user that may do everything in the project.
     pub fn is_owner(&self, project: ProjectId, username: &str) -> bool {
-        username == ANONYMOUS
-            || self
-                .inner
-                .users
-                .read()
-                .get(username)
-                .is_some_and(|user| user.project == project && user.is_owner)
+        let users = self.inner.users.read();
+        users.get(username).is_some_and(|user| user.project == project && user.is_owner)
     }
 
     /// Whose project the name and password open; none where they open none. A name that does not exist takes as long

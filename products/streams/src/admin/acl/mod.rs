@@ -1,5 +1,6 @@
 //! Who may do what within a project. The user that was made with the project may do everything; others may what a rule
-//! allows and none forbids. Where no rule says anything the answer is no.
+//! allows and none forbids. Where no rule says anything the answer is no; but a client that need not log in may do what
+//! no rule forbids.
 
 mod api;
 mod rules;
@@ -15,6 +16,7 @@ use candor_model::ProjectId;
 use parking_lot::RwLock;
 
 use crate::auth::Credentials;
+use crate::auth::credentials::ANONYMOUS;
 use crate::caller::Caller;
 pub use rules::{ALL, EVERYBODY, Filter, Pattern, PatternFilter, Permission, Rule};
 
@@ -179,6 +181,10 @@ struct Inner {
     writer: tokio::sync::Mutex<bool>,
 }
 
+fn is_anonymous(caller: &Caller) -> bool {
+    &*caller.user == ANONYMOUS
+}
+
 impl Acls {
     /// Opens the table and reads all rules.
     pub async fn open(database: Database, credentials: Credentials) -> Result<Acls, SqlError> {
@@ -195,8 +201,8 @@ impl Acls {
         }
         let (principal, host) = (format!("User:{}", caller.user), caller.host.to_canonical().to_string());
         let rules = self.inner.rules.read();
-        let Some(rules) = rules.get(&caller.project) else { return false };
-        let mut is_allowed = false;
+        let Some(rules) = rules.get(&caller.project) else { return is_anonymous(caller) };
+        let mut is_allowed = is_anonymous(caller);
         for rule in rules {
             let decides = rule.resource == resource.resource
                 && rule.decides(operation)
@@ -222,7 +228,8 @@ impl Acls {
             let allows = own.filter(|rule| rule.resource == resource && rule.permission == Permission::Allow);
             allows.map(|rule| rule.name.clone()).collect()
         };
-        names.iter().any(|name| self.allowed(caller, operation, Resource { resource, name }))
+        is_anonymous(caller)
+            || names.iter().any(|name| self.allowed(caller, operation, Resource { resource, name }))
     }
 
     /// What a client may do to a resource, as the bit field of Metadata and its like: bit n is the operation n.

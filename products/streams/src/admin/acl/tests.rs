@@ -61,7 +61,7 @@ async fn rules_let_in_and_keep_out(bed: Bed) {
     assert!(!may(&app, Read, "a"), "nothing is said, so the answer is no");
     assert!(may(&caller(SHOP, &owner.username, "::1"), Alter, "a"));
     assert!(!may(&caller(OTHER, &owner.username, "::1"), Alter, "a"), "in another project");
-    assert!(may(&caller(SHOP, "ANONYMOUS", "127.0.0.1"), Alter, "a"));
+    assert!(may(&caller(SHOP, ANONYMOUS, "127.0.0.1"), Alter, "a"));
 
     acls.add(SHOP, &[rule("a", Read)]).await.unwrap();
     assert!(may(&app, Read, "a") && may(&app, Describe, "a"), "who reads sees");
@@ -83,6 +83,11 @@ async fn rules_let_in_and_keep_out(bed: Bed) {
     assert!(!may(&app, Write, "zz"), "a denial wins");
     assert!(may(&app, Describe, "zz") && may(&app, Read, "zz"), "it forbids only what it says");
     assert!(may(&caller(SHOP, "anybody", "10.0.0.1"), Write, "zz"));
+    let nobody = caller(SHOP, ANONYMOUS, "127.0.0.1");
+    let to_all = Rule { permission: Permission::Deny, principal: EVERYBODY.to_owned(), ..rule("q", Read) };
+    acls.add(SHOP, &[to_all]).await.unwrap();
+    assert!(!may(&nobody, Read, "q") && may(&nobody, Write, "q"), "a denial binds who need not log in");
+    assert!(may(&caller(SHOP, &owner.username, "::1"), Read, "q"));
     let from_there =
         Rule { permission: Permission::Deny, host: "10.0.0.9".to_owned(), ..rule("a", Operation::All) };
     acls.add(SHOP, &[from_there]).await.unwrap();
