@@ -104,6 +104,12 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (name, kind, help, value) in [
         ("candor_lake_tables", "gauge", "Tables with rows.", lake.tables),
         ("candor_lake_tail_bytes", "gauge", "Rows in memory that no file has yet.", lake.tail_bytes),
+        (
+            "candor_lake_stream_lag_bytes",
+            "gauge",
+            "About what of streams is in the log and in no file yet, since the start.",
+            usize::try_from(lake.stream_lag_bytes).unwrap_or(usize::MAX),
+        ),
         ("candor_lake_rows_published_total", "counter", "Rows written to files.", lake.rows_published),
         ("candor_lake_files_published_total", "counter", "Files written of them.", lake.files_published),
         ("candor_lake_files_merged_total", "counter", "Files that merges replaced.", lake.files_merged),

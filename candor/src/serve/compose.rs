@@ -20,11 +20,13 @@ use candor_model::{Clock, Random};
 use candor_people::People;
 use candor_query::Query;
 use candor_store::{Disk, Files, KeyWrap, RealDisk};
+use candor_streams::topics::Topics;
 use candor_streams::{Advertised, Streams, StreamsOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::storage::{self, Databases, LogParts, Place};
+use super::stream_tables::TopicTables;
 use crate::app::App;
 use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
@@ -140,6 +142,17 @@ pub(super) async fn open(
         }
         None => None,
     };
+    let topics = match &streams {
+        Some(streams) => streams.topics().clone(),
+        // Tables of topics are read whether clients are listened to or not.
+        None => {
+            let settings = candor_streams::topics::Settings::default();
+            Topics::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random), settings)
+                .await
+                .context("cannot open the topics")?
+        }
+    };
+    lake.serve_streams(Arc::new(TopicTables(topics)), None);
 
     let admission = Admission::new(
         tenancy.clone(),

@@ -10,6 +10,7 @@ mod kafka;
 mod options;
 mod signals;
 mod storage;
+mod stream_tables;
 
 pub use options::UsageError;
 

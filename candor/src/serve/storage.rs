@@ -254,7 +254,7 @@ pub(super) async fn log(parts: LogParts) -> Result<Log> {
 
 /// What the lake has not published is not trimmed. Its name is the one that the lake gives to the log.
 fn lake_consumer() -> Consumer {
-    Consumer { name: "lake", topics: |topic| topic.signal().is_some() }
+    Consumer { name: "lake", topics: |_| true }
 }
 
 /// After a failed sync nothing is known about what the disk holds: only a restart, which reads it back, may go on.

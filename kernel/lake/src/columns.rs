@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use candor_model::Signal;
+
+use crate::name::TableName;
+use crate::streams::columns::{FIELD_PREFIX, StreamTypes, field_type, stream_schema};
 
 /// When the log took the row.
 pub const INGESTED_AT: &str = "_ingested_at";
@@ -30,11 +33,13 @@ pub(crate) const PROMOTED_PREFIX: &str = "a_";
 
 /// Columns whose bounds stand in the catalog, which is in the clear: numbers, times, and text that names no person.
 /// Ids of traces, spans and events may stand there too but are random: their bounds prune nothing.
-pub(crate) const BOUNDED: [&str; 11] = [
+pub(crate) const BOUNDED: [&str; 13] = [
     TIMESTAMP,
     INGESTED_AT,
     OFFSET,
     EPOCH,
+    "partition",
+    "offset",
     "severity_number",
     "duration_ns",
     SERVICE,
@@ -48,7 +53,7 @@ pub(crate) const BOUNDED: [&str; 11] = [
 pub(crate) const MAP_KEY: &str = "key";
 
 /// Texts with so many values that a dictionary costs more than it saves (measured: 6% of size, 8% of time).
-const HIGH_CARDINALITY: [&str; 10] = [
+const HIGH_CARDINALITY: [&str; 12] = [
     "body",
     "trace_id",
     "span_id",
@@ -59,18 +64,21 @@ const HIGH_CARDINALITY: [&str; 10] = [
     "event",
     ATTRIBUTES,
     "tags",
+    "key",
+    "headers",
 ];
 
 /// Columns whose least and greatest values help no query, and are long.
-const NO_STATISTICS: [&str; 7] = ["body", "value", "contexts", "event", ATTRIBUTES, "tags", "subjects"];
+const NO_STATISTICS: [&str; 8] =
+    ["body", "value", "contexts", "event", ATTRIBUTES, "tags", "subjects", "headers"];
 
 /// How the values of a column's leaf are laid out before compression. A map's keys repeat, whatever its values do; times
 /// and offsets are near their neighbours; the lengths of texts apart from their bytes compress better than between them
 /// (measured: a quarter of the times, 4% of a file, and faster to read).
 pub(crate) fn layout(column: &str, leaf: &str) -> Layout {
     match column {
-        TIMESTAMP | "observed_timestamp" | OFFSET => Layout::Deltas,
-        ATTRIBUTES | "tags" if leaf == MAP_KEY => Layout::Dictionary,
+        TIMESTAMP | "observed_timestamp" | OFFSET | "offset" => Layout::Deltas,
+        ATTRIBUTES | "tags" | "headers" if leaf == MAP_KEY => Layout::Dictionary,
         "timestamp_ns" | "duration_ns" | INGESTED_AT => Layout::Plain,
         _ if HIGH_CARDINALITY.contains(&column) => Layout::Texts,
         _ => Layout::Dictionary,
@@ -109,13 +117,18 @@ pub fn base_schema(signal: Signal) -> SchemaRef {
         Signal::Spans => &SCHEMAS[2],
     };
     Arc::clone(cell.get_or_init(|| {
-        let mut fields: Vec<_> = candor_gate::schema::schema(signal).fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(INGESTED_AT, time_type(), false)));
-        fields.push(Arc::new(Field::new(PARTITION, DataType::Int32, false)));
-        fields.push(Arc::new(Field::new(OFFSET, DataType::Int64, false)));
-        fields.push(Arc::new(Field::new(EPOCH, DataType::Int32, false)));
-        Arc::new(Schema::new(fields))
+        let fields = candor_gate::schema::schema(signal).fields().iter().cloned().collect();
+        Arc::new(Schema::new(with_system_columns(fields)))
     }))
+}
+
+/// These columns and the four that the lake adds.
+pub(crate) fn with_system_columns(mut fields: Vec<FieldRef>) -> Vec<FieldRef> {
+    fields.push(Arc::new(Field::new(INGESTED_AT, time_type(), false)));
+    fields.push(Arc::new(Field::new(PARTITION, DataType::Int32, false)));
+    fields.push(Arc::new(Field::new(OFFSET, DataType::Int64, false)));
+    fields.push(Arc::new(Field::new(EPOCH, DataType::Int32, false)));
+    fields
 }
 
 /// The type of a promoted column. It never changes.
@@ -166,6 +179,10 @@ impl Promoted {
 pub(crate) struct ColumnIds {
     pub(crate) id: i64,
     pub(crate) children: Vec<i64>,
+    /// Its place among the columns.
+    order: i64,
+    /// Its type there, by the catalog's name.
+    kind: String,
 }
 
 /// A row of `ducklake_column`.
@@ -183,8 +200,10 @@ pub(crate) struct CatalogColumn {
 pub(crate) struct Columns {
     /// All columns in the order of the table.
     pub(crate) schema: SchemaRef,
-    /// The promoted ones, in the order of the schema's end.
+    /// The promoted ones, in the order of the schema's end. A stream has none: what its schema ends with are fields.
     pub(crate) promoted: Vec<Promoted>,
+    /// Those of a topic that is no signal's.
+    pub(crate) is_stream: bool,
     /// The catalog's ids by column name; without those that are not in the catalog yet.
     pub(crate) ids: BTreeMap<String, ColumnIds>,
     next_id: i64,
@@ -193,10 +212,15 @@ pub(crate) struct Columns {
 
 impl Columns {
     /// A table that the catalog does not have yet.
-    pub(crate) fn new(signal: Signal) -> Columns {
+    pub(crate) fn new(name: &TableName) -> Columns {
+        let schema = match name {
+            TableName::Signal(signal) => base_schema(*signal),
+            TableName::Stream(_) => stream_schema(StreamTypes::default()),
+        };
         Columns {
-            schema: base_schema(signal),
+            schema,
             promoted: Vec::new(),
+            is_stream: name.is_stream(),
             ids: BTreeMap::new(),
             next_id: 1,
             next_order: 1,
@@ -204,9 +228,20 @@ impl Columns {
     }
 
     /// From the rows of the catalog.
-    pub(crate) fn from_catalog(signal: Signal, rows: &[CatalogColumn]) -> Columns {
-        let mut columns = Columns::new(signal);
+    pub(crate) fn from_catalog(name: &TableName, rows: &[CatalogColumn]) -> Columns {
+        let mut columns = Columns::new(name);
         let mut promoted = Vec::new();
+        if columns.is_stream {
+            let top = rows.iter().filter(|row| row.parent.is_none());
+            let kinds = top.clone().map(|row| (row.name.as_str(), row.kind.as_str()));
+            let base = stream_schema(StreamTypes::from_catalog(kinds));
+            let mut found: Vec<&CatalogColumn> =
+                top.filter(|row| row.name.starts_with(FIELD_PREFIX)).collect();
+            found.sort_by_key(|row| row.order);
+            let fields = found.into_iter().map(|row| Field::new(&row.name, field_type(&row.kind), true));
+            let all: Vec<FieldRef> = base.fields().iter().cloned().chain(fields.map(Arc::new)).collect();
+            columns.schema = Arc::new(Schema::new(all));
+        }
         for row in rows {
             columns.next_id = columns.next_id.max(row.id + 1);
             columns.next_order = columns.next_order.max(row.order + 1);
@@ -214,8 +249,10 @@ impl Columns {
                 let mut children: Vec<_> = rows.iter().filter(|child| child.parent == Some(row.id)).collect();
                 children.sort_by_key(|child| child.order);
                 let children = children.into_iter().map(|child| child.id).collect();
-                columns.ids.insert(row.name.clone(), ColumnIds { id: row.id, children });
-                if let Some(key) = row.name.strip_prefix(PROMOTED_PREFIX)
+                let ids = ColumnIds { id: row.id, children, order: row.order, kind: row.kind.clone() };
+                columns.ids.insert(row.name.clone(), ids);
+                if !name.is_stream()
+                    && let Some(key) = row.name.strip_prefix(PROMOTED_PREFIX)
                     && let Some(kind) = PromotedType::from_catalog(&row.kind)
                 {
                     promoted.push((row.order, Promoted { key: key.to_owned(), kind }));
@@ -237,13 +274,26 @@ impl Columns {
         self.schema = Arc::new(Schema::new(fields));
     }
 
-    /// Gives ids to the columns that have none yet; gives the rows to add to the catalog.
+    /// Gives ids to the columns that have none yet; gives the rows to add to the catalog: those, and fields of a stream
+    /// whose type there is another, under the ids that they have.
     pub(crate) fn assign_ids(&mut self) -> Vec<CatalogColumn> {
         let mut rows = Vec::new();
         for field in self.schema.fields().iter() {
-            if self.ids.contains_key(field.name()) {
+            if let Some(ids) = self.ids.get_mut(field.name()) {
+                let kind = catalog_type(field.data_type());
+                if self.is_stream && field.name().starts_with(FIELD_PREFIX) && ids.kind != kind {
+                    kind.clone_into(&mut ids.kind);
+                    rows.push(CatalogColumn {
+                        id: ids.id,
+                        order: ids.order,
+                        name: field.name().clone(),
+                        kind: kind.to_owned(),
+                        parent: None,
+                    });
+                }
                 continue;
             }
+            let order = self.next_order;
             let mut take = |name: &str, kind: &str, parent: Option<i64>| {
                 let (id, order) = (self.next_id, self.next_order);
                 self.next_id += 1;
@@ -251,7 +301,8 @@ impl Columns {
                 rows.push(CatalogColumn { id, order, name: name.to_owned(), kind: kind.to_owned(), parent });
                 id
             };
-            let id = take(field.name(), catalog_type(field.data_type()), None);
+            let kind = catalog_type(field.data_type());
+            let id = take(field.name(), kind, None);
             let children = match field.data_type() {
                 DataType::List(element) => {
                     vec![take("element", catalog_type(element.data_type()), Some(id))]
@@ -266,9 +317,16 @@ impl Columns {
                 },
                 _ => Vec::new(),
             };
-            self.ids.insert(field.name().clone(), ColumnIds { id, children });
+            let ids = ColumnIds { id, children, order, kind: kind.to_owned() };
+            self.ids.insert(field.name().clone(), ids);
         }
         rows
+    }
+
+    /// Takes over the ids that a commit gave to columns like these, as they were before.
+    pub(crate) fn adopt_ids(&mut self, committed: &Columns) {
+        self.ids.clone_from(&committed.ids);
+        (self.next_id, self.next_order) = (committed.next_id, committed.next_order);
     }
 
     /// The schema with the catalog's ids as Parquet field ids, by which DuckLake finds columns.
@@ -325,7 +383,7 @@ mod tests {
 
     #[test]
     fn ids_go_to_columns_and_their_children_and_come_back_from_the_catalog() {
-        let mut columns = Columns::new(Signal::Logs);
+        let mut columns = Columns::new(&Signal::Logs.into());
         let rows = columns.assign_ids();
         assert!(rows.iter().any(|row| row.name == "key" && row.parent == Some(columns.ids[ATTRIBUTES].id)));
         assert_eq!(columns.ids[ATTRIBUTES].children.len(), 2);
@@ -335,7 +393,7 @@ mod tests {
         assert_eq!(more[0].id, rows.len() as i64 + 1);
 
         let all: Vec<_> = rows.into_iter().chain(more).collect();
-        let read = Columns::from_catalog(Signal::Logs, &all);
+        let read = Columns::from_catalog(&Signal::Logs.into(), &all);
         assert_eq!(read.ids, columns.ids);
         assert_eq!(read.promoted, columns.promoted);
         assert_eq!(read.schema, columns.schema);

@@ -74,7 +74,7 @@ impl Inner {
         for _ in 0..merges {
             let Some(id) = table.state.lock().table else { break };
             let files =
-                self.catalog.mergeable(table.project, table.signal, id, self.config.file_bytes / 2).await?;
+                self.catalog.mergeable(table.project, &table.name, id, self.config.file_bytes / 2).await?;
             let today = (self.clock.now().0 - DAY_GRACE_US).div_euclid(DAY_US);
             let Some(group) = choose(&files, crowd, today, self.config.file_bytes) else {
                 table.small_files.store(0, Ordering::Relaxed);
@@ -118,7 +118,7 @@ impl Inner {
         let ended: Vec<i64> = group.iter().map(|file| file.id).collect();
         let change = Change {
             project: table.project,
-            signal: table.signal,
+            name: table.name.clone(),
             table: Some(id),
             columns: columns.as_ref().clone(),
             new_columns: Vec::new(),
@@ -161,6 +161,10 @@ impl Inner {
         id: i64,
         inputs: Vec<Bytes>,
     ) -> Result<Arc<Columns>, LakeError> {
+        if table.name.is_stream() {
+            // Read after the list of files was, so that none of them has a wider one.
+            return Ok(Arc::new(self.catalog.columns(&table.name, id).await?));
+        }
         let known = self.table_columns(table).await?;
         let found = {
             let known = Arc::clone(&known);
@@ -193,7 +197,7 @@ impl Inner {
         }
         let change = Change {
             project: table.project,
-            signal: table.signal,
+            name: table.name.clone(),
             table: Some(id),
             columns: columns.clone(),
             new_columns,

@@ -1,10 +1,11 @@
 //! A catalog of one project in a file of its own, for DuckDB and whatever else reads DuckLake.
 //!
-//! Schema `main`, one snapshot with the number of ours, names of files relative to `/lake/<project number>/`. The
+//! Schemas `main` and, where there are topics, `stream`; one snapshot with the number of ours, names of files relative to `/lake/<project number>/`. The
 //! issues of `errors` are inlined rows (https://ducklake.select/docs/stable/duckdb/advanced_features/data_inlining):
 //! they change without a publish, and an object of their own would be one more file to collect. What of a project is
 //! not in its published files is not in here: the tail stays behind.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use candor_meta::{Database, Param, Row, SqlError, SqliteOptions, Tx, params};
 use candor_model::{ProjectId, Signal};
 
 use crate::LakeError;
-use crate::catalog::{insert_columns, metadata, moment, schema, table_folder};
+use crate::catalog::{insert_columns, metadata, moment, schema};
 use crate::columns::{CatalogColumn, Columns};
 use crate::inner::Inner;
+use crate::name::{STREAM_FOLDER, TableName, topic_folder};
 
 /// Rows in one statement: well within SQLite's 32,766 parameters.
 const ROWS_AT_ONCE: usize = 1000;
@@ -40,13 +42,53 @@ impl Inner {
         let mut source = self.catalog.database.begin_read().await?;
         let mut export = Export::begin(self, &mut source, &target, data_path).await?;
         for signal in Signal::ALL {
-            export.table(&mut source, project, signal, self.new_uuid()).await?;
+            let place = Place {
+                schema: MAIN,
+                name: signal.name().to_owned(),
+                folder: TableName::from(signal).folder(),
+            };
+            if !export.table(&mut source, project, &signal.into(), &place, self.new_uuid()).await? {
+                let columns = Columns::new(&signal.into()).assign_ids();
+                export.make_table(&place, &columns, (0, 0, 0), self.new_uuid()).await?;
+            }
         }
         export.issues(issues, self.new_uuid()).await?;
+        let mut topics = Vec::new();
+        for topic in self.stream_topics(project) {
+            let known = self.tables.get(&(project, TableName::Stream(topic.topic.clone())));
+            if known.is_some_and(|table| table.state.lock().table.is_some()) {
+                topics.push(topic);
+            }
+        }
+        if !topics.is_empty() {
+            let schema = export.make_stream_schema(self.new_uuid()).await?;
+            let mut taken = HashSet::new();
+            for topic in topics {
+                // DuckDB compares names without case.
+                let mut name = topic.name.to_string();
+                while !taken.insert(name.to_lowercase()) {
+                    name.push('~');
+                }
+                let place = Place { schema, name, folder: topic_folder(&topic.topic) };
+                let table = TableName::Stream(topic.topic);
+                export.table(&mut source, project, &table, &place, self.new_uuid()).await?;
+            }
+        }
         let snapshot = export.finish().await?;
         target.close().await;
         Ok(snapshot)
     }
+}
+
+/// The id of the schema `main`.
+const MAIN: i64 = 0;
+
+/// Where a table is in the exported catalog.
+struct Place {
+    schema: i64,
+    name: String,
+    /// Below its schema's.
+    folder: String,
 }
 
 struct Export {
@@ -100,25 +142,31 @@ impl Export {
         Ok(export)
     }
 
-    /// A table with the files of the snapshot; an empty one where the project has none.
+    /// The schema of topics: one may be called `logs`.
+    async fn make_stream_schema(&mut self, uuid: String) -> Result<i64, SqlError> {
+        let id = self.next_catalog_id;
+        self.next_catalog_id += 1;
+        let row = params![id, uuid, self.snapshot, STREAM_FOLDER];
+        self.tx.execute("INSERT INTO ducklake_schema VALUES (?, ?, ?, NULL, 'stream', ?, 1)", row).await?;
+        Ok(id)
+    }
+
+    /// A table with the files of the snapshot; false where the project has none.
     async fn table(
         &mut self,
         source: &mut Tx,
         project: ProjectId,
-        signal: Signal,
+        table: &TableName,
+        place: &Place,
         uuid: String,
-    ) -> Result<(), LakeError> {
+    ) -> Result<bool, LakeError> {
         let known = source
             .query(
                 "SELECT table_id FROM candor_lake_table WHERE project = ? AND signal = ?",
-                params![project.0, signal.name()],
+                params![project.0, table.stored()],
             )
             .await?;
-        let Some(known) = known.first() else {
-            let columns = Columns::new(signal).assign_ids();
-            self.make_table(signal.name(), &table_folder(signal), &columns, (0, 0, 0), uuid).await?;
-            return Ok(());
-        };
+        let Some(known) = known.first() else { return Ok(false) };
         let table = known.int(0)?;
         let columns = source
             .query(
@@ -138,7 +186,7 @@ impl Export {
             Some(row) => (row.int(0)?, row.int(1)?, row.int(2)?),
             None => (0, 0, 0),
         };
-        let id = self.make_table(signal.name(), &table_folder(signal), &columns, stats, uuid).await?;
+        let id = self.make_table(place, &columns, stats, uuid).await?;
         let files = source
             .query(
                 "SELECT data_file_id, path, record_count, file_size_bytes, footer_size, row_id_start
@@ -170,7 +218,7 @@ impl Export {
             &[id.into()],
         )
         .await?;
-        Ok(())
+        Ok(true)
     }
 
     /// The issues, as rows in the catalog itself.
@@ -184,7 +232,8 @@ impl Export {
         };
         let columns = [column(1, "group_hash", "varchar"), column(2, "issue", "int64")];
         let count = issues.len() as i64;
-        let id = self.make_table("issues", "issues/", &columns, (count, count, 0), uuid).await?;
+        let place = Place { schema: MAIN, name: "issues".to_owned(), folder: "issues/".to_owned() };
+        let id = self.make_table(&place, &columns, (count, count, 0), uuid).await?;
         let name = format!("ducklake_inlined_data_{id}_{SCHEMA_VERSION}");
         self.tx
             .execute(
@@ -226,8 +275,7 @@ impl Export {
 
     async fn make_table(
         &mut self,
-        name: &str,
-        folder: &str,
+        place: &Place,
         columns: &[CatalogColumn],
         (rows, next_row, bytes): (i64, i64, i64),
         uuid: String,
@@ -237,8 +285,8 @@ impl Export {
         let snapshot = self.snapshot;
         self.tx
             .execute(
-                "INSERT INTO ducklake_table VALUES (?, ?, ?, NULL, 0, ?, ?, 1)",
-                params![id, uuid, snapshot, name, folder],
+                "INSERT INTO ducklake_table VALUES (?, ?, ?, NULL, ?, ?, ?, 1)",
+                params![id, uuid, snapshot, place.schema, place.name.as_str(), place.folder.as_str()],
             )
             .await?;
         insert_columns(&mut self.tx, id, snapshot, columns).await?;

@@ -9,6 +9,7 @@ use candor_model::{Offset, Timestamp};
 
 use crate::LakeError;
 use crate::inner::{Inner, detached};
+use crate::name::TableName;
 use crate::table::{Backlog, Table, TableKey};
 use crate::tail::rows_of;
 
@@ -22,8 +23,7 @@ impl Follower for LogFollower {
     fn committed(&self, batches: &[Committed]) {
         let Some(inner) = self.0.upgrade() else { return };
         if let Some(aside) = &mut *inner.aside.lock() {
-            // Streams are no tables.
-            aside.extend(batches.iter().filter(|batch| batch.topic.name.signal().is_some()).cloned());
+            aside.extend(batches.iter().cloned());
             return;
         }
         inner.take_all(batches);
@@ -62,15 +62,18 @@ impl Inner {
 
     /// Adds a batch to its tail; gives the bytes of the table's tails.
     fn take_live(&self, batch: &Committed) -> Result<usize, LakeError> {
-        let Some(signal) = batch.topic.name.signal() else { return Ok(0) };
         let project = batch.topic.project;
         if self.is_dropped(project) {
             return Ok(0);
         }
-        let key: TableKey = (project, signal);
+        let key: TableKey = (project, TableName::of(&batch.topic.name));
+        let Some(signal) = key.1.signal() else {
+            self.note_stream(key, batch);
+            return Ok(0);
+        };
         // Outside the lock: a query must not wait for it.
         let rows = rows_of(signal, batch)?;
-        let table = self.tables.get_or_make(key, || Table::new(key, None, self.head(), Vec::new()));
+        let table = self.tables.get_or_make(key, |key| Table::new(key, None, self.head(), Vec::new()));
         let mut state = table.state.lock();
         let tail = state.partition(batch.partition, batch.base);
         let end = Offset(batch.base.0 + u64::from(batch.count));
@@ -83,7 +86,7 @@ impl Inner {
                 tail.next, batch.base
             )));
         }
-        tail.push(rows, batch.ingested_at, end)?;
+        tail.push(rows, batch.ingested_at, end, None)?;
         self.tables.account(&table, &state);
         table.touched.store(true, Ordering::Relaxed);
         Ok(state.bytes())
@@ -113,7 +116,9 @@ impl Inner {
         table: &Arc<Table>,
         backlog: Backlog,
     ) -> Result<(), LakeError> {
-        let topic = candor_log::Topic { project: table.project, name: table.signal.topic() };
+        // Only signals have one.
+        let Some(signal) = table.name.signal() else { return Ok(()) };
+        let topic = candor_log::Topic { project: table.project, name: signal.topic() };
         // An attempt that failed half way may have published a part.
         let published = {
             let mut state = table.state.lock();
@@ -139,7 +144,7 @@ impl Inner {
                 // The log may have put batches together since: take only what lies beyond.
                 let end = batch.base.0 + u64::from(batch.count);
                 let skip = next.0.saturating_sub(batch.base.0).min(u64::from(batch.count)) as usize;
-                let rows = rows_of(table.signal, &batch)?;
+                let rows = rows_of(signal, &batch)?;
                 let rows = rows.slice(skip, rows.num_rows() - skip);
                 if rows.num_rows() == 0 {
                     continue;
@@ -161,7 +166,7 @@ impl Inner {
         let mut state = table.state.lock();
         let tail = state.partition(backlog.partition, backlog.until);
         tail.put_before(older)?;
-        tail.fold()?;
+        tail.fold(None)?;
         self.tables.account(table, &state);
         table.touched.store(true, Ordering::Relaxed);
         Ok(())

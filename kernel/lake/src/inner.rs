@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use candor_log::Committed;
 use candor_meta::Database;
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::catalog::Catalog;
 use crate::pin::Pins;
 use crate::source::Source;
+use crate::streams::Streams;
 use crate::table::Tables;
 use crate::{LakeConfig, LakeError, Pressure};
 
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) config: LakeConfig,
     pub(crate) tables: Tables,
     pub(crate) pins: Pins,
+    /// Once somebody said what topics there are.
+    pub(crate) streams: OnceLock<Streams>,
     // The three locks are taken in this order.
     /// Held for a whole merge.
     pub(crate) merging: tokio::sync::Mutex<()>,
@@ -85,6 +88,7 @@ impl Inner {
             config,
             tables: Tables::default(),
             pins: Pins::default(),
+            streams: OnceLock::new(),
             publishing: tokio::sync::Mutex::new(()),
             merging: tokio::sync::Mutex::new(()),
             committing: tokio::sync::Mutex::new(()),

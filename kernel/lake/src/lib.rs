@@ -16,12 +16,14 @@ mod error;
 mod export;
 mod follow;
 mod inner;
+mod name;
 mod order;
 mod pin;
 mod promote;
 mod publish;
 mod serve;
 mod source;
+mod streams;
 mod table;
 mod tail;
 mod upkeep;
@@ -30,10 +32,12 @@ pub use columns::{EPOCH, INGESTED_AT, OFFSET, PARTITION, base_schema};
 pub use config::{DAY_US, LakeConfig, Retention};
 pub use error::LakeError;
 pub use export::EXPORT_APPLICATION_ID;
+pub use name::TableName;
 pub use pin::{Bound, ColumnStats, DataFile, Pinned};
 pub use promote::EXACT_COPIES;
 pub use serve::{LakeGrant, LakeToken, ServeError};
 pub use source::Source;
+pub use streams::{StreamTables, StreamTopic, ValueDecoder};
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -41,6 +45,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use candor_meta::{Database, ReadScope};
 use candor_model::{Clock, Offset, ProjectId, Random, Signal};
 use candor_store::{Files, StoredFile};
@@ -49,6 +54,7 @@ use parking_lot::Mutex;
 use crate::catalog::Catalog;
 use crate::follow::LogFollower;
 use crate::inner::{Inner, Opening, detached};
+use crate::streams::Streams;
 use crate::table::{Backlog, Table, TableKey};
 use crate::tail::PartitionTail;
 
@@ -93,6 +99,8 @@ pub struct LakeStats {
     pub tables: usize,
     /// Bytes of all tails in memory.
     pub tail_bytes: usize,
+    /// About how many bytes of streams are in the log and in no file, since the start.
+    pub stream_lag_bytes: u64,
     /// Files published.
     pub files_published: usize,
     /// Rows published.
@@ -140,7 +148,7 @@ impl Lake {
 
     /// Pins a table of the project that the scope may read. A project without rows has empty tables.
     pub async fn pin(&self, scope: &ReadScope, signal: Signal) -> Result<Pinned, LakeError> {
-        self.inner.pin(scope.project(), signal).await
+        self.inner.pin(scope.project(), signal.into()).await
     }
 
     /// Pins published files as of a snapshot, without the tail.
@@ -150,7 +158,51 @@ impl Lake {
         signal: Signal,
         snapshot: i64,
     ) -> Result<Pinned, LakeError> {
-        self.inner.pin_snapshot(scope.project(), signal, snapshot).await
+        self.inner.pin_snapshot(scope.project(), &signal.into(), snapshot).await
+    }
+
+    /// Says what topics of streams there are, whose records are tables from now on, and who opens values that name a
+    /// schema. Once; what is said again counts for nothing.
+    pub fn serve_streams(&self, topics: Arc<dyn StreamTables>, decoder: Option<Arc<dyn ValueDecoder>>) {
+        let _ = self.inner.streams.set(Streams { topics, decoder });
+    }
+
+    /// The names of the topics of the project that the scope may read, sorted.
+    pub fn streams(&self, scope: &ReadScope) -> Vec<Arc<str>> {
+        self.inner.stream_topics(scope.project()).into_iter().map(|topic| topic.name).collect()
+    }
+
+    /// Pins the table of a topic: all that is stable in the log now. None where no topic has that name.
+    pub async fn pin_stream(&self, scope: &ReadScope, name: &str) -> Result<Option<Pinned>, LakeError> {
+        match self.inner.stream_topic(scope.project(), name) {
+            Some(topic) => self.inner.pin_stream(scope.project(), &topic).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of published files as of a snapshot.
+    pub async fn pin_stream_snapshot(
+        &self,
+        scope: &ReadScope,
+        name: &str,
+        snapshot: i64,
+    ) -> Result<Option<Pinned>, LakeError> {
+        let Some(topic) = self.inner.stream_topic(scope.project(), name) else { return Ok(None) };
+        let name = TableName::Stream(topic.topic);
+        self.inner.pin_snapshot(scope.project(), &name, snapshot).await.map(Some)
+    }
+
+    /// The columns of a topic's table as far as they are known without reading the log. None where no topic has that
+    /// name.
+    pub async fn stream_columns(
+        &self,
+        scope: &ReadScope,
+        name: &str,
+    ) -> Result<Option<SchemaRef>, LakeError> {
+        match self.inner.stream_topic(scope.project(), name) {
+            Some(topic) => self.inner.stream_columns(scope.project(), &topic).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Opens a published file of a pinned table.
@@ -176,6 +228,7 @@ impl Lake {
         let (inner, memory) = (Arc::clone(&self.inner), Arc::clone(&self.memory));
         detached(async move {
             inner.tend_tails(&memory).await?;
+            inner.tend_streams().await?;
             inner.tend_files(&memory, usize::MAX).await
         })
         .await
@@ -192,6 +245,7 @@ impl Lake {
         LakeStats {
             tables: self.inner.tables.list(None).len(),
             tail_bytes: self.inner.tables.bytes(),
+            stream_lag_bytes: self.inner.stream_lag_bytes(),
             files_published: counters.files_published.load(Ordering::Relaxed),
             rows_published: counters.rows_published.load(Ordering::Relaxed),
             files_merged: counters.files_merged.load(Ordering::Relaxed),
@@ -265,64 +319,76 @@ impl Inner {
     fn follow(
         self: &Arc<Inner>,
         positions: Vec<catalog::Position>,
-        ids: Vec<(ProjectId, Signal, i64)>,
+        ids: Vec<(ProjectId, TableName, i64)>,
     ) -> Result<(), LakeError> {
         let head = self.head();
         let ids: HashMap<TableKey, i64> =
-            ids.into_iter().map(|(project, signal, id)| ((project, signal), id)).collect();
+            ids.into_iter().map(|(project, name, id)| ((project, name), id)).collect();
         let follower = Arc::new(LogFollower(Arc::downgrade(self)));
         // Rows that are committed while the tables are made are set aside, see `LogFollower`.
         let ends = self.source.follow(follower);
 
         let mut published: HashMap<(TableKey, candor_model::Partition), Offset> = HashMap::new();
         for position in &positions {
-            published.insert(((position.project, position.signal), position.partition), position.next);
+            let key = (position.project, position.name.clone());
+            published.insert((key, position.partition), position.next);
         }
-        let mut partitions: HashMap<TableKey, Vec<(PartitionTail, Option<Backlog>)>> = HashMap::new();
+        let mut partitions: HashMap<TableKey, Vec<(PartitionTail, Option<Backlog>, bool)>> = HashMap::new();
         for (topic, partition, end) in ends {
-            let Some(signal) = topic.name.signal() else { continue };
-            let key = (topic.project, signal);
+            let key = (topic.project, TableName::of(&topic.name));
             if self.is_dropped(topic.project) {
                 self.source.consumed(&topic, partition, end);
                 continue;
             }
-            let at = published.remove(&(key, partition));
+            let at = published.remove(&(key.clone(), partition));
             if at.is_some_and(|at| at > end) {
                 return Err(LakeError::Inconsistent(format!(
                     "table p{}.{} is at offset {} and its log ends at {end}: one of them is of another time",
                     topic.project,
-                    signal.name(),
+                    key.1.stored(),
                     at.unwrap_or_default()
                 )));
             }
             let from = at.unwrap_or_default().max(self.source.log_start(&topic, partition));
-            if at.is_some_and(|at| at < from) {
+            if !key.1.is_stream() && at.is_some_and(|at| at < from) {
                 tracing::error!(project = %topic.project, topic = %topic.name, "the log was cut before its rows were in the table");
             }
             if let Some(at) = at {
                 self.source.consumed(&topic, partition, at);
             }
+            if key.1.is_stream() {
+                // It stays in the log until somebody asks.
+                let tail = PartitionTail::new(partition, at, from);
+                partitions.entry(key).or_default().push((tail, None, from < end));
+                continue;
+            }
             let backlog = (from < end).then_some(Backlog { partition, from, until: end });
             let tail = PartitionTail::new(partition, at, end);
-            partitions.entry(key).or_default().push((tail, backlog));
+            partitions.entry(key).or_default().push((tail, backlog, false));
         }
-        if let Some(((key, _), at)) = published.into_iter().find(|(_, at)| at.0 > 0) {
+        // A topic that was deleted from the log may still be a table.
+        let mut lost = published.into_iter().filter(|((key, _), at)| at.0 > 0 && !key.1.is_stream());
+        if let Some(((key, _), at)) = lost.next() {
             return Err(LakeError::Inconsistent(format!(
                 "table p{}.{} is at offset {at} and the log does not know its topic",
                 key.0,
-                key.1.name()
+                key.1.stored()
             )));
         }
         for key in ids.keys() {
-            partitions.entry(*key).or_default();
+            partitions.entry(key.clone()).or_default();
         }
         for (key, tails) in partitions {
-            let (mut tails, backlog): (Vec<_>, Vec<_>) = tails.into_iter().unzip();
+            let lags = tails.iter().any(|(_, _, lags)| *lags);
+            let backlog = tails.iter().filter_map(|(_, backlog, _)| *backlog).collect();
+            let mut tails: Vec<PartitionTail> = tails.into_iter().map(|(tail, _, _)| tail).collect();
             tails.sort_by_key(|tail| tail.partition);
-            let table =
-                Table::new(key, ids.get(&key).copied(), head, backlog.into_iter().flatten().collect());
+            let table = Table::new(key.clone(), ids.get(&key).copied(), head, backlog);
             table.state.lock().partitions = tails;
-            self.tables.get_or_make(key, || table);
+            if lags {
+                table.lag.note(self.clock.now(), 0);
+            }
+            self.tables.get_or_make(key, |_| table);
         }
         self.take_aside();
         Ok(())
@@ -335,14 +401,24 @@ impl Inner {
         self.mark_dropped(project);
         let committing = self.committing.lock().await;
         let snapshot = self.catalog.drop_project(project, self.clock.now()).await?;
-        for table in self.tables.remove(project) {
-            let mut state = table.state.lock();
-            state.partitions.clear();
-            state.listing = None;
-            self.tables.account(&table, &state);
+        for table in self.tables.remove(project, None) {
+            self.clear(&table);
         }
         self.advance_head(snapshot);
         drop(committing);
         self.revoke_tokens(project).await
+    }
+
+    /// Empties a table that has ended.
+    fn clear(&self, table: &Table) {
+        let mut state = table.state.lock();
+        state.partitions.clear();
+        state.listing = None;
+        self.tables.account(table, &state);
+    }
+
+    /// True for a table that has ended, and is in somebody's hands still.
+    fn has_ended(&self, table: &Table) -> bool {
+        self.is_dropped(table.project) || table.is_dropped.load(Ordering::Relaxed)
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
-use candor_model::{ProjectId, Signal};
+use candor_model::ProjectId;
 use parking_lot::Mutex;
 
 use crate::LakeError;
-use crate::columns::{Columns, base_schema};
+use crate::columns::Columns;
 use crate::inner::Inner;
+use crate::name::TableName;
 use crate::table::{Listing, Table};
 
 /// Files in the lists that are kept in memory, over all tables: a kilobyte each. The lists of the tables that were
@@ -68,9 +69,10 @@ pub struct Pinned {
     /// The project.
     pub project: ProjectId,
     /// Which table.
-    pub signal: Signal,
-    /// The table's columns: the gate's, `_ingested_at`, `_partition`, `_offset`, `_epoch`, then promoted `a_…`.
-    /// A file that is older than a promoted column does not have it: it reads as null there.
+    pub name: TableName,
+    /// The table's columns: the gate's (of a stream, those of records), `_ingested_at`, `_partition`, `_offset`,
+    /// `_epoch`, then promoted `a_…` (of a stream, fields `v_…`). A file that is older than one of these does not have
+    /// it: it reads as null there. A file may have a field in a narrower type than the table: it is to be cast.
     pub schema: SchemaRef,
     /// The snapshot.
     pub snapshot: i64,
@@ -138,23 +140,30 @@ impl Inner {
     pub(crate) async fn pin(
         self: &Arc<Inner>,
         project: ProjectId,
-        signal: Signal,
+        name: TableName,
     ) -> Result<Pinned, LakeError> {
-        let Some(table) = self.tables.get((project, signal)) else {
-            return Ok(self.empty(project, signal, self.head()));
+        let Some(table) = self.tables.get(&(project, name.clone())) else {
+            return Ok(self.empty(project, &name, self.head()));
         };
         self.make_whole(&table).await?;
         table.asked.store(self.clock.now().0, std::sync::atomic::Ordering::Relaxed);
+        self.pin_table(&table).await
+    }
+
+    /// Pins a table as it is in memory and in files.
+    pub(crate) async fn pin_table(&self, table: &Arc<Table>) -> Result<Pinned, LakeError> {
+        let (project, name) = (table.project, &table.name);
         loop {
             let ticket = self.pins.enter();
             let (id, snapshot, generation) = {
                 let mut state = table.state.lock();
                 if let Some(listing) = state.listing.clone() {
-                    let tail = state.tail(&listing.columns)?;
+                    let columns = state.seen.clone().unwrap_or(listing.columns);
+                    let tail = state.tail(&columns)?;
                     return Ok(Pinned {
                         project,
-                        signal,
-                        schema: Arc::clone(&listing.columns.schema),
+                        name: name.clone(),
+                        schema: Arc::clone(&columns.schema),
                         snapshot: state.snapshot,
                         files: listing.files,
                         tail: Arc::new(tail),
@@ -166,16 +175,16 @@ impl Inner {
             // As of the snapshot whose swap is done: a commit that is ahead of its swap has its rows in the tail.
             let listing = match id {
                 Some(id) => {
-                    let read = self.catalog.files(project, signal, id, snapshot).await?;
+                    let read = self.catalog.files(project, name, id, snapshot).await?;
                     Listing { columns: read.columns, files: Arc::new(read.files) }
                 }
-                None => Listing { columns: Arc::new(Columns::new(signal)), files: Arc::default() },
+                None => Listing { columns: Arc::new(Columns::new(name)), files: Arc::default() },
             };
             let mut state = table.state.lock();
             if state.generation == generation {
                 state.listing = Some(listing);
                 drop(state);
-                self.bound_listings(&table);
+                self.bound_listings(table);
             }
         }
     }
@@ -184,17 +193,17 @@ impl Inner {
     pub(crate) async fn pin_snapshot(
         self: &Arc<Inner>,
         project: ProjectId,
-        signal: Signal,
+        name: &TableName,
         snapshot: i64,
     ) -> Result<Pinned, LakeError> {
         // Before the list is read: what it names cannot go meanwhile.
         let ticket = self.pins.enter();
-        let Some(read) = self.catalog.files_of_snapshot(project, signal, snapshot).await? else {
+        let Some(read) = self.catalog.files_of_snapshot(project, name, snapshot).await? else {
             return Err(LakeError::NoSnapshot(snapshot));
         };
         Ok(Pinned {
             project,
-            signal,
+            name: name.clone(),
             schema: Arc::clone(&read.columns.schema),
             snapshot,
             files: Arc::new(read.files),
@@ -203,11 +212,11 @@ impl Inner {
         })
     }
 
-    fn empty(&self, project: ProjectId, signal: Signal, snapshot: i64) -> Pinned {
+    pub(crate) fn empty(&self, project: ProjectId, name: &TableName, snapshot: i64) -> Pinned {
         Pinned {
             project,
-            signal,
-            schema: base_schema(signal),
+            name: name.clone(),
+            schema: Columns::new(name).schema,
             snapshot,
             files: Arc::default(),
             tail: Arc::default(),

@@ -13,6 +13,7 @@ use arrow::record_batch::RecordBatch;
 use candor_model::limits::PROMOTED_COLUMNS_MAX;
 
 use crate::columns::{ATTRIBUTES, Columns, Promoted, PromotedType};
+use crate::streams::columns::fit;
 
 /// Rows that must be seen before anything is promoted: a handful says nothing of what is frequent.
 const ROWS_MIN: usize = 1000;
@@ -265,6 +266,9 @@ impl Builder {
 
 /// Brings a batch into the table's columns: what it lacks is null, and the promoted copies are made of its map.
 pub(crate) fn adapt(columns: &Columns, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    if columns.is_stream {
+        return fit(columns, batch);
+    }
     if batch.schema_ref().fields() == columns.schema.fields() && columns.promoted.is_empty() {
         return Ok(batch.clone());
     }

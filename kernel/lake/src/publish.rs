@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::AsArray;
-use arrow::compute::interleave_record_batch;
+use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use candor_store::FileKind;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::LakeError;
-use crate::catalog::{Change, ChangeKind, NewFile, key_of, schema_folder, table_folder};
+use crate::catalog::{Change, ChangeKind, NewFile, key_of, schema_folder};
 use crate::columns::{CatalogColumn, Columns, INGESTED_AT};
 use crate::config::DAY_US;
 use crate::encode::{Encoded, Encoder};
@@ -75,6 +75,7 @@ impl Inner {
                 inner.make_whole(table).await?;
             }
             inner.publish(tables, None).await?;
+            inner.publish_streams(&inner.unpublished_streams(project), usize::MAX).await?;
             Ok(inner.head())
         })
         .await
@@ -88,7 +89,7 @@ impl Inner {
     ) -> Result<(), LakeError> {
         let _publishing = self.publishing.lock().await;
         // Large first: where time is short, most memory and most of the later replay go.
-        tables.retain(|table| table.is_whole());
+        tables.retain(|table| table.is_whole() && !self.has_ended(table));
         tables.sort_by_key(|table| std::cmp::Reverse(table.tail_bytes.load(Ordering::Relaxed)));
         let mut tables = tables.into_iter().peekable();
         while tables.peek().is_some() {
@@ -102,7 +103,8 @@ impl Inner {
                 bytes += table.tail_bytes.load(Ordering::Relaxed);
                 let taken: Vec<Taken> = {
                     let mut state = table.state.lock();
-                    state.partitions.iter_mut().filter_map(|tail| tail.take()).collect()
+                    let passes = table.name.is_stream();
+                    state.partitions.iter_mut().filter_map(|tail| tail.take(passes)).collect()
                 };
                 if !taken.is_empty() {
                     jobs.push(Job { table, taken, from_tail: true, swapped: false });
@@ -156,7 +158,7 @@ impl Inner {
             .zip(&prepared)
             .map(|(job, prepared)| Change {
                 project: job.table.project,
-                signal: job.table.signal,
+                name: job.table.name.clone(),
                 table: job.table.state.lock().table,
                 columns: prepared.columns.clone(),
                 new_columns: prepared.new_columns.clone(),
@@ -176,7 +178,7 @@ impl Inner {
         self.advance_head(done.snapshot);
         drop(committing);
         for job in &jobs {
-            let topic = candor_log::Topic { project: job.table.project, name: job.table.signal.topic() };
+            let topic = candor_log::Topic { project: job.table.project, name: job.table.name.topic() };
             for taken in &job.taken {
                 self.source.consumed(&topic, taken.partition, taken.to);
             }
@@ -204,6 +206,9 @@ impl Inner {
         state.table = Some(table);
         state.snapshot = snapshot;
         state.generation += 1;
+        if let Some(seen) = &mut state.seen {
+            Arc::make_mut(seen).adopt_ids(&columns);
+        }
         if let Some(listing) = &mut state.listing {
             let mut all = Vec::with_capacity(listing.files.len() + files.len());
             all.extend(listing.files.iter().cloned());
@@ -216,7 +221,11 @@ impl Inner {
 
     /// Sorts and encodes, off the async threads.
     async fn prepare(&self, job: &Job) -> Result<Prepared, LakeError> {
-        let columns = self.table_columns(&job.table).await?;
+        let seen = job.table.state.lock().seen.clone();
+        let columns = match seen {
+            Some(seen) => seen,
+            None => self.table_columns(&job.table).await?,
+        };
         let batches: Vec<RecordBatch> =
             job.taken.iter().flat_map(|taken| taken.batches.iter().cloned()).collect();
         let (mut prepared, encoded) = blocking(move || {
@@ -225,7 +234,7 @@ impl Inner {
             columns.promote(candidates(&columns, &refs));
             let new_columns = columns.assign_ids();
             let mut encoded = Vec::new();
-            for (day, rows) in by_day(&refs) {
+            for (day, rows) in by_day(&refs, columns.is_stream) {
                 encoded.push((day, encode(&columns, &refs, &rows)?));
             }
             Ok((Prepared { columns, new_columns, files: Vec::new() }, encoded))
@@ -247,8 +256,8 @@ impl Inner {
             state.table
         };
         Ok(Arc::new(match id {
-            Some(id) => self.catalog.columns(table.signal, id).await?,
-            None => Columns::new(table.signal),
+            Some(id) => self.catalog.columns(&table.name, id).await?,
+            None => Columns::new(&table.name),
         }))
     }
 
@@ -304,7 +313,7 @@ impl Inner {
 impl Table {
     /// A file's path below the data path.
     pub(crate) fn path(&self, file: &str) -> String {
-        format!("{}{}{file}", schema_folder(self.project), table_folder(self.signal))
+        format!("{}{}{file}", schema_folder(self.project), self.name.folder())
     }
 }
 
@@ -335,8 +344,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// The rows in order, by the day of their arrival: a file never spans two, so retention drops whole files.
-fn by_day(batches: &[&RecordBatch]) -> Vec<(i64, Vec<(usize, usize)>)> {
+/// The rows in order, by the day of their arrival: a file never spans two, so retention drops whole files. Records of a
+/// stream stay in the order of the log.
+fn by_day(batches: &[&RecordBatch], is_stream: bool) -> Vec<(i64, Vec<(usize, usize)>)> {
     let ingested: Vec<&[i64]> = batches
         .iter()
         .map(|batch| {
@@ -351,7 +361,11 @@ fn by_day(batches: &[&RecordBatch]) -> Vec<(i64, Vec<(usize, usize)>)> {
         time.div_euclid(DAY_US)
     };
     let mut days: Vec<(i64, Vec<(usize, usize)>)> = Vec::new();
-    for (batch, row) in sorted(batches) {
+    let rows = match is_stream {
+        true => as_they_are(batches),
+        false => sorted(batches),
+    };
+    for (batch, row) in rows {
         let day = day_of(batch, row);
         match days.iter_mut().find(|(known, _)| *known == day) {
             Some((_, rows)) => rows.push((batch, row)),
@@ -368,10 +382,33 @@ fn encode(
 ) -> Result<Encoded, LakeError> {
     let mut encoder = Encoder::new(columns)?;
     for piece in rows.chunks(CHUNK_ROWS) {
-        let chunk = interleave_record_batch(batches, piece)?;
+        let chunk = match columns.is_stream {
+            true => alike(columns, batches, piece)?,
+            false => interleave_record_batch(batches, piece)?,
+        };
         encoder.write(&adapt(columns, &chunk)?)?;
     }
     encoder.finish()
+}
+
+fn as_they_are(batches: &[&RecordBatch]) -> Vec<(usize, usize)> {
+    let rows = batches.iter().enumerate();
+    rows.flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row))).collect()
+}
+
+/// Rows of a stream's batches in the table's columns: each batch has the fields that its own records had.
+fn alike(
+    columns: &Columns,
+    batches: &[&RecordBatch],
+    rows: &[(usize, usize)],
+) -> Result<RecordBatch, LakeError> {
+    let mut pieces = Vec::new();
+    for run in rows.chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1) {
+        let Some((at, first)) = run.first().copied() else { continue };
+        let Some(batch) = batches.get(at) else { continue };
+        pieces.push(adapt(columns, &batch.slice(first, run.len()))?);
+    }
+    Ok(concat_batches(&columns.schema, &pieces)?)
 }
 
 /// A day as folders name it: `2026-11-20`.

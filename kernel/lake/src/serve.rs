@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use candor_meta::secret::digest;
 use candor_meta::{ReadScope, params};
-use candor_model::{ProjectId, Signal, Timestamp};
+use candor_model::{ProjectId, Timestamp};
 use candor_store::StoredFile;
 
 use crate::LakeError;
-use crate::catalog::key_of;
+use crate::catalog::{key_of, schema_folder};
 use crate::inner::Inner;
+use crate::name::TableName;
 
 /// What tokens begin with, so that scanners for leaked secrets know them.
 const TOKEN_PREFIX: &str = "candor_lake_";
@@ -117,14 +118,13 @@ impl Inner {
         grant: &LakeGrant,
         path: &str,
     ) -> Result<StoredFile, ServeError> {
-        let (table, file) = path.split_once('/').ok_or(ServeError::NotFound)?;
-        let signal = Signal::from_name(table).ok_or(ServeError::NotFound)?;
+        let (table, file) = TableName::of_path(path).ok_or(ServeError::NotFound)?;
         // The catalog is the list of what may be asked for: no path is ever put together from parts of a request
         // that it does not know.
-        if !self.catalog.names_file(grant.project, signal, file).await? {
+        if !self.catalog.names_file(grant.project, &table, file).await? {
             return Err(ServeError::NotFound);
         }
-        let path = format!("p{}/{table}/{file}", grant.project);
+        let path = format!("{}{}{file}", schema_folder(grant.project), table.folder());
         if self.catalog.is_denied(&path).await? {
             return Err(ServeError::Gone);
         }

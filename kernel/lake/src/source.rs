@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use candor_log::{Committed, Follower, Log, ReadError, Topic};
+use candor_log::{Aborted, Committed, Follower, Log, ReadError, Topic};
 use candor_model::{Offset, Partition};
 
 /// A log that can be followed and read again.
@@ -15,6 +15,10 @@ pub trait Source: Send + Sync {
     fn log_start(&self, topic: &Topic, partition: Partition) -> Offset;
     /// See [`Log::consumed`].
     fn consumed(&self, topic: &Topic, partition: Partition, next: Offset);
+    /// See [`Log::stable_ends`].
+    fn stable_ends(&self, topic: &Topic) -> Vec<(Partition, Offset)>;
+    /// See [`Log::aborted`].
+    fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted>;
     /// See [`Log::read`].
     async fn read(
         &self,
@@ -35,6 +39,12 @@ impl Source for Log {
     }
     fn consumed(&self, topic: &Topic, partition: Partition, next: Offset) {
         Log::consumed(self, "lake", topic, partition, next);
+    }
+    fn stable_ends(&self, topic: &Topic) -> Vec<(Partition, Offset)> {
+        Log::stable_ends(self, topic)
+    }
+    fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted> {
+        Log::aborted(self, topic, partition, from, to)
     }
     async fn read(
         &self,

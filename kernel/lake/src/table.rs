@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use arrow::record_batch::RecordBatch;
-use candor_model::{Offset, Partition, ProjectId, Signal, Timestamp};
+use candor_model::{Offset, Partition, ProjectId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::OnceCell;
 
 use crate::columns::Columns;
+use crate::name::TableName;
 use crate::pin::DataFile;
+use crate::streams::Lag;
 use crate::tail::PartitionTail;
 
 /// Which table.
-pub(crate) type TableKey = (ProjectId, Signal);
+pub(crate) type TableKey = (ProjectId, TableName);
 
 /// What the log holds of a partition beyond what is published, from before we followed it.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +32,7 @@ pub(crate) struct Backlog {
 /// A table.
 pub(crate) struct Table {
     pub(crate) project: ProjectId,
-    pub(crate) signal: Signal,
+    pub(crate) name: TableName,
     /// What must be read back from the log before the table is whole.
     pub(crate) backlog: Vec<Backlog>,
     /// Set once the backlog is in the tail.
@@ -44,6 +46,12 @@ pub(crate) struct Table {
     pub(crate) asked: AtomicI64,
     /// Small files made since the last merge.
     pub(crate) small_files: AtomicUsize,
+    /// Of a stream: held by who reads its partitions on. Taken before the lake's own locks.
+    pub(crate) filling: Arc<tokio::sync::Mutex<()>>,
+    /// Of a stream: what of it waits in the log.
+    pub(crate) lag: Lag,
+    /// Its topic was deleted.
+    pub(crate) is_dropped: AtomicBool,
 }
 
 /// What the lock guards.
@@ -55,6 +63,8 @@ pub(crate) struct TableState {
     /// The snapshot that the files are of.
     pub(crate) snapshot: i64,
     pub(crate) listing: Option<Listing>,
+    /// Of a stream, once its rows were looked at: the columns of the files and of all rows read since.
+    pub(crate) seen: Option<Arc<Columns>>,
     pub(crate) partitions: Vec<PartitionTail>,
 }
 
@@ -70,7 +80,7 @@ impl Table {
         let whole = if backlog.is_empty() { OnceCell::new_with(Some(())) } else { OnceCell::new() };
         Table {
             project: key.0,
-            signal: key.1,
+            name: key.1,
             backlog,
             whole,
             state: Mutex::new(TableState {
@@ -78,12 +88,16 @@ impl Table {
                 generation: 0,
                 snapshot,
                 listing: None,
+                seen: None,
                 partitions: Vec::new(),
             }),
             tail_bytes: AtomicUsize::new(0),
             touched: AtomicBool::new(false),
             asked: AtomicI64::new(0),
             small_files: AtomicUsize::new(0),
+            filling: Arc::default(),
+            lag: Lag::default(),
+            is_dropped: AtomicBool::new(false),
         }
     }
 
@@ -132,30 +146,29 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn get(&self, key: TableKey) -> Option<Arc<Table>> {
-        self.tables.read().get(&key).cloned()
+    pub(crate) fn get(&self, key: &TableKey) -> Option<Arc<Table>> {
+        self.tables.read().get(key).cloned()
     }
 
-    pub(crate) fn get_or_make(&self, key: TableKey, make: impl FnOnce() -> Table) -> Arc<Table> {
-        if let Some(table) = self.get(key) {
+    pub(crate) fn get_or_make(&self, key: TableKey, make: impl FnOnce(TableKey) -> Table) -> Arc<Table> {
+        if let Some(table) = self.get(&key) {
             return table;
         }
-        Arc::clone(self.tables.write().entry(key).or_insert_with(|| Arc::new(make())))
+        let mut tables = self.tables.write();
+        Arc::clone(tables.entry(key.clone()).or_insert_with(|| Arc::new(make(key))))
     }
 
-    /// Takes the tables of a project out.
-    pub(crate) fn remove(&self, project: ProjectId) -> Vec<Arc<Table>> {
-        let mut tables = self.tables.write();
-        Signal::ALL.into_iter().filter_map(|signal| tables.remove(&(project, signal))).collect()
+    /// Takes a table of a project out, or all.
+    pub(crate) fn remove(&self, project: ProjectId, name: Option<&TableName>) -> Vec<Arc<Table>> {
+        let goes = |key: &TableKey| key.0 == project && name.is_none_or(|name| key.1 == *name);
+        self.tables.write().extract_if(|key, _| goes(key)).map(|(_, table)| table).collect()
     }
 
     /// The tables of a project, or of all.
     pub(crate) fn list(&self, project: Option<ProjectId>) -> Vec<Arc<Table>> {
         let tables = self.tables.read();
         match project {
-            Some(project) => {
-                Signal::ALL.into_iter().filter_map(|signal| tables.get(&(project, signal)).cloned()).collect()
-            }
+            Some(project) => tables.values().filter(|table| table.project == project).cloned().collect(),
             None => tables.values().cloned().collect(),
         }
     }

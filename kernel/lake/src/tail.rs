@@ -48,6 +48,9 @@ impl TailBatch {
     }
 
     fn in_columns(&mut self, columns: &Columns) -> Result<RecordBatch, ArrowError> {
+        if columns.is_stream {
+            return adapt(columns, &self.rows);
+        }
         match &self.adapted {
             Some((promoted, rows)) if *promoted == columns.promoted.len() => Ok(rows.clone()),
             _ => {
@@ -126,19 +129,20 @@ impl PartitionTail {
         }
     }
 
-    /// Adds the next rows.
+    /// Adds the next rows. Those of a stream need its columns, as they are known by now, to be folded.
     pub(crate) fn push(
         &mut self,
         rows: RecordBatch,
         since: Timestamp,
         next: Offset,
+        seen: Option<&Columns>,
     ) -> Result<(), ArrowError> {
         self.next = next;
         let batch = TailBatch::new(rows, since);
         self.bytes += batch.bytes;
         self.batches.push(batch);
         let loose = self.batches.len() - self.foldable_from();
-        if loose >= LOOSE_MAX { self.fold() } else { Ok(()) }
+        if loose >= LOOSE_MAX { self.fold(seen) } else { Ok(()) }
     }
 
     /// Puts rows that are older than all that is here before it: what was read back from the log.
@@ -158,7 +162,7 @@ impl PartitionTail {
     }
 
     /// Makes one batch of the small ones at the end.
-    pub(crate) fn fold(&mut self) -> Result<(), ArrowError> {
+    pub(crate) fn fold(&mut self, seen: Option<&Columns>) -> Result<(), ArrowError> {
         let from = self.foldable_from();
         let Some(loose) = self.batches.get(from..).filter(|loose| loose.len() > 1) else { return Ok(()) };
         let mut pieces: Vec<TailBatch> = Vec::new();
@@ -170,8 +174,14 @@ impl PartitionTail {
             bytes += batch.bytes;
             if rows >= FOLDED_ROWS || bytes >= FOLDED_BYTES || n + 1 == loose.len() {
                 if let Some(first) = run.first() {
-                    let schema = first.rows.schema();
-                    let whole = concat_batches(&schema, run.iter().map(|batch| &batch.rows))?;
+                    let whole = match seen {
+                        Some(seen) => {
+                            let alike: Vec<RecordBatch> =
+                                run.iter().map(|batch| adapt(seen, &batch.rows)).collect::<Result<_, _>>()?;
+                            concat_batches(&seen.schema, &alike)?
+                        }
+                        None => concat_batches(&first.rows.schema(), run.iter().map(|batch| &batch.rows))?,
+                    };
                     pieces.push(TailBatch::new(whole, first.since));
                 }
                 run.clear();
@@ -201,10 +211,25 @@ impl PartitionTail {
         Ok(())
     }
 
-    /// Takes all there is for a publish; none without rows.
-    pub(crate) fn take(&mut self) -> Option<Taken> {
+    /// Passes offsets that have no rows.
+    pub(crate) fn skip_to(&mut self, next: Offset) {
+        self.next = next.max(self.next);
+    }
+
+    /// Lets go of rows that the log has, unless a publish holds them.
+    pub(crate) fn let_go(&mut self) {
+        if self.frozen == 0 && !self.batches.is_empty() {
+            self.batches = Vec::new();
+            self.bytes = 0;
+            self.next = self.published.unwrap_or_default();
+        }
+    }
+
+    /// Takes all there is for a publish; none without rows, unless offsets without any are to be passed.
+    pub(crate) fn take(&mut self, without_rows: bool) -> Option<Taken> {
         debug_assert_eq!(self.frozen, 0);
-        if self.batches.is_empty() {
+        let passes = without_rows && self.next > self.published.unwrap_or_default();
+        if self.batches.is_empty() && !passes {
             return None;
         }
         (self.frozen, self.frozen_to) = (self.batches.len(), self.next);
@@ -220,6 +245,7 @@ impl PartitionTail {
     pub(crate) fn release(&mut self) {
         self.batches.drain(..self.frozen);
         self.published = Some(self.frozen_to);
+        self.skip_to(self.frozen_to);
         self.frozen = 0;
         self.bytes = self.batches.iter().map(|batch| batch.bytes).sum();
         if self.batches.is_empty() {

@@ -5,8 +5,8 @@
 //! is due by age is written at a bounded pace, oldest first, so that thousands of quiet projects make a steady
 //! trickle of files and not a burst. Pressure, `flush` and a stop know no pace.
 //!
-//! Two tasks: one publishes, one does the rest, so that a long merge delays no publish. Both hold the lake weakly and
-//! end when the last handle is dropped.
+//! Three tasks: one publishes, one publishes streams, one does the rest, so that a long merge delays no publish, nor the
+//! records of a fast producer the rows of others. All hold the lake weakly and end when the last handle is dropped.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -22,6 +22,7 @@ use crate::catalog::{Change, ChangeKind, Doomed, key_of};
 use crate::compact::CROWD;
 use crate::config::DAY_US;
 use crate::inner::Inner;
+use crate::name::TableName;
 use crate::table::Table;
 
 /// How often tails are looked at.
@@ -35,6 +36,9 @@ const MERGES_A_ROUND: usize = 10;
 
 /// Longest pause after a failure.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// So many times as long as it took to publish streams is waited before more is: a fast producer is to have the cores.
+const STREAM_RESTS: u32 = 2;
 
 /// How often history is cut and unused lists are dropped, µs.
 const EXPIRY_EVERY_US: i64 = 60 * 1_000_000;
@@ -83,7 +87,7 @@ fn is_time(last: &mut Option<Timestamp>, now: Timestamp, every_us: i64) -> bool 
     due
 }
 
-/// Starts the two tasks on the current runtime.
+/// Starts the tasks on the current runtime.
 pub(crate) fn start(inner: &Arc<Inner>, memory: &Arc<Mutex<Memory>>) {
     let wake = Arc::clone(&inner.wake);
     let (weak, notes) = (Arc::downgrade(inner), Arc::clone(memory));
@@ -97,6 +101,18 @@ pub(crate) fn start(inner: &Arc<Inner>, memory: &Arc<Mutex<Memory>>) {
             let Some(inner) = alive(&weak) else { return };
             let result = inner.tend_tails(&notes).await;
             pause = after(result, pause, TICK, "publishing");
+        }
+    });
+    let weak = Arc::downgrade(inner);
+    tokio::spawn(async move {
+        let mut pause = TICK;
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(inner) = alive(&weak) else { return };
+            let began = tokio::time::Instant::now();
+            let result = inner.tend_streams().await;
+            let rest = began.elapsed().saturating_mul(STREAM_RESTS).clamp(TICK, PAUSE_MAX);
+            pause = after(result, pause.max(TICK), rest, "publishing streams");
         }
     });
     let (weak, notes) = (Arc::downgrade(inner), Arc::clone(memory));
@@ -151,8 +167,9 @@ impl Inner {
         for table in &tables {
             if table.touched.swap(false, Ordering::Relaxed) {
                 let mut state = table.state.lock();
+                let seen = state.seen.clone();
                 for tail in state.partitions.iter_mut().filter(|tail| tail.is_loose() && !tail.is_taken()) {
-                    tail.fold()?;
+                    tail.fold(seen.as_deref())?;
                 }
                 self.tables.account(table, &state);
             }
@@ -226,6 +243,7 @@ impl Inner {
         if is_time(&mut memory.lock().days_at, now, DAYS_EVERY_US) {
             self.find_crowds(now).await?;
         }
+        self.drop_deleted().await?;
         let mut left = merges;
         for table in self.tables.list(None) {
             if left == 0 {
@@ -262,7 +280,7 @@ impl Inner {
             self.catalog.crowded(2, below, today).await?,
         ];
         for key in crowds.into_iter().flatten() {
-            if let Some(table) = self.tables.get(key) {
+            if let Some(table) = self.tables.get(&key) {
                 table.small_files.fetch_max(CROWD, Ordering::Relaxed);
             }
         }
@@ -283,27 +301,40 @@ impl Inner {
                 }
             }
             for ((project, id), files) in of_table {
-                let Some(table) = self.tables.get((project, signal)) else { continue };
-                let change = Change {
-                    project,
-                    signal,
-                    table: Some(id),
-                    columns: self.table_columns(&table).await?.as_ref().clone(),
-                    new_columns: Vec::new(),
-                    add: Vec::new(),
-                    remove: files.clone(),
-                    positions: Vec::new(),
-                    kind: ChangeKind::Delete,
-                };
-                let committing = self.committing.lock().await;
-                let done = self.catalog.commit(&[change], now, &|| self.new_uuid()).await?;
-                self.replace_files(&table, done.snapshot, &files, None);
-                self.advance_head(done.snapshot);
-                drop(committing);
                 ended += files.len();
+                self.end_files(project, signal.into(), id, files, now).await?;
             }
         }
-        Ok(ended)
+        Ok(ended + self.retain_streams(now).await?)
+    }
+
+    /// Ends files of a table.
+    pub(crate) async fn end_files(
+        self: &Arc<Inner>,
+        project: candor_model::ProjectId,
+        name: TableName,
+        id: i64,
+        files: Vec<i64>,
+        now: Timestamp,
+    ) -> Result<(), LakeError> {
+        let Some(table) = self.tables.get(&(project, name.clone())) else { return Ok(()) };
+        let change = Change {
+            project,
+            name,
+            table: Some(id),
+            columns: self.table_columns(&table).await?.as_ref().clone(),
+            new_columns: Vec::new(),
+            add: Vec::new(),
+            remove: files.clone(),
+            positions: Vec::new(),
+            kind: ChangeKind::Delete,
+        };
+        let committing = self.committing.lock().await;
+        let done = self.catalog.commit(&[change], now, &|| self.new_uuid()).await?;
+        self.replace_files(&table, done.snapshot, &files, None);
+        self.advance_head(done.snapshot);
+        drop(committing);
+        Ok(())
     }
 
     /// Cuts history, then deletes the bytes of files that no snapshot, no pin and no grace holds any more.

@@ -331,6 +331,11 @@ impl State {
         self.changed = true;
     }
 
+    /// The partitions of a topic, in no order.
+    pub fn partitions_of(&self, topic: &Topic) -> impl Iterator<Item = &PartitionState> {
+        self.numbers.get(topic).into_iter().flat_map(|of| of.values()).filter_map(|key| self.get(*key))
+    }
+
     /// A partition by name.
     pub fn find_named(&self, topic: &Topic, partition: Partition) -> Option<&PartitionState> {
         self.find(topic, partition).and_then(|key| self.get(key))

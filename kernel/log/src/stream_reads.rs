@@ -23,6 +23,15 @@ impl Log {
         Offset(state.find_named(topic, partition).map_or(0, PartitionState::last_stable))
     }
 
+    /// A topic's partitions, in order, and the last stable offset of each. None of one that was deleted.
+    pub fn stable_ends(&self, topic: &Topic) -> Vec<(Partition, Offset)> {
+        let state = self.inner.shared.state.read();
+        let held = state.partitions_of(topic).filter(|held| !held.deleted);
+        let mut ends: Vec<_> = held.map(|held| (held.partition, Offset(held.last_stable()))).collect();
+        ends.sort_unstable();
+        ends
+    }
+
     /// Aborted transactions that have something from `from` to before `to`, by first offset: what a Fetch answer tells
     /// who reads what is committed (KIP-98).
     pub fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use candor_meta::ReadScope;
 use candor_model::{Clock, IssueMap, Signal};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::execution::session_state::SessionState;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -19,7 +20,7 @@ use crate::run::{Head, run_sql};
 use crate::session::Template;
 use crate::source::{OfScope, Scoped};
 use crate::tables::cache::{FileCache, IDLE_MAX};
-use crate::tables::catalog::Project;
+use crate::tables::catalog::{Named, Project};
 use crate::{Answer, Limits, QueryError, Tables};
 
 /// Stack of a thread that plans queries. Only what is touched is resident; [`crate::statement::OPERATORS_MAX`] nested
@@ -70,10 +71,20 @@ impl Default for Options {
 /// A table of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableInfo {
-    /// Its name.
+    /// Its name, as it is written in a query.
     pub name: String,
     /// Its columns.
     pub columns: Vec<ColumnInfo>,
+}
+
+impl TableInfo {
+    fn of(table: &Named, schema: &Schema) -> TableInfo {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| ColumnInfo { name: field.name().clone(), r#type: types::name(field.data_type()) });
+        TableInfo { name: table.written(), columns: columns.collect() }
+    }
 }
 
 /// A column of a table.
@@ -361,7 +372,10 @@ impl Engine {
         })
     }
 
-    async fn schema(self: &Arc<Self>, tables: Arc<dyn Scoped>) -> Result<Vec<TableInfo>, QueryError> {
+    pub(crate) async fn schema(
+        self: &Arc<Self>,
+        tables: Arc<dyn Scoped>,
+    ) -> Result<Vec<TableInfo>, QueryError> {
         let limits = Limits::default();
         let started = self
             .run(tables, limits, |run| async move {
@@ -369,11 +383,10 @@ impl Engine {
                 let mut infos = Vec::new();
                 for signal in Signal::ALL {
                     let schema = run.project.schema(signal).await?;
-                    let columns = schema.fields().iter().map(|field| ColumnInfo {
-                        name: field.name().clone(),
-                        r#type: types::name(field.data_type()),
-                    });
-                    infos.push(TableInfo { name: signal.name().to_owned(), columns: columns.collect() });
+                    infos.push(TableInfo::of(&Named::Main(signal.name().to_owned()), &schema));
+                }
+                for (name, schema) in run.project.stream_schemas().await? {
+                    infos.push(TableInfo::of(&Named::Stream(name.to_string()), &schema));
                 }
                 Ok(infos)
             })

@@ -18,6 +18,7 @@ use crate::encode::types;
 use crate::engine::Run;
 use crate::session;
 use crate::statement::{self, Statement};
+use crate::tables::catalog::{Named, SCHEMA, STREAM};
 use crate::tables::scan::slice_bytes;
 
 /// Most bytes of rows that a reader who sets the pace gets at once: its text is held until the reader has it.
@@ -98,15 +99,27 @@ async fn plan_sql(run: &Run, sql: &str) -> Result<(LogicalPlan, Option<Vec<Optio
     let (statement, names) = match statement::parse(sql)? {
         Statement::Query(statement, names) => (statement, names),
         Statement::ShowTables => {
-            parsed_own("SELECT table_name, table_type FROM information_schema.tables ORDER BY table_name")?
+            // Topics as they are written in a query, behind the signals.
+            parsed_own(
+                "SELECT CASE table_schema WHEN 'stream' THEN concat('stream.\"', table_name, '\"') ELSE table_name \
+                 END AS table_name, table_type FROM information_schema.tables ORDER BY table_schema, 1",
+            )?
         }
         Statement::Describe(table) => {
-            if Signal::from_name(&table).is_none() {
-                return Err(QueryError::Plan(format!("table '{table}' not found")));
-            }
+            let (schema, name) = match &table {
+                Named::Main(name) => (SCHEMA, Signal::from_name(name).map(|_| name)),
+                Named::Stream(name) => {
+                    let found = run.project.stream(name).await.map_err(QueryError::from_datafusion)?;
+                    (STREAM, found.map(|_| name))
+                }
+            };
+            let Some(name) = name else {
+                return Err(QueryError::Plan(format!("table '{}' not found", table.written())));
+            };
             parsed_own(&format!(
                 "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
-                 WHERE table_name = '{table}' ORDER BY ordinal_position"
+                 WHERE table_schema = '{schema}' AND table_name = '{}' ORDER BY ordinal_position",
+                name.replace('\'', "''")
             ))?
         }
     };

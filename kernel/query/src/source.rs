@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use candor_lake::{DataFile, Lake, LakeError, Pinned};
+use candor_lake::{DataFile, Lake, LakeError, Pinned, TableName};
 use candor_meta::ReadScope;
 use candor_model::{ProjectId, Signal};
 use candor_store::{StoreError, StoredFile};
@@ -38,6 +38,17 @@ pub trait Tables: Send + Sync {
         signal: Signal,
         snapshot: i64,
     ) -> Result<Pinned, LakeError>;
+    /// The names of the project's topics of streams, sorted.
+    fn streams(&self, scope: &ReadScope) -> Vec<Arc<str>>;
+    /// The columns of a topic's table as far as they are known. None where no topic has that name.
+    async fn stream_columns(&self, scope: &ReadScope, name: &str) -> Result<Option<SchemaRef>, LakeError>;
+    /// Pins the table of a topic, at a snapshot where one is given. None where no topic has that name.
+    async fn pin_stream(
+        &self,
+        scope: &ReadScope,
+        name: &str,
+        snapshot: Option<i64>,
+    ) -> Result<Option<Pinned>, LakeError>;
     /// Opens a published file of a pinned table.
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError>;
 }
@@ -55,6 +66,23 @@ impl Tables for Lake {
     ) -> Result<Pinned, LakeError> {
         Lake::pin_snapshot(self, scope, signal, snapshot).await
     }
+    fn streams(&self, scope: &ReadScope) -> Vec<Arc<str>> {
+        Lake::streams(self, scope)
+    }
+    async fn stream_columns(&self, scope: &ReadScope, name: &str) -> Result<Option<SchemaRef>, LakeError> {
+        Lake::stream_columns(self, scope, name).await
+    }
+    async fn pin_stream(
+        &self,
+        scope: &ReadScope,
+        name: &str,
+        snapshot: Option<i64>,
+    ) -> Result<Option<Pinned>, LakeError> {
+        match snapshot {
+            Some(snapshot) => Lake::pin_stream_snapshot(self, scope, name, snapshot).await,
+            None => Lake::pin_stream(self, scope, name).await,
+        }
+    }
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
         Ok(Arc::new(Lake::open(self, file).await?))
     }
@@ -64,7 +92,7 @@ impl Tables for Lake {
 #[derive(Clone)]
 pub(crate) struct View {
     pub(crate) project: ProjectId,
-    pub(crate) signal: Signal,
+    pub(crate) name: TableName,
     pub(crate) schema: SchemaRef,
     pub(crate) files: Arc<Vec<DataFile>>,
     pub(crate) tail: Arc<Vec<RecordBatch>>,
@@ -76,7 +104,7 @@ impl From<Pinned> for View {
     fn from(pinned: Pinned) -> View {
         View {
             project: pinned.project,
-            signal: pinned.signal,
+            name: pinned.name.clone(),
             schema: Arc::clone(&pinned.schema),
             files: Arc::clone(&pinned.files),
             tail: Arc::clone(&pinned.tail),
@@ -91,6 +119,12 @@ impl From<Pinned> for View {
 pub(crate) trait Scoped: Send + Sync {
     /// Pins a table, at a snapshot where one is given.
     async fn pin(&self, signal: Signal, snapshot: Option<i64>) -> Result<View, LakeError>;
+    /// The names of the topics of streams, sorted.
+    fn streams(&self) -> Vec<Arc<str>>;
+    /// The columns of a topic's table as far as they are known. None where no topic has that name.
+    async fn stream_columns(&self, name: &str) -> Result<Option<SchemaRef>, LakeError>;
+    /// Pins the table of a topic, at a snapshot where one is given. None where no topic has that name.
+    async fn pin_stream(&self, name: &str, snapshot: Option<i64>) -> Result<Option<View>, LakeError>;
     /// Opens a file of a pinned table.
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError>;
 }
@@ -116,6 +150,16 @@ impl Scoped for OfScope {
             None => self.tables.pin(&self.scope, signal).await,
         };
         pinned.map(View::from)
+    }
+    fn streams(&self) -> Vec<Arc<str>> {
+        self.tables.streams(&self.scope)
+    }
+    async fn stream_columns(&self, name: &str) -> Result<Option<SchemaRef>, LakeError> {
+        self.tables.stream_columns(&self.scope, name).await
+    }
+    async fn pin_stream(&self, name: &str, snapshot: Option<i64>) -> Result<Option<View>, LakeError> {
+        let pinned = self.tables.pin_stream(&self.scope, name, snapshot).await?;
+        Ok(pinned.map(View::from))
     }
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
         self.tables.open(file).await

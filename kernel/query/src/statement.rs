@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use crate::QueryError;
 use crate::dialect::CandorDialect;
 use crate::functions::guard::CONSTANT_BYTES_MAX;
+use crate::tables::catalog::{Named, SCHEMA, STREAM};
 
 /// Longest SQL text, bytes.
 pub(crate) const SQL_BYTES_MAX: usize = 256 << 10;
@@ -36,7 +37,7 @@ pub(crate) enum Statement {
     /// The tables.
     ShowTables,
     /// The columns of a table.
-    Describe(String),
+    Describe(Named),
 }
 
 /// Parses SQL and refuses what may not run.
@@ -272,7 +273,7 @@ fn plain(options: &ShowStatementOptions) -> bool {
         && filter_position.is_none()
 }
 
-fn shown_table(options: &ShowStatementOptions) -> Option<String> {
+fn shown_table(options: &ShowStatementOptions) -> Option<Named> {
     if options.filter_position.is_some() {
         return None;
     }
@@ -280,8 +281,8 @@ fn shown_table(options: &ShowStatementOptions) -> Option<String> {
     table_of(name).ok()
 }
 
-/// The table that a name means: bare, or in the project's own schema.
-fn table_of(name: &ObjectName) -> Result<String, QueryError> {
+/// The table that a name means: bare, in the project's own schema, or a topic's.
+fn table_of(name: &ObjectName) -> Result<Named, QueryError> {
     let parts: Vec<String> = name
         .0
         .iter()
@@ -292,8 +293,9 @@ fn table_of(name: &ObjectName) -> Result<String, QueryError> {
         })
         .collect();
     match parts.as_slice() {
-        [table] => Ok(table.clone()),
-        [schema, table] if schema == crate::tables::catalog::SCHEMA => Ok(table.clone()),
+        [table] => Ok(Named::Main(table.clone())),
+        [schema, table] if schema == SCHEMA => Ok(Named::Main(table.clone())),
+        [schema, table] if schema == STREAM => Ok(Named::Stream(table.clone())),
         _ => Err(QueryError::Plan(format!("table '{name}' not found"))),
     }
 }

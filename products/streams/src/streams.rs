@@ -160,6 +160,11 @@ impl Streams {
         &self.parts.credentials
     }
 
+    /// The topics of all projects.
+    pub fn topics(&self) -> &Topics {
+        &self.parts.topics
+    }
+
     /// What clients are given as `bootstrap.servers`.
     pub fn bootstrap(&self) -> String {
         let Advertised { host, port } = &self.parts.node.advertised;

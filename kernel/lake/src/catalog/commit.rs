@@ -1,12 +1,13 @@
 //! One change of the catalog: a transaction that makes one snapshot.
 
 use candor_meta::{Param, SqlError, Tx, params};
-use candor_model::{Offset, Partition, ProjectId, Signal, Timestamp};
+use candor_model::{Offset, Partition, ProjectId, Timestamp};
 
-use super::{Catalog, moment, schema_folder, table_folder, take_intent};
+use super::{Catalog, moment, schema_folder, take_intent};
 use crate::LakeError;
 use crate::columns::{CatalogColumn, Columns};
 use crate::encode::Summary;
+use crate::name::{STREAM_FOLDER, TableName, topic_folder};
 use crate::pin::Bound;
 
 /// The advisory lock under which snapshots are made.
@@ -39,7 +40,7 @@ pub(crate) enum ChangeKind {
 /// A change of one table.
 pub(crate) struct Change {
     pub(crate) project: ProjectId,
-    pub(crate) signal: Signal,
+    pub(crate) name: TableName,
     /// None for a table that is to be made.
     pub(crate) table: Option<i64>,
     /// All columns, ids assigned.
@@ -66,7 +67,7 @@ pub(crate) struct Done {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) snapshot: i64,
-    schema_version: i64,
+    pub(super) schema_version: i64,
     next_catalog_id: i64,
     next_file_id: i64,
 }
@@ -156,74 +157,14 @@ impl Catalog {
         tx.lock(WRITER).await?;
         Ok(head(&mut tx).await?.snapshot >= done.snapshot)
     }
-
-    /// Ends a project: its tables, columns and files are in no later snapshot, and its log is not read again.
-    pub(crate) async fn drop_project(&self, project: ProjectId, now: Timestamp) -> Result<i64, LakeError> {
-        let mut tx = self.database.begin().await?;
-        tx.lock(WRITER).await?;
-        let head = head(&mut tx).await?;
-        let snapshot = head.snapshot + 1;
-        let tables =
-            tx.query("SELECT table_id FROM candor_lake_table WHERE project = ?", params![project.0]).await?;
-        let mut made = Vec::new();
-        for row in &tables {
-            let table = row.int(0)?;
-            for sql in [
-                "UPDATE ducklake_data_file SET end_snapshot = ? WHERE table_id = ? AND end_snapshot IS NULL",
-                "UPDATE ducklake_column SET end_snapshot = ? WHERE table_id = ? AND end_snapshot IS NULL",
-                "UPDATE ducklake_table SET end_snapshot = ? WHERE table_id = ? AND end_snapshot IS NULL",
-            ] {
-                tx.execute(sql, params![snapshot, table]).await?;
-            }
-            for sql in [
-                "DELETE FROM ducklake_table_stats WHERE table_id = ?",
-                "DELETE FROM candor_lake_table WHERE table_id = ?",
-            ] {
-                tx.execute(sql, params![table]).await?;
-            }
-            made.push(format!("dropped_table:{table}"));
-        }
-        let name = format!("p{project}");
-        let schemas = tx
-            .query(
-                "SELECT schema_id FROM ducklake_schema WHERE schema_name = ? AND end_snapshot IS NULL",
-                params![name.as_str()],
-            )
-            .await?;
-        for row in &schemas {
-            let id = row.int(0)?;
-            tx.execute(
-                "UPDATE ducklake_schema SET end_snapshot = ? WHERE schema_id = ?",
-                params![snapshot, id],
-            )
-            .await?;
-            made.push(format!("dropped_schema:{id}"));
-        }
-        tx.execute("DELETE FROM candor_lake_position WHERE project = ?", params![project.0]).await?;
-        tx.execute(
-            "INSERT INTO candor_lake_dropped (project) VALUES (?) ON CONFLICT (project) DO NOTHING",
-            params![project.0],
-        )
-        .await?;
-        let snapshot = if made.is_empty() {
-            head.snapshot
-        } else {
-            let version = head.schema_version + 1;
-            tx.execute(
-                "INSERT INTO ducklake_schema_versions VALUES (?, ?, NULL)",
-                params![snapshot, version],
-            )
-            .await?;
-            let next = Head { snapshot, schema_version: version, ..head };
-            insert_snapshot(&mut tx, next, &made.join(","), now).await?;
-            snapshot
-        };
-        tx.commit().await?;
-        Ok(snapshot)
-    }
 }
 
-async fn insert_snapshot(tx: &mut Tx, head: Head, made: &str, now: Timestamp) -> Result<(), SqlError> {
+pub(super) async fn insert_snapshot(
+    tx: &mut Tx,
+    head: Head,
+    made: &str,
+    now: Timestamp,
+) -> Result<(), SqlError> {
     tx.execute(
         "INSERT INTO ducklake_snapshot VALUES (?, ?, ?, ?, ?)",
         params![
@@ -269,6 +210,9 @@ async fn apply(
                 table
             }
         };
+        if change.table.is_some() {
+            end_columns(tx, table, head.snapshot, &change.new_columns).await?;
+        }
         insert_columns(tx, table, head.snapshot, &change.new_columns).await?;
         let (lost_rows, lost_bytes) = end_files(tx, table, head.snapshot, change).await?;
         let (rows, bytes, ids) = insert_files(tx, table, &mut head, change).await?;
@@ -315,7 +259,7 @@ async fn create_table(
     uuid: &(dyn Fn() -> String + Sync),
     made: &mut Vec<String>,
 ) -> Result<i64, LakeError> {
-    let name = format!("p{}", change.project);
+    let (name, folder) = schema_of(change.project, &change.name);
     let rows = tx
         .query(
             "SELECT schema_id FROM ducklake_schema WHERE schema_name = ? AND end_snapshot IS NULL",
@@ -329,7 +273,7 @@ async fn create_table(
             head.next_catalog_id += 1;
             tx.execute(
                 "INSERT INTO ducklake_schema VALUES (?, ?, ?, NULL, ?, ?, ?)",
-                params![id, uuid(), head.snapshot, name.as_str(), schema_folder(change.project), true],
+                params![id, uuid(), head.snapshot, name.as_str(), folder.as_str(), true],
             )
             .await?;
             made.push(format!("created_schema:\"{name}\""));
@@ -338,20 +282,56 @@ async fn create_table(
     };
     let id = head.next_catalog_id;
     head.next_catalog_id += 1;
-    let signal = change.signal.name();
+    let (table, folder) = table_of(&change.name);
     tx.execute(
         "INSERT INTO ducklake_table VALUES (?, ?, ?, NULL, ?, ?, ?, ?)",
-        params![id, uuid(), head.snapshot, schema, signal, table_folder(change.signal), true],
+        params![id, uuid(), head.snapshot, schema, table.as_str(), folder.as_str(), true],
     )
     .await?;
     tx.execute("INSERT INTO ducklake_table_stats VALUES (?, 0, 0, 0)", params![id]).await?;
     tx.execute(
         "INSERT INTO candor_lake_table (table_id, project, signal) VALUES (?, ?, ?)",
-        params![id, change.project.0, signal],
+        params![id, change.project.0, change.name.stored()],
     )
     .await?;
-    made.push(format!("created_table:\"{name}\".\"{signal}\""));
+    made.push(format!("created_table:\"{name}\".\"{table}\""));
     Ok(id)
+}
+
+/// A project's schema for such a table, and its folder. Topics have one of their own: one may be called `logs`.
+pub(super) fn schema_of(project: ProjectId, name: &TableName) -> (String, String) {
+    match name {
+        TableName::Signal(_) => (format!("p{project}"), schema_folder(project)),
+        TableName::Stream(_) => {
+            (format!("p{project}_stream"), format!("{}{STREAM_FOLDER}", schema_folder(project)))
+        }
+    }
+}
+
+/// A table's name in its schema, and its folder below the schema's.
+fn table_of(name: &TableName) -> (String, String) {
+    match name {
+        TableName::Signal(signal) => (signal.name().to_owned(), name.folder()),
+        TableName::Stream(topic) => (topic.0.clone(), topic_folder(topic)),
+    }
+}
+
+/// Ends what stood for columns that get another type: they keep their ids, by which files have them.
+async fn end_columns(
+    tx: &mut Tx,
+    table: i64,
+    snapshot: i64,
+    columns: &[CatalogColumn],
+) -> Result<(), SqlError> {
+    for column in columns {
+        tx.execute(
+            "UPDATE ducklake_column SET end_snapshot = ?
+             WHERE table_id = ? AND column_id = ? AND end_snapshot IS NULL",
+            params![snapshot, table, column.id],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// Adds rows of `ducklake_column`.
@@ -399,8 +379,7 @@ async fn end_files(tx: &mut Tx, table: i64, snapshot: i64, change: &Change) -> R
         rows += row.int(0)?;
         bytes += row.int(1)?;
         if change.kind == ChangeKind::Merge {
-            let path =
-                format!("{}{}{}", schema_folder(change.project), table_folder(change.signal), row.text(2)?);
+            let path = format!("{}{}{}", schema_folder(change.project), change.name.folder(), row.text(2)?);
             let denied =
                 tx.query("SELECT 1 FROM candor_lake_denied WHERE path = ?", params![path.as_str()]).await?;
             if !denied.is_empty() {
@@ -445,7 +424,7 @@ async fn insert_files(
             params![
                 id,
                 table,
-                change.signal.name(),
+                change.name.stored(),
                 file.day,
                 summary.timestamps.0,
                 summary.timestamps.1,
@@ -456,7 +435,7 @@ async fn insert_files(
         )
         .await?;
         insert_stats(tx, id, table, file, &change.columns).await?;
-        let full = format!("{}{}{}", schema_folder(change.project), table_folder(change.signal), file.path);
+        let full = format!("{}{}{}", schema_folder(change.project), change.name.folder(), file.path);
         take_intent(tx, &full).await?;
         rows += summary.rows as i64;
         bytes += file.length as i64;
@@ -536,15 +515,15 @@ async fn insert_stats(
 
 /// Moves positions, each from exactly where it was left: whoever else moved it is a second writer.
 async fn move_positions(tx: &mut Tx, change: &Change) -> Result<(), LakeError> {
+    let name = change.name.stored();
     for (partition, from, to) in &change.positions {
-        let (project, signal, part) = (change.project.0, change.signal.name(), i64::from(partition.0));
-        let to = to.0 as i64;
+        let (project, part, to) = (change.project.0, i64::from(partition.0), to.0 as i64);
         let touched = match from {
             None => {
                 tx.execute(
                     "INSERT INTO candor_lake_position (project, signal, part, next_offset)
                      VALUES (?, ?, ?, ?) ON CONFLICT (project, signal, part) DO NOTHING",
-                    params![project, signal, part, to],
+                    params![project, name.as_str(), part, to],
                 )
                 .await?
             }
@@ -552,14 +531,14 @@ async fn move_positions(tx: &mut Tx, change: &Change) -> Result<(), LakeError> {
                 tx.execute(
                     "UPDATE candor_lake_position SET next_offset = ?
                      WHERE project = ? AND signal = ? AND part = ? AND next_offset = ?",
-                    params![to, project, signal, part, from.0 as i64],
+                    params![to, project, name.as_str(), part, from.0 as i64],
                 )
                 .await?
             }
         };
         if touched != 1 {
             return Err(LakeError::Inconsistent(format!(
-                "the position of p{project}.{signal}/{part} was moved by another writer"
+                "the position of p{project}.{name}/{part} was moved by another writer"
             )));
         }
     }

@@ -5,6 +5,7 @@
 //! writes; a position that is not where it was left stops a second one.
 
 mod commit;
+mod drop;
 mod expire;
 mod read;
 pub(crate) mod schema;
@@ -12,9 +13,10 @@ pub(crate) mod schema;
 use std::collections::HashSet;
 
 use candor_meta::{Database, SqlError, Tx, params};
-use candor_model::{Offset, Partition, ProjectId, Signal, Timestamp};
+use candor_model::{Offset, Partition, ProjectId, Timestamp};
 
 use crate::LakeError;
+use crate::name::TableName;
 
 pub(crate) use commit::{Change, ChangeKind, NewFile, insert_columns};
 pub(crate) use expire::Doomed;
@@ -36,11 +38,6 @@ pub(crate) fn schema_folder(project: ProjectId) -> String {
     format!("p{project}/")
 }
 
-/// The folder of a table, below its project's.
-pub(crate) fn table_folder(signal: Signal) -> String {
-    format!("{}/", signal.name())
-}
-
 /// A moment as DuckLake writes it. None for what has no such text (beyond year 9999): a bound that is unknown.
 pub(crate) fn moment(at: i64) -> Option<String> {
     let time = jiff::Timestamp::from_microsecond(at).ok()?;
@@ -49,10 +46,10 @@ pub(crate) fn moment(at: i64) -> Option<String> {
 }
 
 /// How far a table has come in a partition of its topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) project: ProjectId,
-    pub(crate) signal: Signal,
+    pub(crate) name: TableName,
     pub(crate) partition: Partition,
     pub(crate) next: Offset,
 }
@@ -114,10 +111,10 @@ impl Catalog {
         let mut positions = Vec::with_capacity(rows.len());
         for row in rows {
             // A signal that this release does not know belongs to a newer one: leave it alone.
-            let Some(signal) = Signal::from_name(row.text(1)?) else { continue };
+            let Some(name) = TableName::from_stored(row.text(1)?) else { continue };
             positions.push(Position {
                 project: ProjectId(row.int(0)?),
-                signal,
+                name,
                 partition: Partition(row.int(2)? as u32),
                 next: Offset(row.int(3)? as u64),
             });
@@ -125,14 +122,14 @@ impl Catalog {
         Ok(positions)
     }
 
-    /// Every table: project, signal, id.
-    pub(crate) async fn tables(&self) -> Result<Vec<(ProjectId, Signal, i64)>, SqlError> {
+    /// Every table: project, name, id.
+    pub(crate) async fn tables(&self) -> Result<Vec<(ProjectId, TableName, i64)>, SqlError> {
         let rows =
             self.database.query("SELECT project, signal, table_id FROM candor_lake_table", &[]).await?;
         let mut tables = Vec::with_capacity(rows.len());
         for row in rows {
-            if let Some(signal) = Signal::from_name(row.text(1)?) {
-                tables.push((ProjectId(row.int(0)?), signal, row.int(2)?));
+            if let Some(name) = TableName::from_stored(row.text(1)?) {
+                tables.push((ProjectId(row.int(0)?), name, row.int(2)?));
             }
         }
         Ok(tables)

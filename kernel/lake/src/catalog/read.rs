@@ -6,9 +6,10 @@ use std::sync::Arc;
 use candor_meta::{Row, SqlError, Tx, params};
 use candor_model::{ProjectId, Signal};
 
-use super::{Catalog, key_of, moment, schema_folder, table_folder};
+use super::{Catalog, key_of, moment, schema_folder};
 use crate::LakeError;
 use crate::columns::{BOUNDED, CatalogColumn, Columns, time_type};
+use crate::name::TableName;
 use crate::pin::{Bound, ColumnStats, DataFile};
 
 /// A table's files at a snapshot, and its columns.
@@ -40,9 +41,9 @@ impl Catalog {
     }
 
     /// A table's columns as of now.
-    pub(crate) async fn columns(&self, signal: Signal, table: i64) -> Result<Columns, LakeError> {
+    pub(crate) async fn columns(&self, name: &TableName, table: i64) -> Result<Columns, LakeError> {
         let mut tx = self.database.begin_read().await?;
-        columns(&mut tx, signal, table, None).await
+        columns(&mut tx, name, table, None).await
     }
 
     /// A table's columns and files at a snapshot. The snapshot need not be kept any more: what is live now stays
@@ -50,19 +51,19 @@ impl Catalog {
     pub(crate) async fn files(
         &self,
         project: ProjectId,
-        signal: Signal,
+        name: &TableName,
         table: i64,
         snapshot: i64,
     ) -> Result<Files, LakeError> {
         let mut tx = self.database.begin_read().await?;
-        files_at(&mut tx, project, signal, table, snapshot).await
+        files_at(&mut tx, project, name, table, snapshot).await
     }
 
     /// The same, for a snapshot that somebody named: none where it is not kept (any more).
     pub(crate) async fn files_of_snapshot(
         &self,
         project: ProjectId,
-        signal: Signal,
+        name: &TableName,
         snapshot: i64,
     ) -> Result<Option<Files>, LakeError> {
         let mut tx = self.database.begin_read().await?;
@@ -76,25 +77,25 @@ impl Catalog {
                 "SELECT c.table_id FROM candor_lake_table c JOIN ducklake_table t ON t.table_id = c.table_id
                  WHERE c.project = ? AND c.signal = ? AND t.begin_snapshot <= ?
                    AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)",
-                params![project.0, signal.name(), snapshot, snapshot],
+                params![project.0, name.stored(), snapshot, snapshot],
             )
             .await?;
         let Some(table) = tables.first() else {
-            return Ok(Some(Files { columns: Arc::new(Columns::new(signal)), files: Vec::new() }));
+            return Ok(Some(Files { columns: Arc::new(Columns::new(name)), files: Vec::new() }));
         };
         let table = table.int(0)?;
-        files_at(&mut tx, project, signal, table, snapshot).await.map(Some)
+        files_at(&mut tx, project, name, table, snapshot).await.map(Some)
     }
 
     /// The live files of a table that are smaller than `below` bytes and not denied.
     pub(crate) async fn mergeable(
         &self,
         project: ProjectId,
-        signal: Signal,
+        name: &TableName,
         table: i64,
         below: u64,
     ) -> Result<Vec<Mergeable>, LakeError> {
-        let folder = format!("{}{}", schema_folder(project), table_folder(signal));
+        let folder = format!("{}{}", schema_folder(project), name.folder());
         let rows = self
             .database
             .query(
@@ -126,7 +127,7 @@ impl Catalog {
         count: usize,
         below: u64,
         before: i64,
-    ) -> Result<Vec<(ProjectId, Signal)>, LakeError> {
+    ) -> Result<Vec<(ProjectId, TableName)>, LakeError> {
         let rows = self
             .database
             .query(
@@ -141,8 +142,8 @@ impl Catalog {
             .await?;
         let mut tables = Vec::new();
         for row in rows {
-            if let Some(signal) = Signal::from_name(row.text(1)?) {
-                tables.push((ProjectId(row.int(0)?), signal));
+            if let Some(name) = TableName::from_stored(row.text(1)?) {
+                tables.push((ProjectId(row.int(0)?), name));
             }
         }
         Ok(tables)
@@ -167,11 +168,35 @@ impl Catalog {
         rows.iter().map(|row| Ok((ProjectId(row.int(0)?), row.int(1)?, row.int(2)?, row.int(3)?))).collect()
     }
 
+    /// Live files of tables of streams whose newest row came before `cutoff`: project, topic, table, file, when it came.
+    pub(crate) async fn aged_streams(
+        &self,
+        cutoff: i64,
+    ) -> Result<Vec<(ProjectId, TableName, i64, i64, i64)>, LakeError> {
+        let rows = self
+            .database
+            .query(
+                "SELECT t.project, c.signal, t.table_id, c.data_file_id, c.ingested_max FROM candor_lake_file c
+                 JOIN ducklake_data_file f ON f.data_file_id = c.data_file_id
+                 JOIN candor_lake_table t ON t.table_id = c.table_id
+                 WHERE c.signal LIKE 'stream:%' AND c.ingested_max < ? AND f.end_snapshot IS NULL",
+                params![cutoff],
+            )
+            .await?;
+        let mut aged = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Some(name) = TableName::from_stored(row.text(1)?) {
+                aged.push((ProjectId(row.int(0)?), name, row.int(2)?, row.int(3)?, row.int(4)?));
+            }
+        }
+        Ok(aged)
+    }
+
     /// True where a kept snapshot, or a file that waits for its deletion, has this path in the project.
     pub(crate) async fn names_file(
         &self,
         project: ProjectId,
-        signal: Signal,
+        name: &TableName,
         path: &str,
     ) -> Result<bool, LakeError> {
         let live = self
@@ -179,13 +204,13 @@ impl Catalog {
             .query(
                 "SELECT 1 FROM ducklake_data_file f JOIN candor_lake_table t ON t.table_id = f.table_id
                  WHERE f.path = ? AND t.project = ? AND t.signal = ?",
-                params![path, project.0, signal.name()],
+                params![path, project.0, name.stored()],
             )
             .await?;
         if !live.is_empty() {
             return Ok(true);
         }
-        let full = format!("{}{}{path}", schema_folder(project), table_folder(signal));
+        let full = format!("{}{}{path}", schema_folder(project), name.folder());
         let waiting = self
             .database
             .query("SELECT 1 FROM ducklake_files_scheduled_for_deletion WHERE path = ?", params![full])
@@ -197,7 +222,7 @@ impl Catalog {
 /// A table's columns, as of a snapshot or of now.
 pub(super) async fn columns(
     tx: &mut Tx,
-    signal: Signal,
+    name: &TableName,
     table: i64,
     snapshot: Option<i64>,
 ) -> Result<Columns, LakeError> {
@@ -222,17 +247,17 @@ pub(super) async fn columns(
             })
         })
         .collect::<Result<_, SqlError>>()?;
-    Ok(Columns::from_catalog(signal, &rows))
+    Ok(Columns::from_catalog(name, &rows))
 }
 
 async fn files_at(
     tx: &mut Tx,
     project: ProjectId,
-    signal: Signal,
+    name: &TableName,
     table: i64,
     snapshot: i64,
 ) -> Result<Files, LakeError> {
-    let columns = columns(tx, signal, table, Some(snapshot)).await?;
+    let columns = columns(tx, name, table, Some(snapshot)).await?;
     let live = "f.table_id = ? AND f.begin_snapshot <= ? AND (f.end_snapshot IS NULL OR f.end_snapshot > ?)";
     let at = params![table, snapshot, snapshot];
     let stats = tx
@@ -263,7 +288,7 @@ async fn files_at(
             at,
         )
         .await?;
-    let folder = format!("{}{}", schema_folder(project), table_folder(signal));
+    let folder = format!("{}{}", schema_folder(project), name.folder());
     let mut files = Vec::with_capacity(rows.len());
     for row in &rows {
         let id = row.int(0)?;
@@ -316,7 +341,7 @@ fn column_stats(row: &Row, column: &'static str, is_time: bool) -> Result<Column
 
 fn is_number(column: &str) -> bool {
     use crate::columns::{EPOCH, OFFSET};
-    [OFFSET, EPOCH, "severity_number", "duration_ns"].contains(&column)
+    [OFFSET, EPOCH, "partition", "offset", "severity_number", "duration_ns"].contains(&column)
 }
 
 /// Reads what [`moment`] writes.

@@ -13,11 +13,12 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use candor_lake::{Lake, LakeConfig, LakeParts, Pinned, Source};
-use candor_log::{Committed, Follower, ReadError, Topic};
+use candor_log::{Aborted, Committed, Follower, ReadError, Topic};
 use candor_meta::{Database, ReadScope, Tenancy};
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
 use candor_model::{Clock, Offset, Partition, PolicyEpoch, ProjectId, Signal, Timestamp, TopicName};
+use candor_records::{Header, Marker, MarkerKind};
 use candor_store::{DiskObjects, Files, Objects, RealDisk};
 use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -38,6 +39,7 @@ struct LogState {
     topics: BTreeMap<(Topic, Partition), Vec<Committed>>,
     followers: Vec<Arc<dyn Follower>>,
     consumed: BTreeMap<(Topic, Partition), Offset>,
+    starts: BTreeMap<(Topic, Partition), Offset>,
 }
 
 impl MemoryLog {
@@ -55,13 +57,21 @@ impl MemoryLog {
         at: Timestamp,
     ) {
         let topic = Topic { project, name: signal.topic() };
-        self.commit(topic, partition, rows.num_rows() as u32, Some(rows), at);
+        self.commit(topic, partition, rows.num_rows() as u32, Some(rows), Bytes::new(), at);
     }
 
-    /// Commits a batch of a topic of streams, of so many records.
-    pub fn append_stream(&self, project: ProjectId, partition: Partition, count: u32, at: Timestamp) {
-        let topic = Topic { project, name: TopicName("orders.1".to_owned()) };
-        self.commit(topic, partition, count, None, at);
+    /// Commits a record batch to a topic of streams.
+    pub fn append_stream(
+        &self,
+        project: ProjectId,
+        topic: &str,
+        partition: u32,
+        batch: Bytes,
+        at: Timestamp,
+    ) {
+        let topic = Topic { project, name: TopicName(topic.to_owned()) };
+        let count = Header::parse(&batch).unwrap().offsets();
+        self.commit(topic, Partition(partition), count, None, batch, at);
     }
 
     fn commit(
@@ -70,6 +80,7 @@ impl MemoryLog {
         partition: Partition,
         count: u32,
         rows: Option<RecordBatch>,
+        bytes: Bytes,
         at: Timestamp,
     ) {
         let mut state = self.state.lock();
@@ -83,7 +94,7 @@ impl MemoryLog {
             ingested_at: at,
             epoch: PolicyEpoch(1),
             request: None,
-            batch: Bytes::new(),
+            batch: bytes,
             rows,
             vault: Vec::new(),
         };
@@ -101,9 +112,44 @@ impl MemoryLog {
         }
     }
 
-    /// Topics of which somebody said how far it came.
-    pub fn consumed_topics(&self) -> Vec<TopicName> {
-        self.state.lock().consumed.keys().map(|(topic, _)| topic.name.clone()).collect()
+    /// How far somebody said that a topic's partitions were consumed.
+    pub fn consumed_streams(&self, topic: &str) -> Vec<u64> {
+        let state = self.state.lock();
+        let of = state.consumed.iter().filter(|((of, _), _)| of.name.0 == topic);
+        of.map(|(_, offset)| offset.0).collect()
+    }
+
+    /// Lets a partition of a topic of streams begin later.
+    pub fn trim(&self, project: ProjectId, topic: &str, partition: u32, start: u64) {
+        let topic = Topic { project, name: TopicName(topic.to_owned()) };
+        let mut state = self.state.lock();
+        if let Some(batches) = state.topics.get_mut(&(topic.clone(), Partition(partition))) {
+            batches.retain(|batch| batch.base.0 + u64::from(batch.count) > start);
+        }
+        state.starts.insert((topic, Partition(partition)), Offset(start));
+    }
+
+    /// The transactions of a partition: the first offsets of those that are open, and the aborted ones with their markers.
+    fn transactions(batches: &[Committed]) -> (Vec<Offset>, Vec<(Aborted, Offset)>) {
+        let mut open: BTreeMap<i64, Offset> = BTreeMap::new();
+        let mut aborted = Vec::new();
+        for batch in batches {
+            let Ok(header) = Header::parse(&batch.batch) else { continue };
+            if header.is_control() {
+                let opened = candor_records::open(&batch.batch, candor_gate::STREAM_BOUNDS).unwrap();
+                let marker = Marker::read(&opened.records().next().unwrap().unwrap()).unwrap();
+                let first = open.remove(&header.producer_id);
+                if marker.kind == MarkerKind::Abort
+                    && let Some(first_offset) = first
+                {
+                    aborted.push((Aborted { first_offset, producer_id: header.producer_id }, batch.base));
+                }
+            } else if header.is_transactional() {
+                open.entry(header.producer_id).or_insert(batch.base);
+            }
+        }
+        aborted.sort_unstable();
+        (open.into_values().collect(), aborted)
     }
 
     pub fn consumed_to(&self, project: ProjectId, signal: Signal) -> Option<Offset> {
@@ -122,8 +168,25 @@ impl Source for MemoryLog {
         };
         state.topics.iter().map(|((topic, part), batches)| (topic.clone(), *part, end(batches))).collect()
     }
-    fn log_start(&self, _: &Topic, _: Partition) -> Offset {
-        Offset(0)
+    fn log_start(&self, topic: &Topic, partition: Partition) -> Offset {
+        self.state.lock().starts.get(&(topic.clone(), partition)).copied().unwrap_or_default()
+    }
+    fn stable_ends(&self, topic: &Topic) -> Vec<(Partition, Offset)> {
+        let state = self.state.lock();
+        let of = state.topics.iter().filter(|((of, _), _)| of == topic);
+        of.map(|((_, partition), batches)| {
+            let end = batches.last().map_or(0, |last| last.base.0 + u64::from(last.count));
+            let (open, _) = MemoryLog::transactions(batches);
+            (*partition, open.into_iter().min().unwrap_or(Offset(end)))
+        })
+        .collect()
+    }
+    fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted> {
+        let state = self.state.lock();
+        let batches = state.topics.get(&(topic.clone(), partition)).map(Vec::as_slice).unwrap_or_default();
+        let (_, mut aborted) = MemoryLog::transactions(batches);
+        aborted.retain(|(aborted, marker)| aborted.first_offset < to && *marker >= from);
+        aborted.into_iter().map(|(aborted, _)| aborted).collect()
     }
     fn consumed(&self, topic: &Topic, partition: Partition, next: Offset) {
         self.state.lock().consumed.insert((topic.clone(), partition), next);
@@ -267,14 +330,17 @@ impl Bed {
     }
 }
 
-/// The batch with the columns that it lacks as null.
+/// The batch with the columns that it lacks as null, and fields that are narrower cast.
 fn widen(batch: &RecordBatch, schema: &Arc<Schema>) -> RecordBatch {
     let columns = schema
         .fields()
         .iter()
         .map(|field| {
             let there = batch.column_by_name(field.name()).cloned();
-            there.unwrap_or_else(|| arrow::array::new_null_array(field.data_type(), batch.num_rows()))
+            match there {
+                Some(array) => arrow::compute::cast(&array, field.data_type()).unwrap(),
+                None => arrow::array::new_null_array(field.data_type(), batch.num_rows()),
+            }
         })
         .collect();
     RecordBatch::try_new(Arc::clone(schema), columns).unwrap()

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use candor_lake::LakeConfig;
-use candor_model::{Clock, Partition, Signal};
+use candor_model::Signal;
 
 use crate::bed::Bed;
 
@@ -78,24 +78,4 @@ async fn a_gap_in_the_log_is_told_and_not_passed_over() {
     let refused = lake.pin(&bed.shop, Signal::Logs).await.err().expect("offsets 10 to 20 are missing");
     let told = "expected offset 10 of the log, got 20";
     assert!(matches!(&refused, candor_lake::LakeError::Inconsistent(what) if what == told), "{refused}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_are_passed_over() {
-    let bed = Bed::new().await;
-    let stream = |partition| bed.log.append_stream(bed.project(), Partition(partition), 7, bed.clock.now());
-    bed.logs(0, 10);
-    (0..5).for_each(stream);
-    let lake = bed.lake().await;
-    (0..5).for_each(stream);
-    bed.logs(10, 5);
-    assert_eq!(bed.offsets(&lake, Signal::Logs).await, (0..15).collect::<Vec<_>>());
-    lake.flush(None).await.unwrap();
-    drop(lake);
-    (3..9).for_each(stream);
-    let lake = bed.lake().await;
-    bed.logs(15, 5);
-    assert_eq!(bed.offsets(&lake, Signal::Logs).await, (0..20).collect::<Vec<_>>());
-    // The lake holds none of it back.
-    assert_eq!(bed.log.consumed_topics(), [Signal::Logs.topic()]);
 }

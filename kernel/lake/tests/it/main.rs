@@ -12,4 +12,6 @@ mod retention;
 mod serve;
 mod simulate;
 mod small;
+mod streams;
+mod streams_upkeep;
 mod visible;

@@ -183,6 +183,15 @@ async fn what_is_of_a_transaction_is_stable_once_it_ends(bed: Bed) {
     // What is of signals is stable as it comes.
     log.append_batches(vec![batch(1, b"x", 2)]).await.expect("appends");
     assert_eq!(log.last_stable_offset(&topic(1), P), Offset(2));
+    // Of all partitions at once, in order, until the topic is deleted.
+    for partition in [3, 1].map(Partition) {
+        let batch = Batch { partition, ..numbered(-1, -1, -1, 2) };
+        assert!(one(&log, batch).await.is_ok());
+    }
+    let ends = [(P, Offset(16)), (Partition(1), Offset(2)), (Partition(3), Offset(2))];
+    assert_eq!(log.stable_ends(&stream(1)), ends);
+    log.delete_topic(&stream(1)).await.expect("deletes");
+    assert!(log.stable_ends(&stream(1)).is_empty());
     log.close().await;
 }
 

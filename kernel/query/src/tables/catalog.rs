@@ -1,5 +1,6 @@
 //! The catalog of one query: the tables of one project, pinned when they are first named, and a description of them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, col};
 use datafusion::prelude::lit;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::cache::FileCache;
@@ -27,6 +29,12 @@ pub(crate) const CATALOG: &str = "candor";
 
 /// The schema of the project's tables, as in the catalog that `candor lake catalog` writes.
 pub(crate) const SCHEMA: &str = "main";
+
+/// The schema of topics that are no signal's.
+pub(crate) const STREAM: &str = "stream";
+
+/// Topics whose columns `information_schema.columns` lists; the columns of every other can be asked for by DESCRIBE.
+const DESCRIBED_MAX: usize = 200;
 
 /// The schema that describes the tables.
 pub(crate) const INFORMATION: &str = "information_schema";
@@ -45,6 +53,27 @@ pub(crate) struct Project {
     counts: Arc<ScanCounts>,
     snapshot: Option<i64>,
     pinned: [OnceCell<View>; Signal::ALL.len()],
+    /// By name; none in a cell where no topic has that name.
+    streams: Mutex<HashMap<String, Arc<OnceCell<Option<View>>>>>,
+}
+
+/// A table as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A signal's.
+    Main(String),
+    /// A topic's.
+    Stream(String),
+}
+
+impl Named {
+    /// As it is written in SQL.
+    pub(crate) fn written(&self) -> String {
+        match self {
+            Named::Main(name) => name.clone(),
+            Named::Stream(name) => format!("{STREAM}.\"{}\"", name.replace('"', "\"\"")),
+        }
+    }
 }
 
 impl Project {
@@ -56,7 +85,48 @@ impl Project {
         counts: Arc<ScanCounts>,
         snapshot: Option<i64>,
     ) -> Arc<Project> {
-        Arc::new(Project { tables, issues, cache, counts, snapshot, pinned: Default::default() })
+        let (pinned, streams) = Default::default();
+        Arc::new(Project { tables, issues, cache, counts, snapshot, pinned, streams })
+    }
+
+    /// A topic's table as SQL sees it. None where no topic has that name.
+    pub(crate) async fn stream(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let cell = Arc::clone(self.streams.lock().entry(name.to_owned()).or_default());
+        let pinned = cell.get_or_try_init(|| self.tables.pin_stream(name, self.snapshot)).await;
+        let pinned = pinned.map_err(|error| QueryError::from_lake(error).into_datafusion())?;
+        Ok(pinned.as_ref().map(|pinned| self.scanned(pinned) as Arc<dyn TableProvider>))
+    }
+
+    fn scanned(&self, pinned: &View) -> Arc<PinnedTable> {
+        Arc::new(PinnedTable::new(
+            pinned.clone(),
+            Arc::clone(&self.tables),
+            Arc::clone(&self.cache),
+            Arc::clone(&self.counts),
+        ))
+    }
+
+    /// The names of the topics, sorted.
+    pub(crate) fn streams(&self) -> Vec<Arc<str>> {
+        self.tables.streams()
+    }
+
+    /// The first topics, and those that this query pinned, with their columns as far as these are known.
+    pub(crate) async fn stream_schemas(&self) -> Result<Vec<(Arc<str>, SchemaRef)>, QueryError> {
+        let mut schemas = Vec::new();
+        for (at, name) in self.streams().into_iter().enumerate() {
+            let cell = self.streams.lock().get(&*name).map(Arc::clone);
+            let view = cell.as_ref().and_then(|cell| cell.get()?.as_ref());
+            let schema = match view {
+                Some(view) => Some(Arc::clone(&view.schema)),
+                None if at < DESCRIBED_MAX => {
+                    self.tables.stream_columns(&name).await.map_err(QueryError::from_lake)?
+                }
+                None => None,
+            };
+            schemas.extend(schema.map(|schema| (name, schema)));
+        }
+        Ok(schemas)
     }
 
     /// A table, pinned.
@@ -71,12 +141,7 @@ impl Project {
     /// A table as SQL sees it.
     pub(crate) async fn table(&self, signal: Signal) -> Result<Arc<dyn TableProvider>> {
         let pinned = self.pin(signal).await.map_err(QueryError::into_datafusion)?;
-        let stored = Arc::new(PinnedTable::new(
-            pinned.clone(),
-            Arc::clone(&self.tables),
-            Arc::clone(&self.cache),
-            Arc::clone(&self.counts),
-        ));
+        let stored = self.scanned(pinned);
         if signal != Signal::Errors || pinned.schema.field_with_name(GROUP_HASHES).is_err() {
             return Ok(stored);
         }
@@ -103,14 +168,20 @@ impl Project {
     }
 
     async fn information(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let mut columns = Columns::default();
-        for signal in Signal::ALL {
-            let schema = self.schema(signal).await.map_err(QueryError::into_datafusion)?;
-            columns.push(signal.name(), &schema);
-        }
         let batch = match name {
-            "tables" => tables_batch()?,
-            "columns" => columns.batch()?,
+            "tables" => tables_batch(&self.streams())?,
+            "columns" => {
+                let mut columns = Columns::default();
+                for signal in Signal::ALL {
+                    let schema = self.schema(signal).await.map_err(QueryError::into_datafusion)?;
+                    columns.push(SCHEMA, signal.name(), &schema);
+                }
+                let streams = self.stream_schemas().await.map_err(QueryError::into_datafusion)?;
+                for (name, schema) in streams {
+                    columns.push(STREAM, &name, &schema);
+                }
+                columns.batch()?
+            }
             _ => return Ok(None),
         };
         Ok(Some(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?)))
@@ -129,8 +200,10 @@ fn text_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, false)
 }
 
-fn tables_batch() -> Result<RecordBatch> {
-    let names: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+fn tables_batch(streams: &[Arc<str>]) -> Result<RecordBatch> {
+    let signals = Signal::ALL.iter().map(|signal| (SCHEMA, signal.name()));
+    let all = signals.chain(streams.iter().map(|name| (STREAM, &**name)));
+    let (schemas, names): (Vec<&str>, Vec<&str>) = all.unzip();
     let repeated = |text: &str| Arc::new(StringArray::from(vec![text; names.len()])) as ArrayRef;
     let schema = Schema::new(vec![
         text_field("table_catalog"),
@@ -140,7 +213,7 @@ fn tables_batch() -> Result<RecordBatch> {
     ]);
     let columns = vec![
         repeated(CATALOG),
-        repeated(SCHEMA),
+        Arc::new(StringArray::from(schemas)) as ArrayRef,
         Arc::new(StringArray::from(names.clone())) as ArrayRef,
         repeated("BASE TABLE"),
     ];
@@ -149,6 +222,7 @@ fn tables_batch() -> Result<RecordBatch> {
 
 #[derive(Default)]
 struct Columns {
+    schemas: Vec<&'static str>,
     tables: Vec<String>,
     names: Vec<String>,
     positions: Vec<i64>,
@@ -157,8 +231,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, table: &str, schema: &Schema) {
+    fn push(&mut self, of: &'static str, table: &str, schema: &Schema) {
         for (at, field) in schema.fields().iter().enumerate() {
+            self.schemas.push(of);
             self.tables.push(table.to_owned());
             self.names.push(field.name().clone());
             self.positions.push(at as i64 + 1);
@@ -180,7 +255,7 @@ impl Columns {
         ]);
         let columns = vec![
             repeated(CATALOG),
-            repeated(SCHEMA),
+            Arc::new(StringArray::from(self.schemas)) as ArrayRef,
             Arc::new(StringArray::from(self.tables)) as ArrayRef,
             Arc::new(StringArray::from(self.names)) as ArrayRef,
             Arc::new(Int64Array::from(self.positions)) as ArrayRef,
@@ -220,12 +295,13 @@ impl CatalogProviderList for Catalog {
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        vec![SCHEMA.to_owned(), INFORMATION.to_owned()]
+        vec![SCHEMA.to_owned(), STREAM.to_owned(), INFORMATION.to_owned()]
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         match name {
             SCHEMA => Some(Arc::new(Main(Arc::clone(&self.0)))),
+            STREAM => Some(Arc::new(Streams(Arc::clone(&self.0)))),
             INFORMATION => Some(Arc::new(Information(Arc::clone(&self.0)))),
             _ => None,
         }
@@ -255,6 +331,29 @@ impl SchemaProvider for Main {
 
     fn table_exist(&self, name: &str) -> bool {
         Signal::from_name(name).is_some()
+    }
+}
+
+struct Streams(Arc<Project>);
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streams")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Streams {
+    fn table_names(&self) -> Vec<String> {
+        self.0.streams().iter().map(|name| name.to_string()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        self.0.stream(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.streams().iter().any(|known| **known == *name)
     }
 }
 

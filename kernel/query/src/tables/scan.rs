@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use candor_lake::DataFile;
-use candor_model::Signal;
+use candor_lake::{DataFile, TableName};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
@@ -62,7 +61,7 @@ const BATCH_ROWS_MIN: usize = 64;
 const UNPACKED: usize = 8;
 
 /// Columns that may be long. Without them a batch has as many rows as any.
-const LONG: [&str; 6] = ["body", "value", "event", "contexts", "attributes", "tags"];
+const LONG: [&str; 8] = ["body", "key", "value", "headers", "event", "contexts", "attributes", "tags"];
 
 /// What a query took from tables, beside what its plan's own metrics say.
 #[derive(Debug, Default)]
@@ -74,7 +73,7 @@ pub(crate) struct ScanCounts {
     /// Bytes of the tail that were looked at.
     pub(crate) tail_bytes: AtomicU64,
     /// Files of the tables that were scanned, pruned or not.
-    known: Mutex<HashMap<Signal, u64>>,
+    known: Mutex<HashMap<TableName, u64>>,
 }
 
 impl ScanCounts {
@@ -258,7 +257,7 @@ pub(crate) fn slice_bytes(batch: &RecordBatch) -> usize {
 
 impl fmt::Debug for PinnedTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PinnedTable").field("signal", &self.pinned.signal).finish_non_exhaustive()
+        f.debug_struct("PinnedTable").field("name", &self.pinned.name).finish_non_exhaustive()
     }
 }
 
@@ -284,7 +283,7 @@ impl TableProvider for PinnedTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = &self.pinned.schema;
-        self.counts.known.lock().insert(self.pinned.signal, self.pinned.files.len() as u64);
+        self.counts.known.lock().insert(self.pinned.name.clone(), self.pinned.files.len() as u64);
         let asked: Vec<usize> = match projection {
             Some(columns) => columns.clone(),
             None => (0..schema.fields().len()).collect(),

@@ -8,18 +8,19 @@ mod refused;
 mod search;
 mod shape;
 mod slt;
+mod streams;
 mod times;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use candor_lake::{Bound, ColumnStats, DataFile, LakeError};
+use candor_lake::{Bound, ColumnStats, DataFile, LakeError, TableName};
 use candor_model::time::ManualClock;
-use candor_model::{IssueMap, ProjectId, Signal, Timestamp};
+use candor_model::{IssueMap, ProjectId, Signal, Timestamp, TopicName};
 use candor_store::StoreError;
 use datafusion::arrow::array::{
     ArrayRef, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
@@ -44,6 +45,7 @@ const SECOND: i64 = 1_000_000;
 #[derive(Default)]
 pub(crate) struct TestLake {
     tables: HashMap<Signal, View>,
+    streams: BTreeMap<String, View>,
     files: HashMap<String, Bytes>,
     pub(crate) reads: AtomicU64,
     /// Makes every read wait: a store that hangs.
@@ -74,6 +76,15 @@ impl Scoped for TestLake {
             None => Ok(self.tables[&signal].clone()),
         }
     }
+    fn streams(&self) -> Vec<Arc<str>> {
+        self.streams.keys().map(|name| Arc::from(&**name)).collect()
+    }
+    async fn stream_columns(&self, name: &str) -> Result<Option<SchemaRef>, LakeError> {
+        Ok(self.streams.get(name).map(|view| Arc::clone(&view.schema)))
+    }
+    async fn pin_stream(&self, name: &str, _: Option<i64>) -> Result<Option<View>, LakeError> {
+        Ok(self.streams.get(name).cloned())
+    }
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(InMemory { bytes: self.files[&file.key].clone(), delay: self.read_delay }))
@@ -84,9 +95,32 @@ impl TestLake {
     /// Sets a table: files of these batches, and the tail.
     pub(crate) fn table(&mut self, signal: Signal, files: &[RecordBatch], tail: &[RecordBatch]) {
         let schema = files.iter().chain(tail).next().expect("rows").schema();
+        let view = self.view(signal.into(), schema, files, tail);
+        self.tables.insert(signal, view);
+    }
+
+    /// Sets a topic's table, whose files may have fewer and narrower columns than its schema.
+    pub(crate) fn stream(
+        &mut self,
+        name: &str,
+        schema: SchemaRef,
+        files: &[RecordBatch],
+        tail: &[RecordBatch],
+    ) {
+        let view = self.view(TableName::Stream(TopicName(name.to_owned())), schema, files, tail);
+        self.streams.insert(name.to_owned(), view);
+    }
+
+    fn view(
+        &mut self,
+        name: TableName,
+        schema: SchemaRef,
+        files: &[RecordBatch],
+        tail: &[RecordBatch],
+    ) -> View {
         let mut listed = Vec::new();
         for (at, batch) in files.iter().enumerate() {
-            let key = format!("p1/{}/{at}.parquet", signal.name());
+            let key = format!("p1/{name:?}/{at}.parquet");
             let (bytes, footer) = parquet(batch);
             listed.push(DataFile {
                 id: at as i64,
@@ -100,15 +134,14 @@ impl TestLake {
             });
             self.files.insert(key, bytes);
         }
-        let pinned = View {
+        View {
             project: ProjectId(1),
-            signal,
+            name,
             schema,
             files: Arc::new(listed),
             tail: Arc::new(tail.to_vec()),
             _hold: None,
-        };
-        self.tables.insert(signal, pinned);
+        }
     }
 }
 

@@ -1,0 +1,49 @@
+//! The registry of topics as the lake asks it.
+
+use std::sync::Arc;
+
+use candor_gate::ValuesMode;
+use candor_lake::{StreamTables, StreamTopic};
+use candor_model::{ProjectId, TopicName};
+use candor_streams::topics::config::Values;
+use candor_streams::topics::{Topic, Topics};
+
+/// Topics whose records are tables.
+pub(super) struct TopicTables(pub(super) Topics);
+
+fn of(topic: &Topic) -> StreamTopic {
+    let config = &topic.config;
+    // What a topic that only compacts keeps, it keeps for ever.
+    let kept =
+        |bound: Option<i64>| bound.filter(|_| config.delete).and_then(|bound| u64::try_from(bound).ok());
+    StreamTopic {
+        name: Arc::clone(&topic.view.name),
+        topic: topic.view.in_log.clone(),
+        values: match config.values {
+            Values::Auto => ValuesMode::Auto,
+            Values::Json => ValuesMode::Json,
+            Values::Text => ValuesMode::Text,
+            Values::Schema => ValuesMode::Schema,
+            Values::Opaque => ValuesMode::Opaque,
+        },
+        retention_ms: kept(config.retention_ms),
+        retention_bytes: kept(config.retention_bytes),
+    }
+}
+
+impl StreamTables for TopicTables {
+    fn topics(&self, project: ProjectId) -> Vec<StreamTopic> {
+        let topics = self.0.list(project);
+        topics.iter().filter(|topic| !topic.read_only).map(|topic| of(topic)).collect()
+    }
+
+    fn topic(&self, project: ProjectId, name: &str) -> Option<StreamTopic> {
+        self.0.get(project, name).filter(|topic| !topic.read_only).map(|topic| of(&topic))
+    }
+
+    fn in_log(&self, project: ProjectId, topic: &TopicName) -> Option<StreamTopic> {
+        // `#` and a number follow the name of a topic that was made again.
+        let name = topic.0.split('#').next().unwrap_or_default();
+        self.topic(project, name).filter(|known| known.topic == *topic)
+    }
+}

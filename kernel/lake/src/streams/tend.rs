@@ -1,0 +1,144 @@
+//! What upkeep does for streams: publishing, retention, tables of deleted topics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use candor_model::{ProjectId, Timestamp};
+
+use super::StreamTopic;
+use crate::LakeError;
+use crate::inner::Inner;
+use crate::name::TableName;
+use crate::table::Table;
+
+/// Rows that were read for a query are kept so long for the next one, µs.
+const CACHED_US: i64 = 60 * 1_000_000;
+
+impl Inner {
+    /// Publishes what is due of streams, as many tables as are published in a second by age, each up to what a tail
+    /// holds.
+    pub(crate) async fn tend_streams(self: &Arc<Inner>) -> Result<(), LakeError> {
+        let Some(streams) = self.streams() else { return Ok(()) };
+        let now = self.clock.now();
+        let is_idle = |table: &Table| now.0 - table.asked.load(Ordering::Relaxed) >= CACHED_US;
+        self.let_go(is_idle);
+        let mut due: Vec<(Timestamp, Arc<Table>)> = Vec::new();
+        for table in self.tables.list(None) {
+            let Some((since, bytes)) = table.lag.get().filter(|_| table.name.is_stream()) else { continue };
+            let Some(topic) = streams.topics.in_log(table.project, &table.name.topic()) else { continue };
+            if self.is_due(&topic, now.0 - since.0, bytes) {
+                due.push((since, table));
+            }
+        }
+        due.sort_by_key(|(since, _)| *since);
+        due.truncate(self.config.files_per_second.max(1) as usize);
+        let due: Vec<Arc<Table>> = due.into_iter().map(|(_, table)| table).collect();
+        self.publish_streams(&due, self.config.table_bytes).await
+    }
+
+    /// As for signals, and before the log's own retention wants it gone.
+    fn is_due(&self, topic: &StreamTopic, age_us: i64, bytes: u64) -> bool {
+        let usual = match bytes < self.config.tiny_bytes as u64 {
+            true => self.config.tiny_age_us,
+            false => self.config.publish_age_us,
+        };
+        let half_us = topic.retention_ms.map(|ms| i64::try_from(ms.saturating_mul(500)).unwrap_or(i64::MAX));
+        bytes >= self.config.table_bytes as u64
+            || topic.retention_bytes.is_some_and(|most| bytes >= most)
+            || age_us >= usual.min(half_us.unwrap_or(i64::MAX))
+    }
+
+    /// Reads tables on, each for at most so many bytes of rows, and publishes them.
+    pub(crate) async fn publish_streams(
+        self: &Arc<Inner>,
+        tables: &[Arc<Table>],
+        bytes_max: usize,
+    ) -> Result<(), LakeError> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let mut held = Vec::with_capacity(tables.len());
+        let mut published = Ok(());
+        for table in tables {
+            let filling = Arc::clone(&table.filling).lock_owned().await;
+            let lag = table.lag.take();
+            let filled = self.fill(table, bytes_max).await;
+            held.push((table, lag, filling, matches!(filled, Ok(true))));
+            published = published.and(filled.map(drop));
+        }
+        // What could be read goes, whatever else could not.
+        published = published.and(self.publish(tables.to_vec(), None).await);
+        for (table, lag, _, is_whole) in &held {
+            if !is_whole || published.is_err() {
+                table.lag.put_back(*lag);
+            }
+        }
+        published
+    }
+
+    /// Tables of streams that have something in the log, or in memory, that is in no file.
+    pub(crate) fn unpublished_streams(&self, project: Option<ProjectId>) -> Vec<Arc<Table>> {
+        let mut tables = self.tables.list(project);
+        tables.retain(|table| {
+            let waits = table.lag.get().is_some() || table.tail_bytes.load(Ordering::Relaxed) > 0;
+            waits && table.name.is_stream()
+        });
+        tables
+    }
+
+    /// About how many bytes of the log are in no file yet, over all streams.
+    pub(crate) fn stream_lag_bytes(&self) -> u64 {
+        self.tables.list(None).iter().map(|table| table.lag.bytes()).sum()
+    }
+
+    /// Ends files of streams whose newest row is older than its topic keeps any.
+    pub(crate) async fn retain_streams(self: &Arc<Inner>, now: Timestamp) -> Result<usize, LakeError> {
+        let Some(streams) = self.streams() else { return Ok(0) };
+        let kept_us = |project, name: &TableName| {
+            let topic = streams.topics.in_log(project, &name.topic())?;
+            topic.retention_ms.map(|ms| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX))
+        };
+        let tables = self.tables.list(None);
+        let of_streams = tables.iter().filter(|table| table.name.is_stream());
+        let shortest = of_streams.filter_map(|table| kept_us(table.project, &table.name)).min();
+        let Some(shortest) = shortest else { return Ok(0) };
+        let mut of_table: HashMap<(ProjectId, TableName, i64), Vec<i64>> = HashMap::new();
+        for (project, name, table, file, newest) in
+            self.catalog.aged_streams(now.0.saturating_sub(shortest)).await?
+        {
+            if kept_us(project, &name).is_some_and(|kept| newest < now.0.saturating_sub(kept)) {
+                of_table.entry((project, name, table)).or_default().push(file);
+            }
+        }
+        let mut ended = 0;
+        for ((project, name, id), files) in of_table {
+            ended += files.len();
+            self.end_files(project, name, id, files, now).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Ends the tables of topics that were deleted.
+    pub(crate) async fn drop_deleted(self: &Arc<Inner>) -> Result<(), LakeError> {
+        let Some(streams) = self.streams() else { return Ok(()) };
+        for table in self.tables.list(None) {
+            let is_gone =
+                table.name.is_stream() && streams.topics.in_log(table.project, &table.name.topic()).is_none();
+            if !is_gone {
+                continue;
+            }
+            let _filling = table.filling.lock().await;
+            let _merging = self.merging.lock().await;
+            let _publishing = self.publishing.lock().await;
+            table.is_dropped.store(true, Ordering::Relaxed);
+            let committing = self.committing.lock().await;
+            let snapshot = self.catalog.drop_table(table.project, &table.name, self.clock.now()).await?;
+            self.tables.remove(table.project, Some(&table.name));
+            self.clear(&table);
+            self.advance_head(snapshot);
+            drop(committing);
+        }
+        Ok(())
+    }
+}
