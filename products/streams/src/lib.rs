@@ -12,6 +12,7 @@ pub mod directory;
 pub mod groups;
 mod node;
 mod parts;
+pub mod share;
 mod streams;
 pub mod topics;
 pub mod txn;

@@ -12,6 +12,7 @@ use crate::data::produce::Produce;
 use crate::data::signals::Signals;
 use crate::groups::Groups;
 use crate::node::Node;
+use crate::share::Shares;
 use crate::txn::Transactions;
 
 /// The parts, each cheap to clone.
@@ -20,6 +21,7 @@ pub(crate) struct Parts {
     pub tenancy: Tenancy,
     pub credentials: Credentials,
     pub groups: Groups,
+    pub shares: Shares,
     pub fetch: Fetch,
     pub produce: Produce,
     pub offsets: Offsets,

@@ -27,6 +27,7 @@ use crate::directory::TopicDirectory;
 use crate::groups::{self, Groups};
 use crate::node::{Advertised, Node};
 use crate::parts::Parts;
+use crate::share::Shares;
 use crate::topics::{self, TopicError, Topics};
 use crate::txn::{self, Transactions, TransactionsOptions};
 use crate::upkeep;
@@ -98,12 +99,14 @@ impl Streams {
         let credentials =
             Credentials::open(database.clone(), Arc::clone(&clock), Arc::clone(&random)).await?;
         let directory: Arc<dyn TopicDirectory> = Arc::new(topics.clone());
+        let group_settings = groups::Settings::default();
+        let broker_configs = group_settings.told();
         let groups = Groups::open(
             database.clone(),
             Arc::clone(&directory),
             Arc::clone(&clock),
             Arc::clone(&random),
-            groups::Settings::default(),
+            group_settings,
         )
         .await?;
         let transactions = Transactions::open(TransactionsOptions {
@@ -119,15 +122,17 @@ impl Streams {
         })
         .await?;
         let acls = Acls::open(database.clone(), credentials.clone()).await?;
+        let resources = ResourceConfigs::open(database.clone()).await?;
+        let shares = Shares::new(log.clone(), groups.clone(), Arc::clone(&directory), resources.clone());
         let admin = Admin::new(admin::Parts {
             topics: topics.clone(),
             credentials: credentials.clone(),
             acls,
             quotas: Quotas::open(database.clone()).await?,
-            resources: ResourceConfigs::open(database.clone()).await?,
+            resources,
             log: Arc::new(upkeep::Kept(log.clone())),
             random: Arc::clone(&random),
-            broker_configs: Vec::new(),
+            broker_configs,
         });
         let signals = Signals::new(log.clone());
         upkeep::start(topics.clone(), log.clone(), stop);
@@ -136,6 +141,7 @@ impl Streams {
             admin: Arc::new(admin),
             credentials,
             groups,
+            shares,
             fetch: Fetch::new(log.clone(), signals.clone(), Arc::clone(&directory)),
             produce: Produce::new(log.clone(), gate, topics.clone(), transactions.clone()),
             offsets: Offsets::new(log, signals.clone(), directory),
@@ -191,6 +197,7 @@ impl Streams {
     pub async fn forget(&self, project: ProjectId) -> Result<(), OpenError> {
         self.broker.forget(project);
         self.parts.signals.forget(project);
+        self.parts.shares.forget_project(project);
         self.parts.transactions.forget_project(project).await.map_err(OpenError::Transactions)?;
         self.parts.groups.forget_project(project).await?;
         self.parts.admin.forget(project).await?;

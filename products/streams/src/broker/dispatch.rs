@@ -21,6 +21,7 @@ use super::versions;
 use crate::auth::sasl::Sasl;
 use crate::caller::Caller;
 use crate::parts::Parts;
+use crate::share;
 use crate::wire::{Answer, Call, Request, Service};
 
 /// How long a log in holds on a connection: a user that was deleted is gone by then (KIP-368).
@@ -204,6 +205,34 @@ impl Broker {
             ApiKey::ConsumerGroupDescribe => {
                 then(request, async move |m| parts.groups.consumer_describe(&caller, m, version).await)
             }
+            _ => self.shared(caller, key, request),
+        }
+    }
+
+    /// What members of share groups ask, and who looks after them (KIP-932).
+    fn shared(&self, caller: Caller, key: ApiKey, request: Request) -> Call {
+        let shares = self.parts.shares.clone();
+        match key {
+            ApiKey::ShareGroupHeartbeat => then(request, async move |m| shares.heartbeat(&caller, m).await),
+            ApiKey::ShareGroupDescribe => then(request, async move |m| shares.describe(&caller, m).await),
+            ApiKey::ShareFetch => with(async move {
+                let (message, newer) = share::wire::fetch(&request)?;
+                Ok(share::wire::fetched(&request, &shares.fetch(&caller, message, newer).await))
+            }),
+            ApiKey::ShareAcknowledge => with(async move {
+                let (message, may_renew) = share::wire::acknowledge(&request)?;
+                let (answer, lock_ms) = shares.acknowledge(&caller, message, may_renew).await;
+                Ok(share::wire::acknowledged(&request, &answer, lock_ms))
+            }),
+            ApiKey::DescribeShareGroupOffsets => {
+                then(request, async move |m| shares.describe_offsets(&caller, m).await)
+            }
+            ApiKey::AlterShareGroupOffsets => {
+                then(request, async move |m| shares.alter_offsets(&caller, m).await)
+            }
+            ApiKey::DeleteShareGroupOffsets => {
+                then(request, async move |m| shares.delete_offsets(&caller, m).await)
+            }
             _ => self.administered(caller, key, request),
         }
     }
@@ -324,6 +353,11 @@ impl Service for Broker {
 
 fn at_once(answer: Answer) -> Call {
     Call { answer: ready(answer).boxed(), lets_others_in: false }
+}
+
+/// Answers with what comes of this; a request that cannot be read ends the connection.
+fn with(answer: impl Future<Output = Result<Answer, &'static str>> + Send + 'static) -> Call {
+    Call { answer: answer.map(|answer| answer.unwrap_or_else(Answer::Close)).boxed(), lets_others_in: false }
 }
 
 /// Decodes a request and encodes what becomes of it.

@@ -23,9 +23,9 @@ const FEATURES_FROM: i16 = 3;
 /// (KAFKA-17011).
 const LEVEL_ZERO_FROM: i16 = 4;
 
-/// Features and their levels: transactions of version 2 (KIP-890), groups of the consumer protocol (KIP-848). Whether
-/// a client uses one goes by this.
-const FEATURES: &[(&str, i16)] = &[("transaction.version", 2), ("group.version", 1)];
+/// Features and their levels: transactions of version 2 (KIP-890), groups of the consumer protocol (KIP-848), share
+/// groups (KIP-932). Whether a client uses one goes by this.
+const FEATURES: &[(&str, i16)] = &[("transaction.version", 2), ("group.version", 1), ("share.version", 1)];
 
 /// An API and its versions.
 pub(super) type Served = (ApiKey, i16, i16);
@@ -85,6 +85,13 @@ pub(super) const SERVED: &[Served] = &[
     (ApiKey::PushTelemetry, 0, 0),
     (ApiKey::ListConfigResources, 0, 1),
     (ApiKey::DescribeTopicPartitions, 0, 0),
+    (ApiKey::ShareGroupHeartbeat, 1, 1),
+    (ApiKey::ShareGroupDescribe, 1, 1),
+    (ApiKey::ShareFetch, 1, 2),
+    (ApiKey::ShareAcknowledge, 1, 2),
+    (ApiKey::DescribeShareGroupOffsets, 0, 0),
+    (ApiKey::AlterShareGroupOffsets, 0, 0),
+    (ApiKey::DeleteShareGroupOffsets, 0, 0),
 ];
 
 /// True where a version of an API is served.

@@ -9,7 +9,8 @@ use candor_model::Timestamp;
 use tokio::time::Instant;
 
 use super::committer::What;
-use super::registry::{Body, Group, Groups, State};
+use super::registry::{Group, Groups};
+use super::state::{Body, State};
 use super::storage::{Committed, Place, Step, StoredPending};
 
 /// Committed offsets by topic and partition.
@@ -197,6 +198,15 @@ impl Groups {
         let oldest = Timestamp(now.0.saturating_sub(kept));
         let directory = &self.inner.directory;
         let project = group.key.project;
+        let shared = self.act(group, |state, _| {
+            let Body::Share(share) = &mut state.body else { return false };
+            share.forget_gone(|topic| directory.topic_by_id(project, topic).is_some());
+            true
+        });
+        // How far a share group has read is kept as long as the group.
+        if shared == Some(true) {
+            return Ok(());
+        }
         let tick = *self.inner.changes.borrow();
         let swept = group.state.lock().offsets.swept;
         if swept.is_some_and(|(then, until)| then == tick && now < until) {
@@ -274,5 +284,6 @@ fn empty_since(state: &State) -> Option<Timestamp> {
     match &state.body {
         Body::Classic(group) => group.empty_since,
         Body::Consumer(group) => group.empty_since,
+        Body::Share(_) => None,
     }
 }

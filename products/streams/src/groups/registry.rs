@@ -9,7 +9,6 @@ use candor_model::{Clock, ProjectId, Random};
 use data_encoding::HEXLOWER;
 use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,6 +19,8 @@ use super::consumer::{self, Consumer};
 use super::keeper::{self, Timers};
 use super::offsets::Offsets;
 use super::settings::Settings;
+use super::share::{self, Share};
+use super::state::{Body, Head, State};
 use super::storage::{GroupKey, Step, Storage, StoredGroup};
 use super::tables::Tables;
 use crate::directory::TopicDirectory;
@@ -52,95 +53,6 @@ pub(super) struct Inner {
 pub(super) struct Group {
     pub key: GroupKey,
     pub state: Mutex<State>,
-}
-
-pub(super) struct State {
-    pub body: Body,
-    pub offsets: Offsets,
-    /// It was deleted: who holds it looks for it again.
-    pub gone: bool,
-    /// When it is woken next.
-    timer: Option<Instant>,
-    /// What was done brings no deadline nearer: the next one is not looked for.
-    pub quiet: bool,
-}
-
-pub(super) enum Body {
-    Classic(Classic),
-    Consumer(Consumer),
-}
-
-/// A group's own row.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Head {
-    Classic(classic::Head),
-    Consumer(consumer::Head),
-}
-
-impl State {
-    fn new(body: Body, offsets: Offsets) -> State {
-        State { body, offsets, gone: false, timer: None, quiet: false }
-    }
-
-    /// Nobody is in it or about to be.
-    pub fn is_vacant(&self) -> bool {
-        match &self.body {
-            Body::Classic(group) => group.is_vacant(),
-            Body::Consumer(group) => group.members.is_empty(),
-        }
-    }
-
-    /// Nothing has ever been in it.
-    fn is_untouched(&self) -> bool {
-        let began = match &self.body {
-            Body::Classic(group) => group.generation > 0,
-            Body::Consumer(group) => group.epoch > 0,
-        };
-        !began && self.is_vacant() && self.offsets.is_blank()
-    }
-
-    /// What has changed since the last time, to be stored.
-    pub fn take_steps(&mut self, key: &GroupKey) -> Vec<Step> {
-        if self.gone {
-            return Vec::new();
-        }
-        let (head, steps) = match &mut self.body {
-            Body::Classic(group) => {
-                let (head, steps) = group.steps(key);
-                (Head::Classic(head), steps)
-            }
-            Body::Consumer(group) => {
-                let (head, steps) = group.take_steps(key);
-                (Head::Consumer(head), steps)
-            }
-        };
-        let body = serde_json::to_string(&head).unwrap_or_default();
-        std::iter::once(Step::Group { key: key.clone(), body }).chain(steps).collect()
-    }
-
-    /// What [`State::take_steps`] gave is stored, or could not be: then all of it is tried with the next change.
-    pub fn saved(&mut self, stored: bool) {
-        match &mut self.body {
-            Body::Classic(group) => group.save |= !stored,
-            Body::Consumer(group) => {
-                group.rewrite |= !stored;
-                group.save |= !stored;
-            }
-        }
-    }
-
-    /// Steps about offsets are stored, or could not be.
-    pub fn stored(&mut self, steps: &[Step], stored: bool) {
-        self.offsets.stored(steps, stored);
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        match &self.body {
-            Body::Classic(group) => group.next_deadline(),
-            Body::Consumer(group) => group.next_deadline(),
-        }
-    }
 }
 
 impl Groups {
@@ -206,6 +118,9 @@ impl Groups {
             Some(Ok(Head::Consumer(head))) => {
                 Body::Consumer(Consumer::restore(self.consumer_bounds(), head, &stored.members, now))
             }
+            Some(Ok(Head::Share(head))) => {
+                Body::Share(Box::new(Share::restore(self.share_bounds(), head, &stored, now)))
+            }
             Some(Err(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -237,6 +152,22 @@ impl Groups {
             bytes: settings.max_group_bytes,
             session: settings.consumer_session_timeout,
         }
+    }
+
+    fn share_bounds(&self) -> share::Bounds {
+        let settings = &self.inner.settings;
+        share::Bounds {
+            members: settings.share_max_size,
+            bytes: settings.max_group_bytes,
+            partitions: settings.share_max_partitions,
+            records: settings.share_max_record_locks,
+            deliveries: settings.share_delivery_limit,
+            session: settings.share_session_timeout,
+        }
+    }
+
+    pub(super) fn new_share(&self) -> Body {
+        Body::Share(Box::new(Share::new(self.share_bounds())))
     }
 
     pub(super) fn new_classic(&self) -> Body {
@@ -368,6 +299,7 @@ impl Groups {
                 }
                 save |= std::mem::take(&mut consumer.save);
             }
+            Body::Share(share) => save |= std::mem::take(&mut share.save),
         }
         if let Some(generation) = assigned {
             let (groups, of) = (self.clone(), Arc::clone(group));
@@ -404,6 +336,7 @@ impl Groups {
             match &mut state.body {
                 Body::Classic(group) => group.tick(now),
                 Body::Consumer(group) => group.tick(now),
+                Body::Share(group) => group.tick(now),
             }
         });
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::admin::BrokerConfig;
+
 /// Bounds and times, named as Kafka's settings are where it has them.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -27,10 +29,46 @@ pub struct Settings {
     pub consumer_session_timeout: Duration,
     /// `group.consumer.heartbeat.interval.ms`.
     pub consumer_heartbeat_interval: Duration,
+    /// `group.share.max.size`: members of a share group.
+    pub share_max_size: usize,
+    /// Partitions that a share group may have begun to read.
+    pub share_max_partitions: usize,
+    /// `group.share.session.timeout.ms`: how long a member may be silent that has not said otherwise since a restart.
+    pub share_session_timeout: Duration,
+    /// `group.share.delivery.count.limit`: how often a record is given to somebody before it is given up.
+    pub share_delivery_limit: i16,
+    /// `group.share.partition.max.record.locks`: records of a partition between the first that is not done with and the
+    /// last that was given to somebody.
+    pub share_max_record_locks: i64,
     /// Offsets of all groups that are kept in memory for reads.
     pub max_offsets_cached: usize,
     /// Offsets that may wait to be stored; who brings more waits.
     pub max_offsets_waiting: usize,
+}
+
+impl Settings {
+    /// Those of share groups, as the broker tells them of itself. Nobody changes them while it runs.
+    pub(crate) fn told(&self) -> Vec<BrokerConfig> {
+        let told = [
+            (
+                "group.share.delivery.count.limit",
+                self.share_delivery_limit.to_string(),
+                "How often a record is given to a member of a share group before it is given up.",
+            ),
+            (
+                "group.share.partition.max.record.locks",
+                self.share_max_record_locks.to_string(),
+                "How many records of a partition members of one share group may have at a time.",
+            ),
+            ("group.share.max.size", self.share_max_size.to_string(), "Members of one share group."),
+        ];
+        let config = |(name, value, text): (&str, String, &str)| BrokerConfig {
+            name: name.to_owned(),
+            value,
+            text: text.to_owned(),
+        };
+        told.into_iter().map(config).collect()
+    }
 }
 
 impl Default for Settings {
@@ -48,6 +86,11 @@ impl Default for Settings {
             retention_check_interval: Duration::from_secs(10 * 60),
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),
+            share_max_size: 200,
+            share_max_partitions: 10_000,
+            share_session_timeout: Duration::from_secs(45),
+            share_delivery_limit: 5,
+            share_max_record_locks: 2_000,
             max_offsets_cached: 500_000,
             max_offsets_waiting: 50_000,
         }

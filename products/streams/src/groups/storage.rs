@@ -73,6 +73,18 @@ pub(super) enum Step {
         producer: i64,
         commit: bool,
     },
+    /// Where a share group stands in a partition; `body` is JSON.
+    Share {
+        key: GroupKey,
+        topic: TopicId,
+        partition: i32,
+        body: String,
+    },
+    /// A share group begins anew in a topic, or in all.
+    ForgetShares {
+        key: GroupKey,
+        topic: Option<TopicId>,
+    },
     /// The group with all that belongs to it.
     DropGroup {
         key: GroupKey,
@@ -87,6 +99,8 @@ pub(super) struct StoredGroup {
     pub body: Option<String>,
     pub members: Vec<(Arc<str>, String)>,
     pub pending: Vec<StoredPending>,
+    /// Of a share group: topic, partition and where it stands there.
+    pub shares: Vec<(TopicId, i32, String)>,
 }
 
 /// A pending offset as it was stored.

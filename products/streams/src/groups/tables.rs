@@ -12,10 +12,23 @@ use data_encoding::HEXLOWER;
 use super::storage::{Committed, GroupKey, Place, Step, Storage, StoredGroup, StoredPending};
 use crate::directory::TopicId;
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "streams.groups",
-    version: 1,
-    sql: "
+const MIGRATIONS: &[Migration] = &[
+    Migration { owner: "streams.groups", version: 1, sql: FIRST },
+    Migration { owner: "streams.groups", version: 2, sql: SHARES },
+];
+
+const SHARES: &str = "
+    CREATE TABLE stream_share (
+        project BIGINT NOT NULL,
+        group_name TEXT NOT NULL,
+        topic_id TEXT NOT NULL,
+        part BIGINT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (project, group_name, topic_id, part)
+    )
+";
+
+const FIRST: &str = "
     CREATE TABLE stream_group (
         project BIGINT NOT NULL,
         name TEXT NOT NULL,
@@ -55,13 +68,13 @@ const MIGRATIONS: &[Migration] = &[Migration {
         committed_at BIGINT NOT NULL,
         PRIMARY KEY (project, group_name, producer, topic, part)
     )
-",
-}];
+";
 
 /// Rows of one `INSERT`. SQLite takes 32,766 parameters.
 const ROWS_PER_STATEMENT: usize = 100;
 
-const TABLES: [&str; 3] = ["stream_group_member", "stream_group_offset", "stream_group_pending"];
+const TABLES: [&str; 4] =
+    ["stream_group_member", "stream_group_offset", "stream_group_pending", "stream_share"];
 
 /// What an offset of a later commit puts in the place of an earlier one's.
 const OFFSET_COLUMNS: &str =
@@ -121,6 +134,12 @@ impl Storage for Tables {
             let epoch = i16::try_from(row.int(10)?).unwrap_or_default();
             let pending = StoredPending { producer: row.int(9)?, epoch, place, committed };
             groups.entry(key(&row)?).or_default().pending.push(pending);
+        }
+        for row in tx.query("SELECT project, group_name, topic_id, part, body FROM stream_share", &[]).await?
+        {
+            let topic = parse_id(row.text(2)?).ok_or(SqlError::Column(2))?;
+            let partition = i32::try_from(row.int(3)?).map_err(|_| SqlError::Column(3))?;
+            groups.entry(key(&row)?).or_default().shares.push((topic, partition, row.text(4)?.to_owned()));
         }
         Ok(groups.into_iter().collect())
     }
@@ -246,6 +265,22 @@ async fn write(tx: &mut Tx, step: &Step) -> Result<(), SqlError> {
             let sql =
                 "DELETE FROM stream_group_pending WHERE project = ? AND group_name = ? AND producer = ?";
             tx.execute(sql, params![key.project.0, &*key.name, *producer]).await?;
+        }
+        Step::Share { key, topic, partition, body } => {
+            let sql =
+                "INSERT INTO stream_share (project, group_name, topic_id, part, body) VALUES (?, ?, ?, ?, ?)
+                       ON CONFLICT (project, group_name, topic_id, part) DO UPDATE SET body = excluded.body";
+            let topic = show_id(topic);
+            tx.execute(sql, params![key.project.0, &*key.name, topic.as_str(), i64::from(*partition), body])
+                .await?;
+        }
+        Step::ForgetShares { key, topic: None } => {
+            let sql = "DELETE FROM stream_share WHERE project = ? AND group_name = ?";
+            tx.execute(sql, params![key.project.0, &*key.name]).await?;
+        }
+        Step::ForgetShares { key, topic: Some(topic) } => {
+            let sql = "DELETE FROM stream_share WHERE project = ? AND group_name = ? AND topic_id = ?";
+            tx.execute(sql, params![key.project.0, &*key.name, show_id(topic).as_str()]).await?;
         }
         Step::DropGroup { key } => {
             for table in TABLES {

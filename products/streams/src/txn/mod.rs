@@ -23,7 +23,7 @@ mod state;
 mod storage;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use coordinator::{Pass, Transactions, TransactionsOptions};
 pub use produce::{Adding, Batch, MayProduce};

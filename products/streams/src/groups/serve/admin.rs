@@ -15,7 +15,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{check_group, wire, wire_opt};
 use crate::caller::Caller;
 use crate::groups::classic::{Classic, Phase};
-use crate::groups::registry::{Body, Groups, State};
+use crate::groups::registry::Groups;
+use crate::groups::state::{Body, State};
 
 /// Names that one request may ask for.
 const NAMES_MAX: usize = 10_000;
@@ -127,7 +128,7 @@ impl Groups {
                 Ok(()) => self
                     .see(caller.project, name, |state| match &state.body {
                         Body::Classic(group) => Some(describe(group, version)),
-                        Body::Consumer(_) => None,
+                        Body::Consumer(_) | Body::Share(_) => None,
                     })
                     .unwrap_or_else(|| unknown(name, version)),
             };
@@ -137,7 +138,7 @@ impl Groups {
         DescribeGroupsResponse::default().with_groups(each.collect())
     }
 
-    /// DeleteGroups, 0 to 2: groups without members, of either kind, with their offsets.
+    /// DeleteGroups, 0 to 2: groups without members, of any kind, with how far they have read.
     pub async fn delete_groups(
         &self,
         caller: &Caller,
@@ -174,6 +175,7 @@ fn describe_kind(state: &State) -> (&'static str, &'static str, StrBytes) {
             ("classic", group.phase.name(), wire_opt(&group.protocol_type).unwrap_or_default())
         }
         Body::Consumer(group) => ("consumer", group.phase(), StrBytes::from_static_str("consumer")),
+        Body::Share(group) => ("share", group.phase(), StrBytes::from_static_str("share")),
     }
 }
 

@@ -16,7 +16,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{check_group, check_id, code, keep, keep_opt, wire, wire_opt};
 use crate::caller::Caller;
 use crate::groups::classic::{Answer, Classic, Joined, Joining, Protocols, Refused, Synced, Syncing};
-use crate::groups::registry::{Body, Groups, State};
+use crate::groups::registry::Groups;
+use crate::groups::state::{Body, State};
 
 /// Protocols that a member may offer. Clients offer up to four.
 const PROTOCOLS_MAX: usize = 64;
@@ -103,7 +104,7 @@ impl Groups {
         }
         match &mut state.body {
             Body::Classic(group) => Some(group),
-            Body::Consumer(_) => None,
+            Body::Consumer(_) | Body::Share(_) => None,
         }
     }
 
@@ -117,7 +118,7 @@ impl Groups {
         check_group(group, false)?;
         let done = self.with(caller.project, group, |_, state, now| match &mut state.body {
             Body::Classic(group) => act(group, now),
-            Body::Consumer(_) => Err(ResponseError::UnknownMemberId),
+            Body::Consumer(_) | Body::Share(_) => Err(ResponseError::UnknownMemberId),
         });
         done.unwrap_or(Err(ResponseError::UnknownMemberId))
     }
@@ -171,7 +172,7 @@ impl Groups {
                 Body::Classic(group) => {
                     group.heartbeat(&request.member_id, instance, request.generation_id, now)
                 }
-                Body::Consumer(_) => Err(ResponseError::UnknownMemberId),
+                Body::Consumer(_) | Body::Share(_) => Err(ResponseError::UnknownMemberId),
             }
         };
         let outcome = check_group(&request.group_id, false).and_then(|()| {
@@ -218,6 +219,7 @@ impl Groups {
                     Body::Classic(group) => group.leave(&leaving.member_id, instance, now),
                     // The way in which an administrator removes a member, whatever its kind.
                     Body::Consumer(group) => group.expel(&leaving.member_id, instance),
+                    Body::Share(_) => Err(ResponseError::UnknownMemberId),
                 };
                 MemberResponse::default()
                     .with_member_id(leaving.member_id.clone())

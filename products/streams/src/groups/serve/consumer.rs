@@ -21,7 +21,8 @@ use crate::directory::{TopicId, TopicView};
 use crate::groups::consumer::{
     Assignor, Beat, Beaten, Consumer, JOINING, LEAVING_STATIC, Partitions, Topic, World, compile,
 };
-use crate::groups::registry::{Body, Group, Groups, State};
+use crate::groups::registry::{Group, Groups};
+use crate::groups::state::{Body, State};
 
 /// Names that one request may ask for.
 const NAMES_MAX: usize = 10_000;
@@ -79,7 +80,7 @@ impl Groups {
         let act = |group: &Arc<Group>, state: &mut State, now| {
             let consumer = self.consumer_or_empty(state, beat.epoch == JOINING).ok_or((
                 ResponseError::GroupIdNotFound,
-                "the group has members of the classic protocol: it is none of the consumer protocol",
+                "the group is of another protocol: it is none of the consumer protocol",
             ))?;
             let beaten =
                 consumer.beat(beat.clone(), &world, now).map_err(|error| (error, sentence(error)))?;
@@ -108,7 +109,7 @@ impl Groups {
         }
         match &mut state.body {
             Body::Consumer(group) => Some(group),
-            Body::Classic(_) => None,
+            Body::Classic(_) | Body::Share(_) => None,
         }
     }
 
@@ -197,7 +198,7 @@ impl Groups {
         let each = request.group_ids.iter().take(NAMES_MAX).map(|name| {
             let found = self.see(caller.project, name, |state| match &state.body {
                 Body::Consumer(group) => Some(self.describe(caller.project, group, version)),
-                Body::Classic(_) => None,
+                Body::Classic(_) | Body::Share(_) => None,
             });
             let group = found.unwrap_or_else(|| {
                 described::DescribedGroup::default()
@@ -252,11 +253,11 @@ impl Groups {
     }
 }
 
-fn seen(topic: &TopicView) -> Topic {
+pub(super) fn seen(topic: &TopicView) -> Topic {
     Topic { id: topic.id, name: Arc::clone(&topic.name), partitions: topic.partitions }
 }
 
-fn by_topic(partitions: &Partitions) -> BTreeMap<TopicId, Vec<i32>> {
+pub(super) fn by_topic(partitions: &Partitions) -> BTreeMap<TopicId, Vec<i32>> {
     let mut topics: BTreeMap<TopicId, Vec<i32>> = BTreeMap::new();
     for (topic, partition) in partitions {
         topics.entry(*topic).or_default().push(*partition);

@@ -14,7 +14,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{check_group, keep, wire};
 use crate::caller::Caller;
 use crate::groups::offsets::Places;
-use crate::groups::registry::{Body, Groups, State};
+use crate::groups::registry::Groups;
+use crate::groups::state::{Body, State};
 use crate::groups::storage::Place;
 
 /// Places that one request may ask for.
@@ -144,6 +145,9 @@ impl Groups {
         let looked = self.look(&group, |state, places| {
             if let (Some((member, epoch)), Body::Consumer(consumer)) = (question.member, &state.body) {
                 consumer.check_epoch(member, epoch, false)?;
+            }
+            if matches!(state.body, Body::Share(_)) {
+                return Err(ResponseError::GroupIdNotFound);
             }
             Ok(self.answer(project, question, Some((state, places))))
         });

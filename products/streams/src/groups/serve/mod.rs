@@ -5,8 +5,10 @@ mod classic;
 mod consumer;
 mod fetch;
 mod offsets;
+mod share;
 
 pub use admin::Coordinator;
+pub(crate) use share::SharePace;
 
 use std::sync::Arc;
 

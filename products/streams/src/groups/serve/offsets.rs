@@ -26,7 +26,8 @@ use crate::caller::Caller;
 use crate::directory::TopicView;
 use crate::groups::classic::{Phase, subscribed_topics};
 use crate::groups::committer::What;
-use crate::groups::registry::{Body, Groups, State};
+use crate::groups::registry::Groups;
+use crate::groups::state::{Body, State};
 use crate::groups::storage::{Committed, GroupKey, Place, Step};
 
 /// Offsets that one request may commit. Kafka bounds requests by bytes alone (100 MB).
@@ -307,6 +308,7 @@ fn topics_read(state: &State) -> Result<Option<Vec<String>>, ResponseError> {
     let group = match &state.body {
         Body::Consumer(group) if group.members.is_empty() => return Ok(None),
         Body::Consumer(group) => return Ok(Some(group.topic_names())),
+        Body::Share(_) => return Err(ResponseError::GroupIdNotFound),
         Body::Classic(group) => group,
     };
     if group.phase == Phase::Empty {
@@ -339,6 +341,8 @@ fn check_committing(
     }
     match &mut state.body {
         Body::Classic(group) => group.check_commit(member_id, instance, generation, producer.is_some(), now),
+        // How far it has read is not said by offsets.
+        Body::Share(_) => Err(ResponseError::GroupIdNotFound),
         Body::Consumer(group) => {
             let checked = group.check_epoch(member_id, generation, producer.is_some());
             match checked {

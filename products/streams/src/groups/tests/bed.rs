@@ -98,6 +98,7 @@ pub struct Kept {
     pub members: BTreeMap<(GroupKey, Arc<str>), String>,
     pub offsets: BTreeMap<(GroupKey, Place), Committed>,
     pub pending: BTreeMap<(GroupKey, i64, Place), (i16, Committed)>,
+    pub shares: BTreeMap<(GroupKey, TopicId, i32), String>,
 }
 
 impl Kept {
@@ -136,13 +137,21 @@ impl Kept {
                     }
                 }
             }
+            Step::Share { key, topic, partition, body } => {
+                self.shares.insert((key, topic, partition), body);
+            }
+            Step::ForgetShares { key, topic } => {
+                self.shares.retain(|(of, id, _), _| *of != key || topic.is_some_and(|topic| topic != *id));
+            }
             Step::DropGroup { key } => {
                 self.groups.remove(&key);
+                self.shares.retain(|(of, _, _), _| *of != key);
                 self.members.retain(|(of, _), _| *of != key);
                 self.offsets.retain(|(of, _), _| *of != key);
                 self.pending.retain(|(of, _, _), _| *of != key);
             }
             Step::DropProject(project) => {
+                self.shares.retain(|(of, _, _), _| of.project != project);
                 self.groups.retain(|of, _| of.project != project);
                 self.members.retain(|(of, _), _| of.project != project);
                 self.offsets.retain(|(of, _), _| of.project != project);
@@ -183,6 +192,9 @@ impl Storage for Memory {
         for ((key, producer, place), (epoch, committed)) in kept.pending {
             let pending = StoredPending { producer, epoch, place, committed };
             groups.entry(key).or_default().pending.push(pending);
+        }
+        for ((key, topic, partition), body) in kept.shares {
+            groups.entry(key).or_default().shares.push((topic, partition, body));
         }
         Ok(groups.into_iter().collect())
     }

@@ -34,20 +34,24 @@ fn any_step(random: &Seeded) -> Step {
         58..66 => Step::Member { key, member, body },
         66..70 => Step::ForgetMember { key, member },
         70..73 => Step::ForgetMembers { key },
-        73..87 => Step::Pending { key, producer, epoch, place, committed },
+        73..78 => Step::Share { key, topic: committed.topic_id, partition: place.1, body },
+        78..80 => Step::ForgetShares { key, topic: (pick(3) > 0).then_some(committed.topic_id) },
+        80..87 => Step::Pending { key, producer, epoch, place, committed },
         87..95 => Step::EndPending { key, producer, commit: pick(2) == 0 },
         95..99 => Step::DropGroup { key },
         _ => Step::DropProject(key.project),
     }
 }
 
-type Seen =
-    BTreeMap<GroupKey, (Option<String>, BTreeMap<Arc<str>, String>, Vec<String>, BTreeMap<Place, Committed>)>;
+/// A group's own row, members, pending offsets and places in share-partitions, offsets.
+type Rows = (Option<String>, BTreeMap<Arc<str>, String>, Vec<String>, BTreeMap<Place, Committed>);
+type Seen = BTreeMap<GroupKey, Rows>;
 
 async fn see(storage: &dyn Storage) -> Seen {
     let mut seen = Seen::new();
-    for (key, StoredGroup { body, members, pending }) in storage.load().await.unwrap() {
+    for (key, StoredGroup { body, members, pending, shares }) in storage.load().await.unwrap() {
         let mut pending: Vec<String> = pending.iter().map(|one: &StoredPending| format!("{one:?}")).collect();
+        pending.extend(shares.iter().map(|one| format!("{one:?}")));
         pending.sort();
         let offsets = storage.offsets(&key).await.unwrap().into_iter().collect();
         seen.insert(key, (body, members.into_iter().collect(), pending, offsets));

@@ -55,7 +55,7 @@ impl FailStop for Panic {
 }
 
 pub struct Bed {
-    meta: crate::testing::Bed,
+    pub meta: crate::testing::Bed,
     disk: SimDisk,
     pub clock: Arc<ManualClock>,
     pub faults: Arc<Faults>,

@@ -1,7 +1,7 @@
 //! Transactions as their callers see them, over a real log, and storage that fails where it is told to.
 
 mod admin;
-mod bed;
+pub(crate) mod bed;
 mod crash;
 mod faults;
 mod produce;

@@ -1,0 +1,168 @@
+//! Share groups (KIP-932), as far as records are concerned: who is given which, and what becomes of them.
+//!
+//! Which member reads what, and where the records of each partition stand, is known to the group ([`crate::groups`]),
+//! under its lock and in its rows. Here it meets the log: ShareFetch looks where something may be free, reads there
+//! without a lock, and then takes what is free still. An acknowledgement is answered once it is stored; what is locked
+//! is not stored, so that a restart gives it again, and so is not how often it was given since something was stored
+//! last.
+
+mod acknowledge;
+mod fetch;
+mod offsets;
+mod records;
+mod session;
+#[cfg(test)]
+mod tests;
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candor_log::Log;
+use candor_model::ProjectId;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{
+    GroupId, ShareGroupDescribeRequest, ShareGroupDescribeResponse, ShareGroupHeartbeatRequest,
+    ShareGroupHeartbeatResponse,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::admin::resources::ResourceConfigs;
+use crate::caller::Caller;
+use crate::directory::{TopicDirectory, TopicId, TopicView};
+use crate::groups::{Groups, SharePace};
+use session::Sessions;
+
+/// A partition, by its topic's id.
+type Place = (TopicId, i32);
+
+/// Longest id of a member, bytes.
+const MEMBER_BYTES_MAX: usize = 1_024;
+
+/// Answers what members of share groups ask about records. Cheap to clone.
+#[derive(Clone)]
+pub struct Shares {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: Log,
+    groups: Groups,
+    directory: Arc<dyn TopicDirectory>,
+    configs: ResourceConfigs,
+    sessions: Sessions,
+}
+
+/// What holds for a group.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// `share.record.lock.duration.ms`.
+    lock: Duration,
+    /// `share.isolation.level` is `read_committed`.
+    committed_only: bool,
+    /// `share.auto.offset.reset` is `earliest`.
+    from_start: bool,
+}
+
+impl Terms {
+    fn lock_ms(&self) -> i32 {
+        i32::try_from(self.lock.as_millis()).unwrap_or(i32::MAX)
+    }
+}
+
+/// Who asks for what of which group.
+struct Asking<'a> {
+    project: ProjectId,
+    group: &'a str,
+    member: Arc<str>,
+    terms: Terms,
+}
+
+impl Shares {
+    /// Over a log and its groups.
+    pub fn new(
+        log: Log,
+        groups: Groups,
+        directory: Arc<dyn TopicDirectory>,
+        configs: ResourceConfigs,
+    ) -> Shares {
+        Shares { inner: Arc::new(Inner { log, groups, directory, configs, sessions: Sessions::default() }) }
+    }
+
+    /// ShareGroupHeartbeat, 1.
+    pub async fn heartbeat(
+        &self,
+        caller: &Caller,
+        request: ShareGroupHeartbeatRequest,
+    ) -> ShareGroupHeartbeatResponse {
+        let of = |name| self.duration(caller.project, &request.group_id, name);
+        let pace = SharePace {
+            session: of("share.session.timeout.ms"),
+            heartbeat: of("share.heartbeat.interval.ms"),
+        };
+        self.inner.groups.share_heartbeat(caller, request, pace).await
+    }
+
+    /// ShareGroupDescribe, 1.
+    pub async fn describe(
+        &self,
+        caller: &Caller,
+        request: ShareGroupDescribeRequest,
+    ) -> ShareGroupDescribeResponse {
+        self.inner.groups.share_describe(caller, request).await
+    }
+
+    /// Forgets the sessions of a deleted project. Its groups go with the others.
+    pub(crate) fn forget_project(&self, project: ProjectId) {
+        self.inner.sessions.forget(project);
+    }
+
+    fn config(&self, project: ProjectId, group: &str, name: &str) -> String {
+        self.inner.configs.of_group(project, group, name).unwrap_or_default()
+    }
+
+    fn duration(&self, project: ProjectId, group: &str, name: &str) -> Duration {
+        Duration::from_millis(self.config(project, group, name).parse().unwrap_or(0))
+    }
+
+    fn asking<'a>(
+        &self,
+        caller: &Caller,
+        group: Option<&'a GroupId>,
+        member: Option<&StrBytes>,
+    ) -> Result<Asking<'a>, ResponseError> {
+        let (Some(group), Some(member)) = (group, member) else { return Err(ResponseError::InvalidRequest) };
+        if member.is_empty() || member.len() > MEMBER_BYTES_MAX {
+            return Err(ResponseError::InvalidRequest);
+        }
+        let project = caller.project;
+        // That it is there is all that is asked.
+        self.inner.groups.with_share(project, group, |_, _| ())?;
+        let terms = Terms {
+            lock: self.duration(project, group, "share.record.lock.duration.ms"),
+            committed_only: self.config(project, group, "share.isolation.level") == "read_committed",
+            from_start: self.config(project, group, "share.auto.offset.reset") == "earliest",
+        };
+        Ok(Asking { project, group, member: Arc::from(member.as_str()), terms })
+    }
+
+    /// A topic whose records can be shared.
+    fn topic(&self, project: ProjectId, id: TopicId) -> Result<Arc<TopicView>, ResponseError> {
+        let view = self.inner.directory.topic_by_id(project, id).ok_or(ResponseError::UnknownTopicId)?;
+        match view.in_log.signal() {
+            None => Ok(view),
+            // What a signal's topic holds are no record batches.
+            Some(_) => Err(ResponseError::InvalidTopicException),
+        }
+    }
+}
+
+/// Partitions by topic.
+fn by_topic<T>(all: impl IntoIterator<Item = (Place, T)>) -> BTreeMap<TopicId, Vec<(i32, T)>> {
+    let mut topics: BTreeMap<TopicId, Vec<(i32, T)>> = BTreeMap::new();
+    for ((topic, partition), what) in all {
+        topics.entry(topic).or_default().push((partition, what));
+    }
+    topics
+}

@@ -1,0 +1,92 @@
+//! Version 2 of ShareFetch and ShareAcknowledge (Kafka 4.2), of which the decoder knows version 1: what is new in a
+//! request is cut out of it, what is new in an answer is put in.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest};
+
+use super::fetch::Newer;
+use crate::wire::{Answer, Request};
+
+/// The version that the decoder knows.
+const KNOWN: i16 = 1;
+
+const MALFORMED: &str = "it is malformed";
+
+/// Fields between the member's id and what is new: epoch, wait, bytes at least and at most, records, size of batches.
+const FETCH_FIELDS_BYTES: usize = 6 * 4;
+
+/// The same of an acknowledgement: the epoch.
+const ACKNOWLEDGE_FIELDS_BYTES: usize = 4;
+
+/// Reads a ShareFetch.
+pub(crate) fn fetch(request: &Request) -> Result<(ShareFetchRequest, Newer), &'static str> {
+    if request.version <= KNOWN {
+        return Ok((request.decode()?, Newer::default()));
+    }
+    let (older, new) = cut::<2>(request, FETCH_FIELDS_BYTES)?;
+    let newer = match new {
+        [mode @ (0 | 1), renews] => Newer { exactly: mode == 1, renews: renews != 0 },
+        _ => return Err("it asks for records in a way that is not known"),
+    };
+    Ok((older.decode()?, newer))
+}
+
+/// Reads a ShareAcknowledge; says whether there are renewals in it.
+pub(crate) fn acknowledge(request: &Request) -> Result<(ShareAcknowledgeRequest, bool), &'static str> {
+    if request.version <= KNOWN {
+        return Ok((request.decode()?, false));
+    }
+    let (older, [renews]) = cut::<1>(request, ACKNOWLEDGE_FIELDS_BYTES)?;
+    Ok((older.decode()?, renews != 0))
+}
+
+/// The answer to a ShareFetch, which is the same in both versions.
+pub(crate) fn fetched(request: &Request, message: &kafka_protocol::messages::ShareFetchResponse) -> Answer {
+    request.of_version(KNOWN).answer(message)
+}
+
+/// The answer to a ShareAcknowledge: version 2 says how long records are locked.
+pub(crate) fn acknowledged(request: &Request, message: &ShareAcknowledgeResponse, lock_ms: i32) -> Answer {
+    let answer = request.of_version(KNOWN).answer(message);
+    match answer {
+        Answer::Body { header_version, body, is_last } if request.version > KNOWN => {
+            // Behind the time of throttling, the error and its message.
+            let Some(at) = behind_text(&body, 4 + 2) else {
+                return Answer::Close("its answer cannot be encoded");
+            };
+            let (before, behind) = body.split_at(at);
+            let mut longer = BytesMut::with_capacity(body.len() + 4);
+            longer.put_slice(before);
+            longer.put_i32(lock_ms);
+            longer.put_slice(behind);
+            Answer::Body { header_version, body: longer, is_last }
+        }
+        answer => answer,
+    }
+}
+
+/// A request without the `N` bytes that lie so many bytes behind its two names, and those.
+fn cut<const N: usize>(request: &Request, fields: usize) -> Result<(Request, [u8; N]), &'static str> {
+    let body = &request.body;
+    let names = behind_text(body, 0).and_then(|at| behind_text(body, at)).ok_or(MALFORMED)?;
+    let (before, rest) = body.split_at_checked(names + fields).ok_or(MALFORMED)?;
+    let (new, behind) = rest.split_first_chunk::<N>().ok_or(MALFORMED)?;
+    let mut older = request.of_version(KNOWN);
+    older.body = Bytes::from([before, behind].concat());
+    Ok((older, *new))
+}
+
+/// Where a compact string that begins there ends (KIP-482).
+fn behind_text(body: &[u8], at: usize) -> Option<usize> {
+    let mut length = 0_usize;
+    let mut rest = body.get(at..)?.iter();
+    for (bytes, shift) in (0..35).step_by(7).enumerate() {
+        let byte = *rest.next()?;
+        length |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            let end = at + bytes + 1 + length.saturating_sub(1);
+            return (end <= body.len()).then_some(end);
+        }
+    }
+    None
+}
