@@ -70,6 +70,8 @@ pub struct App {
     pub sources: Sources,
     /// The Kafka side of the log, where it listens.
     pub streams: Option<Streams>,
+    /// Kafka is spoken over TLS.
+    pub kafka_tls: bool,
     /// What every record passes.
     pub gate: Arc<Gate>,
     /// What became of what Sentry's SDKs sent.

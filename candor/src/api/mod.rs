@@ -13,6 +13,11 @@ pub mod openapi;
 pub mod projects;
 pub mod query;
 pub mod search;
+pub mod streams;
+pub mod streams_access;
+pub mod streams_groups;
+pub mod streams_messages;
+pub mod streams_tail;
 pub mod tail;
 pub mod tokens;
 
@@ -50,6 +55,25 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/issues/{id}/events", || get(issues::events)),
     ("/api/v1/events/{event_id}", || get(issues::event)),
     ("/api/v1/events/{event_id}/attachments/{attachment_id}", || get(attachments::download)),
+    ("/api/v1/streams", || get(streams::overview)),
+    ("/api/v1/streams/topics", || get(streams::topics).post(streams::create_topic)),
+    ("/api/v1/streams/topics/{topic}", || {
+        get(streams::topic).put(streams::change_topic).delete(streams::delete_topic)
+    }),
+    ("/api/v1/streams/topics/{topic}/messages", || {
+        get(streams_messages::messages).post(streams_messages::produce)
+    }),
+    ("/api/v1/streams/topics/{topic}/tail", || get(streams_tail::tail)),
+    ("/api/v1/streams/groups", || get(streams_groups::list)),
+    ("/api/v1/streams/groups/{group}", || get(streams_groups::show).delete(streams_groups::remove)),
+    ("/api/v1/streams/groups/{group}/lag", || get(streams_groups::lag)),
+    ("/api/v1/streams/groups/{group}/reset", || post(streams_groups::reset)),
+    ("/api/v1/streams/users", || get(streams_access::users).post(streams_access::create_user)),
+    ("/api/v1/streams/users/{user}", || delete(streams_access::delete_user)),
+    ("/api/v1/streams/users/{user}/password", || post(streams_access::renew_user)),
+    ("/api/v1/streams/acls", || {
+        get(streams_access::rules).post(streams_access::add_rule).delete(streams_access::remove_rule)
+    }),
     ("/api/v1/flush", || post(maintenance::flush)),
     ("/api/v1/backup", || post(maintenance::backup)),
     ("/api/v1/lake/catalog", || post(lake::catalog)),

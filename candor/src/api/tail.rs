@@ -18,7 +18,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use candor_gate::codec;
 use candor_log::{Committed, ReadError, Topic};
-use candor_model::{Offset, Partition, Signal};
+use candor_model::{Offset, Partition, ProjectId, Signal};
 use candor_query::TailFilter;
 use candor_query::encode::JsonRows;
 use futures::{Stream, stream};
@@ -57,7 +57,7 @@ const RENDERING_MAX: usize = 2;
 const WAIT: Duration = Duration::from_secs(1);
 
 /// How often a reader's right to read is looked at again.
-const CHECK_EVERY: Duration = Duration::from_secs(30);
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 /// Signal topics have one partition.
 const PARTITION: Partition = Partition(0);
@@ -144,11 +144,12 @@ pub async fn tail(
     Ok(response)
 }
 
-struct Counted(Arc<App>);
+/// One of the tails that are open.
+pub(super) struct Counted(Arc<App>);
 
 impl Counted {
     /// Counts a tail, or refuses it where there are as many as there may be.
-    fn new(app: &Arc<App>) -> Answer<Counted> {
+    pub(super) fn new(app: &Arc<App>) -> Answer<Counted> {
         let before = app.tail_counts.readers.fetch_add(1, Ordering::Relaxed);
         // Refused or not, dropping this takes the count back.
         let counted = Counted(Arc::clone(app));
@@ -163,6 +164,26 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.tail_counts.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why whoever proved themselves so may not follow the project any more; none where they may.
+pub(super) async fn not_any_more(
+    app: &App,
+    proof: &HeaderMap,
+    path: &str,
+    project: ProjectId,
+) -> Option<&'static str> {
+    let asked = async { Caller::of(app, proof, &Method::GET).await?.read(app, path).await };
+    match asked.await {
+        Ok((found, _)) if found.id == project => None,
+        Ok(_) => Some("the project is another one now"),
+        // Who cannot be asked about keeps reading until the next time.
+        Err(problem) if problem.status().is_server_error() => None,
+        Err(problem) if problem.status() == http::StatusCode::UNAUTHORIZED => {
+            Some("the session or token of this tail has ended")
+        }
+        Err(_) => Some("the project is gone, or may not be read any more"),
     }
 }
 
@@ -205,20 +226,8 @@ impl Reader {
     /// Whether the caller may still read the project. Where not, the last event says so.
     async fn check(&mut self) {
         self.check_at = Instant::now() + CHECK_EVERY;
-        let asked = async {
-            let caller = Caller::of(&self.app, &self.proof, &Method::GET).await?;
-            caller.read(&self.app, &self.path).await
-        };
-        let detail = match asked.await {
-            Ok((project, _)) if project.id == self.topic.project => return,
-            Ok(_) => "the project is another one now",
-            // Who cannot be asked about keeps reading until the next time.
-            Err(problem) if problem.status().is_server_error() => return,
-            Err(problem) if problem.status() == http::StatusCode::UNAUTHORIZED => {
-                "the session or token of this tail has ended"
-            }
-            Err(_) => "the project is gone, or may not be read any more",
-        };
+        let project = self.topic.project;
+        let Some(detail) = not_any_more(&self.app, &self.proof, &self.path, project).await else { return };
         self.ended = true;
         let data = serde_json::json!({ "detail": detail }).to_string();
         self.waiting = VecDeque::from([Event::default().event("ended").data(data)]);

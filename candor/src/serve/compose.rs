@@ -201,6 +201,7 @@ pub(super) async fn open(
         issues,
         sources,
         streams,
+        kafka_tls: options.tls.is_some(),
         gate,
         keyring,
         outcomes: errors.outcomes().clone(),

@@ -17,6 +17,7 @@ mod streams;
 pub mod topics;
 pub mod txn;
 mod upkeep;
+pub mod view;
 pub mod wire;
 
 #[cfg(test)]

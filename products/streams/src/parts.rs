@@ -13,6 +13,7 @@ use crate::data::signals::Signals;
 use crate::groups::Groups;
 use crate::node::Node;
 use crate::share::Shares;
+use crate::topics::Topics;
 use crate::txn::Transactions;
 
 /// The parts, each cheap to clone.
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
     pub offsets: Offsets,
     pub signals: Signals,
     pub admin: Arc<Admin>,
+    pub topics: Topics,
     pub transactions: Transactions,
     pub node: Node,
 }

@@ -31,6 +31,7 @@ use crate::share::Shares;
 use crate::topics::{self, TopicError, Topics};
 use crate::txn::{self, Transactions, TransactionsOptions};
 use crate::upkeep;
+use crate::view::{self, View};
 use crate::wire::{Connection, Limits, Room};
 
 /// Large requests in the house, bytes.
@@ -83,6 +84,7 @@ pub enum OpenError {
 pub struct Streams {
     broker: Arc<Broker>,
     pub(crate) parts: Parts,
+    view: View,
     room: Room,
     anonymous: Option<Arc<str>>,
 }
@@ -117,7 +119,7 @@ impl Streams {
             groups: groups.clone(),
             directory: Arc::clone(&directory),
             producer_ids: ProducerIds::open(database.clone()).await?,
-            clock,
+            clock: Arc::clone(&clock),
             settings: txn::Settings::default(),
         })
         .await?;
@@ -135,7 +137,7 @@ impl Streams {
             broker_configs,
         });
         let signals = Signals::new(log.clone());
-        upkeep::start(topics.clone(), log.clone(), stop);
+        upkeep::start(topics.clone(), log.clone(), stop.clone());
         let parts = Parts {
             tenancy,
             admin: Arc::new(admin),
@@ -144,11 +146,13 @@ impl Streams {
             shares,
             fetch: Fetch::new(log.clone(), signals.clone(), Arc::clone(&directory)),
             produce: Produce::new(log.clone(), gate, topics.clone(), transactions.clone()),
-            offsets: Offsets::new(log, signals.clone(), directory),
+            offsets: Offsets::new(log.clone(), signals.clone(), directory),
             signals,
             transactions,
+            topics,
             node,
         };
+        let view = View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop);
         let broker = Arc::new(Broker::new(parts.clone()));
         let looking = Arc::downgrade(&broker);
         tokio::spawn(async move {
@@ -158,7 +162,7 @@ impl Streams {
                 broker.look_again().await;
             }
         });
-        Ok(Streams { broker, parts, room: Room::new(ROOM_BYTES), anonymous })
+        Ok(Streams { broker, parts, view, room: Room::new(ROOM_BYTES), anonymous })
     }
 
     /// The users of clients.
@@ -169,6 +173,11 @@ impl Streams {
     /// The topics of all projects.
     pub fn topics(&self) -> &Topics {
         &self.parts.topics
+    }
+
+    /// What the screen asks.
+    pub fn view(&self) -> &View {
+        &self.view
     }
 
     /// What clients are given as `bootstrap.servers`.

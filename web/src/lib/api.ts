@@ -12,6 +12,9 @@ export class Problem extends Error {
   }
 }
 
+/** A problem to show, whatever was thrown. */
+export const asProblem = (error: unknown) => (error instanceof Problem ? error : new Problem(-1, "Not done", String(error)));
+
 /** Fired on `window` when the server no longer knows this session. */
 export const signedOut = "candor:signed-out";
 
@@ -56,7 +59,7 @@ export interface Me {
   user: { id: number; email: string };
   orgs: { name: string; role: string; projects: { name: string; number: number }[] }[];
 }
-export interface Created { name: string; number: number; dsn: string; ingest_token: string; kafka: unknown }
+export interface Created { name: string; number: number; dsn: string; ingest_token: string; kafka: { bootstrap: string; username: string; password: string } | null }
 /** What a key may use; null is without a limit. */
 export interface Limits { requests_per_second: number | null; bytes_per_second: number | null; bytes_per_day: number | null }
 export interface Project {

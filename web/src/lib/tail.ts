@@ -8,17 +8,19 @@ const kept = 2000;
 const renderEveryMs = 150;
 const againAfterMs = { first: 500, most: 8000 };
 
-export interface Tail { rows: Record_[]; seen: number; dropped: number; state: "connecting" | "open" | "lost" }
-
-const fresh: Tail = { rows: [], seen: 0, dropped: 0, state: "connecting" };
+export interface Tail<T = Record_> { rows: T[]; seen: number; dropped: number; state: "connecting" | "open" | "lost"; ended?: string }
 
 /** Follows `address(after)`; `key` says when it is another tail. Undefined follows nothing. */
-export function useTail(key: string | undefined, address: (after?: string) => string): Tail {
+export const useTail = (key: string | undefined, address: (after?: string) => string): Tail => useEvents(key, address, recordOf);
+
+/** The same for whatever `read` makes of an event's data and id. */
+export function useEvents<T>(key: string | undefined, address: (after?: string) => string, read: (data: string, id: string) => T | undefined): Tail<T> {
+  const fresh: Tail<T> = { rows: [], seen: 0, dropped: 0, state: "connecting" };
   const [tail, setTail] = useState(fresh);
   useEffect(() => {
     if (key === undefined) return;
     setTail(fresh);
-    let waiting: Record_[] = [];
+    let waiting: T[] = [];
     let dropped = 0;
     let last: string | undefined;
     let pause = againAfterMs.first;
@@ -36,12 +38,14 @@ export function useTail(key: string | undefined, address: (after?: string) => st
       };
       source.onmessage = (event) => {
         if (event.lastEventId) last = event.lastEventId;
-        const record = recordOf(event.data, event.lastEventId);
+        const record = read(event.data, event.lastEventId);
         if (!record) return;
         waiting.push(record);
         if (waiting.length > kept) { dropped += waiting.length - kept; waiting = waiting.slice(-kept); }
       };
       source.addEventListener("dropped", (event) => { dropped += missed((event as MessageEvent<string>).data); });
+      // The server says why it ends a tail for good: it is not asked again.
+      source.addEventListener("ended", (event) => { source.close(); setTail((t) => ({ ...t, state: "lost", ended: endedBy((event as MessageEvent<string>).data) })); });
     };
     open();
     const timer = setInterval(() => {
@@ -68,6 +72,15 @@ export function recordOf(data: string, id: string): Record_ | undefined {
     return { ...(JSON.parse(data) as Record_), _partition: 0, _offset: Number(id) };
   } catch {
     return undefined;
+  }
+}
+
+/** Why an `ended` event says a tail ended. */
+export function endedBy(data: string): string {
+  try {
+    return String((JSON.parse(data) as { detail?: string }).detail ?? "");
+  } catch {
+    return "";
   }
 }
 

@@ -2,7 +2,9 @@
 import { useEffect, useMemo, useState, type ReactNode } from "react";
 import { api, type Me } from "../lib/api";
 import { mod, useKeys } from "../lib/keys";
+import { useLoad } from "../lib/load";
 import { go, href, usePlace } from "../lib/route";
+import { streams } from "../lib/streams";
 import { goalsFor, pathOf, views, type Goal } from "../lib/views";
 import { applyTheme, theme, type Theme } from "../lib/theme";
 import { setZone, useZone, zoneName } from "../lib/zone";
@@ -13,6 +15,7 @@ import { InProject } from "./veil";
 const icons: Record<string, ReactNode> = {
   explore: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 6h16M4 12h10M4 18h13" /></svg>,
   errors: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 4 3 19h18L12 4zM12 10v4M12 16.6v.1" /></svg>,
+  streams: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M3 8c3-3 6-3 9 0s6 3 9 0M3 16c3-3 6-3 9 0s6 3 9 0" /></svg>,
   sql: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="m7 8-4 4 4 4M17 8l4 4-4 4M14 5l-4 14" /></svg>,
   start: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 20V8M7 12l5-5 5 5M5 4h14" /></svg>,
   settings: <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="3" /><path d="M12 3v3M12 18v3M3 12h3M18 12h3M5.6 5.6l2.2 2.2M16.2 16.2l2.2 2.2M18.4 5.6l-2.2 2.2M7.8 16.2l-2.2 2.2" /></svg>,
@@ -112,13 +115,15 @@ function ProjectSwitch({ me, project, view }: { me: Me; project: string; view: s
 function Palette({ me, project, close }: { me: Me; project: string; close: () => void }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const goals = useMemo(() => goalsFor(text, me, project), [text, me, project]);
+  // Without Kafka, or without an answer, everything else is still found.
+  const topics = useLoad(project, (signal) => streams.topics(project, "", signal)).data?.topics;
+  const goals = useMemo(() => goalsFor(text, me, project, topics?.filter((t) => !t.read_only).map((t) => t.name)), [text, me, project, topics]);
   const chosen = Math.min(at, goals.length - 1);
   const open = (goal: Goal | undefined) => { if (goal) { close(); go(goal.address); } };
   return (
     <Modal close={close} className="palette" label="Go to anything">
-      <input autoFocus role="combobox" aria-expanded="true" aria-controls="palette-list" aria-activedescendant={`goal-${chosen}`} aria-label="A view, a project, an event or trace id, a DSN, words"
-        placeholder="A view, a project, an event or trace id, a DSN, words" value={text} onChange={(event) => { setText(event.target.value); setAt(0); }}
+      <input autoFocus role="combobox" aria-expanded="true" aria-controls="palette-list" aria-activedescendant={`goal-${chosen}`} aria-label="A view, a project, a topic, an event or trace id, a DSN, words"
+        placeholder="A view, a project, a topic, an event or trace id, a DSN, words" value={text} onChange={(event) => { setText(event.target.value); setAt(0); }}
         onKeyDown={(event) => {
           if (event.key === "ArrowDown") { event.preventDefault(); setAt(Math.min(chosen + 1, goals.length - 1)); }
           if (event.key === "ArrowUp") { event.preventDefault(); setAt(Math.max(chosen - 1, 0)); }
@@ -135,7 +140,7 @@ function Palette({ me, project, close }: { me: Me; project: string; close: () =>
 
 const help: [string, string][] = [
   ["/", "search"], ["j k", "next and previous row"], [".", "what to do with the row"], ["enter", "open"], ["esc", "close"], ["t", "time range"], ["l", "live"],
-  ["g l", "Explore"], ["g e", "Errors"], ["g s", "SQL"], ["g i", "Send events"], ["g p", "Settings"],
+  ["g l", "Explore"], ["g e", "Errors"], ["g t", "Streams"], ["g s", "SQL"], ["g i", "Send events"], ["g p", "Settings"],
   ["w", "wrap lines"], ["c", "copy the row or cell"], ["r", "ask again"], ["v", "chart or table"], ["-", "zoom out"], ["e", "resolve an issue"], ["a", "archive an issue"],
   [`${mod}enter`, "run SQL"], [`${mod}K`, "go to anything"], ["?", "this page"],
 ];

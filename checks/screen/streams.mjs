@@ -1,0 +1,223 @@
+// Walks the Streams area in a real browser: empty, with what real Kafka clients sent, live, by keyboard, as one who
+// may only read, narrow. Looks at every view in both themes with axe.
+//
+//   node streams.mjs ORIGIN OUT_DIR    (an account ada@example.org, projects `shop` (empty) and `store` (with messages))
+//
+// Prints one JSON line a look; exits 1 when something is wrong. Screenshots land in OUT_DIR.
+import { fail, say, start, wrong } from "./browser.mjs";
+
+const [origin, out] = process.argv.slice(2);
+/** Looked at by eyes alone, where they asked to: what is made of the same parts as a view that axe sees. */
+const glance = (name) => (process.env.CANDOR_SCREENSHOTS ? look(name) : undefined);
+const routeMost = 120_000;
+const screen = await start(origin, out);
+const { page, look, see, appear, gone, holds, allowing } = screen;
+page.setDefaultTimeout(10_000);
+const open = async (path, selector) => { await page.goto(`${origin}/app/${path}`); await appear(selector, path); await page.waitForTimeout(150); };
+const api = (method, path, body) => page.evaluate(async ([m, p, b]) => {
+  const answer = await fetch(p, { method: m, headers: { "X-Candor": "1", "Content-Type": "application/json" }, body: b === undefined ? undefined : JSON.stringify(b) });
+  return { status: answer.status, json: await answer.json().catch(() => undefined) };
+}, [method, path, body]);
+const text = (selector) => page.locator(selector).first().innerText();
+
+await page.goto(`${origin}/app/shop/streams`);
+await page.getByLabel("E-mail").fill("ada@example.org");
+await page.getByLabel("Password").fill("correct horse battery");
+await page.keyboard.press("Enter");
+
+// Empty: the snippet holds the real address and name, and the mark turns into the thing itself.
+await see("No topics yet", "no topics");
+const snippet = await page.getByLabel("kcat snippet", { exact: true }).innerText();
+holds(/-b 127\.0\.0\.1:\d+/.test(snippet) && snippet.includes("sasl.username='shop'"), `the snippet is not filled: ${snippet}`);
+await see("candor.logs", "signals as topics");
+await look("streams-empty");
+await api("POST", "/api/v1/streams/topics?project=shop", { name: "first" });
+await gone(".wait", "the waiting mark turns");
+await open("shop/streams/topics/first", ".first");
+await glance("topic-empty");
+await api("POST", "/api/v1/streams/topics/first/messages?project=shop", { key: "k", value: "arrived" });
+await see("arrived", "the first message arrives by itself");
+
+// Topics.
+await open("store/streams", ".topics tbody tr");
+await see(/\d\/s/, "a rate at the second look");
+await look("topics");
+await page.keyboard.press("j");
+await page.keyboard.press("j");
+await page.keyboard.press("Enter");
+await page.waitForURL(/topics\/orders$/, { timeout: 5000 }).catch(() => fail(`j enter opens ${page.url()}`));
+
+// Messages: newest first, older ones, of a key, from an offset and a time, one of them whole.
+await appear(".message[id]", "messages");
+await glance("messages");
+const before = await page.locator(".message[id]").count();
+await page.getByRole("button", { name: "Older" }).click();
+await page.waitForFunction((n) => document.querySelectorAll(".message[id]").length > n, before, { timeout: 5000 }).catch(() => fail("no older messages come"));
+await page.keyboard.press("Enter");
+await appear(".drawer .part", "enter opens the message");
+await look("message");
+holds(/row=\d+-\d+/.test(page.url()), "an open message is not in the address");
+await page.keyboard.press("Escape");
+await gone(".drawer", "escape closes the message");
+await page.keyboard.press("/");
+await page.keyboard.type("order-7");
+await page.keyboard.press("Enter");
+await page.waitForURL(/key=order-7/, { timeout: 5000 }).catch(() => fail("a key is not searched for"));
+await see(/found among/, "a look for a key says how far it went");
+const keys = new Set(await page.locator(".message[id] > span:nth-child(4)").allInnerTexts());
+holds(keys.size === 1 && keys.has("order-7"), `a look for order-7 shows ${[...keys].slice(0, 5)}`);
+await open("store/streams/topics/orders?from=offset&partition=1&offset=3", ".message[id]");
+holds(await page.locator(".message[id]").first().getAttribute("id") === "message-1-3", "an offset is not where it begins");
+await open(`store/streams/topics/orders?from=time&time=${encodeURIComponent(new Date(Date.now() - 3_600_000).toISOString())}`, ".message[id]");
+await glance("messages-time");
+// What the gate replaced is a chip, bytes are hex, a schema's id is shown.
+await open("store/streams/topics/payments", ".message[id] .veil");
+await glance("messages-veil");
+await open("store/streams/topics/binary", ".message[id]");
+await page.locator(".message[id]").first().click();
+await appear(".drawer .part", "a binary message opens");
+await see("schema", "the schema's id");
+await look("message-binary");
+await open("store/streams/topics/ledger", ".state-aborted");
+await see("tombstone", "a tombstone says so");
+await glance("messages-transactions");
+
+// Live.
+await open("store/streams/topics/orders?live=1", ".messages");
+await see("Live:", "live tail");
+for (let i = 0; i < 5; i++) await api("POST", "/api/v1/streams/topics/orders/messages?project=store", { key: `live-${i}`, value: `{"live": ${i}}` });
+await see("live-4", "live tail");
+await glance("messages-live");
+
+// Partitions, groups, settings, produce.
+await open("store/streams/topics/orders?tab=partitions", ".list tbody tr");
+await glance("topic-partitions");
+await open("store/streams/topics/orders?tab=groups", ".list tbody tr");
+await glance("topic-groups");
+await open("store/streams/topics/orders?tab=settings", ".modes");
+await look("topic-settings");
+await page.getByLabel("Show the").check();
+await appear(".config:nth-child(20)", "every configuration");
+await glance("topic-settings-all");
+await page.getByRole("radio", { name: /All as text/ }).click();
+await see("Saved", "how values may be opened is saved");
+holds((await api("GET", "/api/v1/streams/topics/orders?project=store")).json.values === "text", "candor.values is not what was chosen");
+await page.getByRole("radio", { name: /What is JSON or text/ }).click();
+await open("store/streams/topics/orders?tab=produce", ".produce form");
+await page.getByLabel("Key", { exact: true }).fill("by-hand");
+await page.getByLabel("Value", { exact: true }).fill('{"card": "4111 1111 1111 1111", "big": 12345678901234567890}');
+await page.getByRole("button", { name: "Add a header" }).click();
+await page.getByLabel("Name of header 1").fill("source");
+await page.getByLabel("Value of header 1").fill("screen");
+await page.getByRole("button", { name: "Send it" }).click();
+await appear(".produced .veil", "what is sent passes the gate");
+holds((await text(".produced .drawer-body >> nth=1")).includes("12345678901234567890"), "a large number loses digits");
+await look("produce");
+
+// SQL on it in one click.
+await open("store/streams/topics/orders", ".topic-title");
+const sql = await page.getByRole("link", { name: "SQL", exact: true }).last().getAttribute("href");
+holds(new URL(sql, origin).searchParams.get("sql") === 'SELECT * FROM stream."orders"', `the SQL link is ${sql}`);
+
+// Groups: an idle one is moved, an active one is not.
+await open("store/streams/groups", ".groups tbody tr");
+await see("reading", "an active group");
+await glance("groups");
+await open("store/streams/groups/billing", ".group .figures");
+await page.locator(".lag-room canvas").waitFor({ timeout: 12_000 }).catch(() => fail("no lag chart"));
+await look("group");
+await page.keyboard.press("v");
+await appear(".lag-table", "v shows the lag as a table");
+await page.keyboard.press("v");
+holds(await page.getByRole("button", { name: "Move its offsets" }).isDisabled(), "an active group's offsets can be moved");
+await allowing(/409/, async () => {
+  const refused = await api("POST", "/api/v1/streams/groups/billing/reset?project=store", { topic: "orders", to: "earliest" });
+  holds(refused.status === 409, `moving an active group answers ${refused.status}`);
+});
+await open("store/streams/groups/reports", ".group .figures");
+await page.getByRole("button", { name: "Move its offsets" }).click();
+await see(/reads \d+ again|begins here/, "what would move is told");
+await look("group-reset");
+await page.getByRole("button", { name: "Move them" }).click();
+await gone("dialog", "moving closes the dialog");
+const moved = (await api("GET", "/api/v1/streams/groups/reports?project=store")).json.offsets;
+holds(moved.length === 4 && moved.every((o) => o.committed === o.start), `the offsets are ${JSON.stringify(moved.map((o) => o.committed))}`);
+
+// Users and rules.
+await open("store/streams/access", ".access .list");
+await page.getByRole("button", { name: "New user" }).click();
+await page.getByLabel("Name", { exact: true }).fill("reader");
+await page.keyboard.press("Enter");
+await see("This is the only time the password", "a password is shown");
+await page.getByRole("button", { name: "New rule" }).click();
+await appear("dialog", "a new rule");
+await page.locator("#a-name").fill("orders");
+await glance("rule-new");
+await page.keyboard.press("Enter");
+await see("topic orders", "a rule is there");
+await look("access");
+await page.getByRole("button", { name: /Remove the rule: reader/ }).click();
+await see("No rule yet", "a rule is removed");
+
+// A topic is made and deleted.
+await open("store/streams", ".topics tbody tr");
+await page.getByRole("button", { name: "New topic" }).click();
+await page.getByLabel("Name", { exact: true }).fill("short-lived");
+await glance("topic-new");
+await page.keyboard.press("Enter");
+await page.waitForURL(/topics\/short-lived/, { timeout: 5000 }).catch(() => fail("a new topic does not open"));
+await open("store/streams/topics/short-lived?tab=settings", ".modes");
+await page.getByRole("button", { name: "Delete short-lived" }).click();
+await page.getByLabel("Type its name to go on").fill("short-lived");
+await page.keyboard.press("Enter");
+await page.waitForURL(/store\/streams$/, { timeout: 5000 }).catch(() => fail("a deleted topic does not lead to the list"));
+await page.keyboard.press("Control+k");
+await page.keyboard.type("payments");
+await see("topic", "the palette finds a topic");
+await page.keyboard.press("Enter");
+await page.waitForURL(/topics\/payments/, { timeout: 5000 }).catch(() => fail("the palette does not open a topic"));
+
+// Who may only read sees nothing that acts.
+await page.route(/\/api\/v1\/streams\?/, async (route) => {
+  const answer = await route.fetch();
+  await route.fulfill({ response: answer, json: { ...(await answer.json()), may_change: false } });
+});
+for (const [path, selector, acts] of [
+  ["store/streams", ".topics tbody tr", ["New topic"]], ["store/streams/topics/orders?tab=settings", ".modes", ["Delete orders", "Add partitions"]],
+  ["store/streams/groups/reports", ".group .figures", ["Move its offsets", "Delete"]], ["store/streams/access", ".access .list", ["New user", "New rule", /New password/]],
+]) {
+  await open(path, selector);
+  for (const name of acts) holds(await page.getByRole("button", { name }).count() === 0, `who may only read sees ${name} on ${path}`);
+}
+await open("store/streams/topics/orders?tab=produce", ".message[id]");
+holds(await page.getByRole("radio").count() === 0 && await page.getByRole("link", { name: "Produce" }).count() === 0, "who may only read sees the form of a message");
+await open("store/streams/topics/orders?tab=settings", ".modes");
+holds(await page.getByRole("radio").first().isDisabled(), "who may only read chooses how values are opened");
+await glance("topic-settings-read");
+await page.unroute(/\/api\/v1\/streams\?/);
+await allowing(/404/, async () => { await open("store/streams/topics/none-such", "[role=alert]"); });
+await glance("topic-missing");
+
+// Narrow: readable, and nothing scrolls sideways.
+const views = {
+  topics: "store/streams", messages: "store/streams/topics/orders", message: "store/streams/topics/orders?row=0-0", settings: "store/streams/topics/orders?tab=settings",
+  produce: "store/streams/topics/orders?tab=produce", groups: "store/streams/groups", group: "store/streams/groups/billing", access: "store/streams/access",
+};
+for (const width of [360, 1024]) {
+  await page.setViewportSize({ width, height: 760 });
+  for (const [name, path] of Object.entries(views)) {
+    await page.goto(`${origin}/app/${path}`);
+    await page.waitForTimeout(450);
+    const over = await page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, (document.querySelector("main")?.scrollWidth ?? 0) - (document.querySelector("main")?.clientWidth ?? 0)));
+    holds(over <= 0, `${name} at ${width} px scrolls ${over} px sideways`);
+    if (width === 360) await page.screenshot({ path: `${out}/${name}-360.png` });
+  }
+}
+const sizes = await page.evaluate(() => performance.getEntriesByType("resource").filter((r) => r.name.includes("/assets/")).map((r) => [r.name.replace(/.*assets\//, ""), r.encodedBodySize]));
+const bytes = sizes.filter(([file]) => !/^index-|\.woff2$/.test(file)).reduce((sum, [, size]) => sum + size, 0);
+holds(bytes <= routeMost, `Streams adds ${bytes} bytes`);
+say({ route_bytes: bytes });
+holds(screen.foreign.size === 0, `third parties were asked: ${[...screen.foreign].slice(0, 5).join(" ")}`);
+await screen.browser.close();
+say({ wrong: wrong.length });
+process.exit(wrong.length ? 1 : 0);

@@ -1,0 +1,119 @@
+//! What a key, a value or a header says, for eyes: JSON and text as they stand, everything else as bytes.
+
+use async_trait::async_trait;
+use candor_model::ProjectId;
+use data_encoding::BASE64;
+use serde::Serialize;
+
+/// The first byte of a value that names its schema: Confluent's wire format, version 0, then four bytes of id.
+const FRAME_MAGIC: u8 = 0;
+
+/// Bytes before the value itself in that format.
+const FRAME_BYTES: usize = 5;
+
+/// How a part is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartKind {
+    /// An object or a list of JSON.
+    Json,
+    /// UTF-8 without control characters.
+    Text,
+    /// Anything else.
+    Binary,
+}
+
+/// A key, a value, or what a header says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// How it is shown.
+    pub kind: PartKind,
+    /// What it says, byte for byte, where it is JSON or text; of a part with a schema what that says.
+    pub text: Option<String>,
+    /// Its bytes where it is neither.
+    pub base64: Option<String>,
+    /// How long it is, bytes.
+    pub size: usize,
+    /// Only its beginning is here.
+    pub cut: bool,
+    /// The schema that it names.
+    pub schema_id: Option<u32>,
+    /// What that schema is called, where it is known.
+    pub schema: Option<String>,
+}
+
+/// What a part with a schema says.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// JSON.
+    pub json: String,
+    /// What the schema is called: its type and the name of its record.
+    pub schema: String,
+}
+
+/// Reads what is written by a schema.
+#[async_trait]
+pub trait Decoder: Send + Sync {
+    /// What bytes that name a schema say; none where the schema is not known or does not fit them.
+    async fn decode(&self, project: ProjectId, schema_id: u32, payload: &[u8]) -> Option<Decoded>;
+}
+
+impl Part {
+    /// Of bytes, of which at most so many are shown.
+    pub(super) fn of(bytes: &[u8], shown_max: usize) -> Part {
+        let (size, cut) = (bytes.len(), bytes.len() > shown_max);
+        let head = bytes.get(..shown_max).unwrap_or(bytes);
+        let text = match std::str::from_utf8(head) {
+            Ok(text) => Some(text),
+            // A character that was cut through.
+            Err(error) if cut && error.error_len().is_none() => {
+                head.get(..error.valid_up_to()).and_then(|head| std::str::from_utf8(head).ok())
+            }
+            Err(_) => None,
+        };
+        let text =
+            text.filter(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')));
+        let Some(text) = text else {
+            return Part {
+                kind: PartKind::Binary,
+                text: None,
+                base64: Some(BASE64.encode(head)),
+                size,
+                cut,
+                schema_id: schema_id(bytes),
+                schema: None,
+            };
+        };
+        let begins = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
+        let is_json = begins && (cut || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
+        let kind = if is_json { PartKind::Json } else { PartKind::Text };
+        Part { kind, text: Some(text.to_owned()), base64: None, size, cut, schema_id: None, schema: None }
+    }
+
+    /// With what a decoder makes of the bytes.
+    pub(super) fn decoded(mut self, decoded: Decoded, shown_max: usize) -> Part {
+        let mut json = decoded.json;
+        let end = (0..=shown_max.min(json.len())).rev().find(|at| json.is_char_boundary(*at)).unwrap_or(0);
+        self.cut = end < json.len();
+        json.truncate(end);
+        self.kind = PartKind::Json;
+        self.text = Some(json);
+        self.schema = Some(decoded.schema);
+        self
+    }
+}
+
+/// The schema that bytes name.
+pub(super) fn schema_id(bytes: &[u8]) -> Option<u32> {
+    if bytes.first() != Some(&FRAME_MAGIC) || bytes.len() <= FRAME_BYTES {
+        return None;
+    }
+    let id: [u8; 4] = bytes.get(1..FRAME_BYTES)?.try_into().ok()?;
+    // Ids are given from 1 on, and a binary value that begins with two noughts is likelier a number than a frame.
+    Some(u32::from_be_bytes(id)).filter(|id| (1..=0x00ff_ffff).contains(id))
+}
+
+/// What stands behind the frame.
+pub(super) fn payload(bytes: &[u8]) -> &[u8] {
+    bytes.get(FRAME_BYTES..).unwrap_or_default()
+}
