@@ -7,10 +7,13 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 import uuid
 
 import pytest
 
+from cluster import free_port
 from server import Server
 
 pytestmark = pytest.mark.local
@@ -56,15 +59,19 @@ def install(kind: str):
         raise Missing(f"{tool} is not installed")
     folder = CLIENTS / kind
     if kind == "java":
-        stamp = folder / ".lib/.installed.xml"
-        wanted = (folder / "pom.xml").read_text()
-        if not stamp.exists() or stamp.read_text() != wanted:
-            shutil.rmtree(folder / ".lib", ignore_errors=True)
-            fetched(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=.lib"], folder)
-            stamp.write_text(wanted)
+        jars(folder)
         return lambda _: ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/.lib/*", str(folder / "Round.java")]
     fetched(["go", "build", "-o", ".bin/", "./franz", "./sarama"], folder, GOTOOLCHAIN="local", GOFLAGS="-buildvcs=false")
     return lambda name: [str(folder / ".bin" / ("sarama" if name == "sarama" else "franz"))]
+
+
+def jars(folder: pathlib.Path):
+    """Fetches what a folder's pom.xml names into its .lib."""
+    stamp, wanted = folder / ".lib/.installed.xml", (folder / "pom.xml").read_text()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(folder / ".lib", ignore_errors=True)
+        fetched(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=.lib"], folder)
+        stamp.write_text(wanted)
 
 
 def fetched(command, folder, **env):
@@ -100,3 +107,54 @@ def test_a_round_of(name, rounds, show):
         pytest.skip(f"{lacks}: 1 case")
     assert told == ROUNDS[name][2]
     show(f"kafka: {name}: administration, 300 records, a group of one, two and one, three transactions: as expected")
+
+
+def test_kafka_connect(tmp_path, show):
+    """A distributed worker, its three compacted topics, sources exactly once: lines of a file through a topic to another."""
+    if not shutil.which("mvn") or not shutil.which("java"):
+        pytest.skip("mvn is not installed: 1 case")
+    folder = CLIENTS / "connect"
+    try:
+        jars(folder)
+    except Missing as lacks:
+        pytest.skip(f"{lacks}: 1 case")
+    lines = [str(n) for n in range(2000)]
+    (tmp_path / "in.txt").write_text("\n".join(lines) + "\n")
+    rest = f"http://127.0.0.1:{free_port()}"
+    with Server(None, "--kafka-listen", "127.0.0.1:0") as server:
+        kafka = server.project("connect")["kafka"]
+        login = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256", "sasl.jaas.config":
+                 f"org.apache.kafka.common.security.scram.ScramLoginModule required username=\"{kafka['username']}\" password=\"{kafka['password']}\";"}
+        settings = {"bootstrap.servers": kafka["bootstrap"], "group.id": "connect", "listeners": rest, "plugin.discovery": "service_load",
+                    "exactly.once.source.support": "enabled", "offset.flush.interval.ms": "1000"}
+        settings |= {f"{kind}.converter": "org.apache.kafka.connect.storage.StringConverter" for kind in ("key", "value")}
+        settings |= {f"{kind}.storage.topic": f"connect-{kind}" for kind in ("config", "offset", "status")}
+        settings |= {f"{whose}{name}": value for whose in ("", "producer.", "consumer.", "admin.") for name, value in login.items()}
+        (tmp_path / "worker.properties").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        worker = subprocess.Popen(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/.lib/*", "org.apache.kafka.connect.cli.ConnectDistributed",
+                                   str(tmp_path / "worker.properties")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            for name, config in {"from": {"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "file": str(tmp_path / "in.txt"), "topic": "lines"},
+                                 "to": {"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "file": str(tmp_path / "out.txt"), "topics": "lines"}}.items():
+                until = time.monotonic() + ROUND_S
+                while not put(f"{rest}/connectors/{name}/config", config):
+                    assert time.monotonic() < until and worker.poll() is None, "the worker does not take its connectors"
+                    time.sleep(0.5)
+            out, until = tmp_path / "out.txt", time.monotonic() + ROUND_S
+            while not out.exists() or len(out.read_text().splitlines()) < len(lines):
+                assert time.monotonic() < until, out.exists() and len(out.read_text().splitlines())
+                time.sleep(0.5)
+            assert out.read_text().splitlines() == lines
+            show(f"kafka: Kafka Connect's worker: {len(lines)} lines from a file through a topic to a file, each once and in order")
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def put(url: str, body: dict) -> bool:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status < 300
+    except OSError:
+        return False
