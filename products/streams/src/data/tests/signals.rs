@@ -76,7 +76,7 @@ async fn offset_at(house: &House, timestamp: i64) -> (i64, i64) {
     let partition = ListOffsetsPartition::default().with_partition_index(0).with_timestamp(timestamp);
     let topic = ListOffsetsTopic::default().with_name(topic_name(LOGS)).with_partitions(vec![partition]);
     let request = ListOffsetsRequest::default().with_topics(vec![topic]);
-    let answer = house.streams.parts.offsets.list(&house.owner, request).await;
+    let answer = house.streams.parts.offsets.list(&house.owner, request, 10).await;
     let partition = &answer.topics[0].partitions[0];
     assert_eq!(partition.error_code, 0);
     (partition.offset, partition.timestamp)
