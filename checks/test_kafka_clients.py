@@ -29,7 +29,10 @@ EXPECTED = {"twice": True, "partitions": 4, "retention": "3600000", "produced": 
 
 # franz-go commits in its transactions what it read in them: 7 records in each that was kept.
 ROUNDS = {
-    "aiokafka": ("python", "classic", EXPECTED),
+    "confluent": ("python", "classic", EXPECTED),
+    "confluent-848": ("python", "consumer", EXPECTED),
+    "kafka_python": ("python", "classic", EXPECTED),
+    "aio": ("python", "classic", EXPECTED),
     "kafkajs": ("node", "classic", EXPECTED),
     # It has no way to commit offsets in a transaction but those of messages that it is reading.
     "platformatic": ("node", "classic", {name: value for name, value in EXPECTED.items() if name != "in_transaction"}),
@@ -49,7 +52,7 @@ class Missing(Exception):
 def install(kind: str):
     """Fetches and builds what rounds of this kind are run with; gives what goes before a round's arguments."""
     if kind == "python":
-        return lambda _: [sys.executable, str(CLIENTS / "aio.py")]
+        return lambda name: [sys.executable, str(CLIENTS / f"{name.removesuffix('-848')}.py")]
     if kind == "node":
         if not (HERE / "node_modules/kafkajs").exists():
             raise Missing("npm packages are not installed")
