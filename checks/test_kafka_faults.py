@@ -7,11 +7,13 @@ import time
 import uuid
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from kafka.protocol import admin, consumer, metadata, producer
 
 import kafka_wire
 from cluster import free_port
 from kafka_wire import WAIT_S, Connection, errors
+from server import CLUSTERED
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -221,3 +223,37 @@ def test_a_full_disk_refuses_records_and_goes_on_reading(own_server, tmp_path, s
         show(f"kafka: a full disk: {stored} more batches stored, then KAFKA_STORAGE_ERROR; reads went on, and records came back by themselves")
     finally:
         subprocess.run(["umount", "-l", str(mount)], capture_output=True)
+
+
+@pytest.mark.skipif(not CLUSTERED, reason="only PostgreSQL and S3 can be lost: 2 cases")
+@pytest.mark.parametrize("lost", ["PostgreSQL", "S3"])
+def test_records_wait_for_lost_storage_and_are_stored_once(client, lost, show):
+    place, topic, acked = client.server.place, client.topic(), []
+    storage = place.postgres if lost == "PostgreSQL" else place.s3
+    sender = Producer({"bootstrap.servers": client.server.ready["kafka"], "enable.idempotence": True, "linger.ms": 2, "request.timeout.ms": 3000, "log_level": 0})
+
+    def told(error, message):
+        assert error is None, error
+        acked.append((message.offset(), message.value()))
+
+    try:
+        for n in range(400):
+            if n == 100:
+                storage.freeze()
+                frozen = time.monotonic()
+            elif n == 300:
+                storage.thaw()
+                away = time.monotonic() - frozen
+            sender.produce(topic, str(n), on_delivery=told)
+            sender.poll(0.02)
+    finally:
+        storage.thaw()
+    assert sender.flush(60) == 0 and len(acked) == 400
+    reader = Consumer({"bootstrap.servers": client.server.ready["kafka"], "group.id": "reader", "log_level": 0})
+    reader.assign([TopicPartition(topic, 0, 0)])
+    found, end = [], time.monotonic() + WAIT_S
+    while len(found) < 400 and time.monotonic() < end:
+        found += [(message.offset(), message.value()) for message in reader.consume(400, timeout=0.5) if not message.error()]
+    reader.close()
+    assert found == sorted(acked) and [value for _, value in found] == [str(n).encode() for n in range(400)]
+    show(f"kafka: {lost} did not answer for {away:.0f} s under an idempotent producer: 400 of 400 stored, once and in order")
