@@ -9,10 +9,11 @@ import uuid
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 from kafka import KafkaConsumer, KafkaProducer
 
-from server import Server
+from server import Server, post_otlp
+from visible import unix_nano
 
 pytestmark = pytest.mark.local
 
@@ -284,3 +285,55 @@ def test_secrets_in_values_do_not_stay(broker, project):
     assert json.loads(found[b"0"])["item"] == "book" and card not in found[b"0"].decode()
     assert card not in found[b"1"].decode() and found[b"1"].startswith(b"paid with ")
     assert found[b"2"] == opaque and found[b"3"] == b"plain"
+
+
+def test_signals_are_topics_of_json(broker, project, show):
+    config = settings(broker, project)
+    admin, group = AdminClient(config), name()
+    assert {"candor.logs", "candor.errors", "candor.spans"} <= set(admin.list_topics(timeout=SOON_S).topics)
+    secret = "4111111111111111"
+    sent = [f"row {n} paid with {secret}" for n in range(500)]
+    for at in range(0, len(sent), 100):
+        answer = post_otlp(broker, project["ingest_token"], sent[at:at + 100], attributes={"order": 7})
+        assert answer.status == 200, answer
+    found = consume({**config, "group.id": group, "enable.auto.commit": True}, ["candor.logs"], len(sent))
+    assert [message.offset() for message in found] == list(range(len(sent)))
+    rows = [json.loads(message.value()) for message in found]
+    assert [row["body"].split(" paid")[0] for row in rows] == [f"row {n}" for n in range(len(sent))]
+    assert not any(secret.encode() in message.value() for message in found)
+    stored = broker.query(project["name"], "SELECT * FROM logs WHERE body LIKE 'row 17 %'")
+    assert len(stored) == 1 and {name: value for name, value in rows[17].items() if name != "issue"} == stored[0]
+    times = [unix_nano(row["timestamp"]) // 1_000_000 for row in rows]
+    assert [message.timestamp()[1] for message in found] == times
+    # The group goes on where it stood, and a reader may begin within what the log holds as one.
+    post_otlp(broker, project["ingest_token"], ["later"])
+    assert [json.loads(message.value())["body"] for message in consume({**config, "group.id": group}, ["candor.logs"], 1)] == ["later"]
+    consumer = Consumer({**config, "group.id": name()})
+    consumer.assign([TopicPartition("candor.logs", 0, 250)])
+    message = consumer.poll(SOON_S)
+    assert message.error() is None and message.offset() == 250 and json.loads(message.value())["_offset"] == 250
+    [at] = consumer.offsets_for_times([TopicPartition("candor.logs", 0, times[300])], timeout=SOON_S)
+    assert times[at.offset] >= times[300] and (at.offset == 0 or times[at.offset - 1] < times[300])
+    consumer.close()
+    show(f"kafka: candor.logs: {len(found)} of {len(sent)} rows as JSON records, equal to the table's, the planted number in none")
+
+
+def test_signals_are_read_only(broker, project):
+    config = settings(broker, project)
+    admin = AdminClient(config)
+    told = []
+    producer = Producer(config)
+    producer.produce("candor.logs", b"{}", on_delivery=lambda error, message: told.append(error.code()))
+    assert producer.flush(SOON_S) == 0 and told == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
+    attempts = [
+        (admin.delete_topics(["candor.logs"])["candor.logs"], {KafkaError.TOPIC_AUTHORIZATION_FAILED}),
+        (admin.create_partitions([NewPartitions("candor.logs", 2)])["candor.logs"], {KafkaError.TOPIC_AUTHORIZATION_FAILED}),
+        (admin.create_topics([NewTopic("candor.logs", 1)])["candor.logs"], {KafkaError.TOPIC_ALREADY_EXISTS}),
+        (admin.create_topics([NewTopic("candor.mine", 1)])["candor.mine"], {KafkaError.TOPIC_EXCEPTION}),
+        (list(admin.alter_configs([ConfigResource("topic", "candor.logs", set_config={"retention.ms": "1"})]).values())[0], {KafkaError.TOPIC_AUTHORIZATION_FAILED}),
+        (list(admin.delete_records([TopicPartition("candor.logs", 0, 1)]).values())[0], {KafkaError.TOPIC_AUTHORIZATION_FAILED}),
+    ]
+    for attempt, codes in attempts:
+        with pytest.raises(KafkaException) as refused:
+            attempt.result(SOON_S)
+        assert refused.value.args[0].code() in codes, refused.value

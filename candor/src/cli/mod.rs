@@ -126,6 +126,10 @@ pub struct ServeArgs {
     /// What `bootstrap` names
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka_advertise: Option<String>,
+    /// A setting of Kafka's brokers: auto.create.topics.enable, num.partitions or
+    /// group.initial.rebalance.delay.ms; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub kafka_set: Vec<String>,
     /// Keep spans
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration::parse)]
     pub keep_spans: duration::Seconds,

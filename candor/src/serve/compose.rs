@@ -137,6 +137,7 @@ pub(super) async fn open(
                 advertised: advertised(options, bound),
                 stop: stop.clone(),
                 anonymous: options.kafka_anonymous.as_deref().map(Arc::from),
+                settings: options.kafka_settings.clone(),
             };
             Some(Streams::open(options).await.context("cannot open the streams")?)
         }

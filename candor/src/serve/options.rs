@@ -1,5 +1,6 @@
 //! What `serve` was told, checked once: from here on every value is known to make sense.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::{TlsFiles, folder_of};
 pub struct UsageError {
     flag: &'static str,
     value: String,
-    what: &'static str,
+    what: Cow<'static, str>,
 }
 
 /// Where metadata lives.
@@ -52,6 +53,8 @@ pub struct Options {
     pub(super) kafka_advertise: Option<(String, u16)>,
     /// The project of Kafka clients on loopback that prove nothing.
     pub(super) kafka_anonymous: Option<String>,
+    /// Settings of Kafka's brokers.
+    pub(super) kafka_settings: candor_streams::Settings,
     pub(super) metadata: Metadata,
     pub(super) objects: ObjectsAt,
     pub(super) trusted_proxies: Vec<Network>,
@@ -76,7 +79,7 @@ fn listen_address(flag: &'static str, value: &str) -> Result<(), UsageError> {
         None => Err(UsageError {
             flag,
             value: value.to_owned(),
-            what: "it is no address\ngive HOST:PORT, as in 127.0.0.1:8080; port 0 takes a free one",
+            what: "it is no address\ngive HOST:PORT, as in 127.0.0.1:8080; port 0 takes a free one".into(),
         }),
     }
 }
@@ -90,7 +93,7 @@ fn kept(flag: &'static str, value: Seconds) -> Result<Seconds, UsageError> {
         false => Err(UsageError {
             flag,
             value: value.to_string(),
-            what: "too short\ngive at least a minute, as in 1m, 12h or 90d",
+            what: "too short\ngive at least a minute, as in 1m, 12h or 90d".into(),
         }),
     }
 }
@@ -122,7 +125,7 @@ impl Options {
             return Err(UsageError {
                 flag: "metadata",
                 value: "postgres".to_owned(),
-                what: "the root key must be given with it\nname its file with --root-key (it is made at the first start): every node needs the same one, and without it nothing can be read",
+                what: "the root key must be given with it\nname its file with --root-key (it is made at the first start): every node needs the same one, and without it nothing can be read".into(),
             });
         }
         if let Some(path) = &arguments.ready_file
@@ -131,7 +134,7 @@ impl Options {
             return Err(UsageError {
                 flag: "ready-file",
                 value: path.display().to_string(),
-                what: "its folder does not exist\nmake the folder or name another file",
+                what: "its folder does not exist\nmake the folder or name another file".into(),
             });
         }
         listen_address("listen", &arguments.listen)?;
@@ -149,6 +152,7 @@ impl Options {
             kafka_listen: Some(arguments.kafka_listen).filter(|address| address != "off"),
             kafka_advertise: arguments.kafka_advertise.map(advertised).transpose()?,
             kafka_anonymous: arguments.kafka_anonymous,
+            kafka_settings: kafka_settings(arguments.kafka_set)?,
             metadata,
             objects: objects(arguments.objects)?,
             trusted_proxies: arguments
@@ -172,6 +176,19 @@ impl Options {
     }
 }
 
+/// `NAME=VALUE`, each.
+fn kafka_settings(given: Vec<String>) -> Result<candor_streams::Settings, UsageError> {
+    let mut settings = candor_streams::Settings::default();
+    for text in given {
+        let set = match text.split_once('=') {
+            Some((name, value)) => settings.set(name.trim(), value.trim()).map_err(|why| why.to_string()),
+            None => Err("give NAME=VALUE, as in auto.create.topics.enable=false".to_owned()),
+        };
+        set.map_err(|what| UsageError { flag: "kafka-set", value: text, what: what.into() })?;
+    }
+    Ok(settings)
+}
+
 /// `HOST:PORT` as clients are told it.
 fn advertised(text: String) -> Result<(String, u16), UsageError> {
     let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
@@ -180,7 +197,7 @@ fn advertised(text: String) -> Result<(String, u16), UsageError> {
         _ => Err(UsageError {
             flag: "kafka-advertise",
             value: text,
-            what: "it is no address\ngive HOST:PORT, as in kafka.example.org:9092",
+            what: "it is no address\ngive HOST:PORT, as in kafka.example.org:9092".into(),
         }),
     }
 }
@@ -196,7 +213,7 @@ fn metadata(url: Option<String>) -> Result<Metadata, UsageError> {
             flag: "metadata",
             // A URL may hold a password: its scheme says enough.
             value: url.split("://").next().unwrap_or_default().to_owned(),
-            what: "not a place for metadata\ngive postgres://user@host/database, or leave the flag out for SQLite",
+            what: "not a place for metadata\ngive postgres://user@host/database, or leave the flag out for SQLite".into(),
         }),
     }
 }
@@ -208,7 +225,7 @@ fn objects(url: Option<String>) -> Result<ObjectsAt, UsageError> {
         Some(url) => Err(UsageError {
             flag: "objects",
             value: url,
-            what: "not a place for data\ngive s3://bucket/prefix, or leave the flag out for files in the data dir",
+            what: "not a place for data\ngive s3://bucket/prefix, or leave the flag out for files in the data dir".into(),
         }),
     }
 }
@@ -217,7 +234,7 @@ fn trusted_proxy(text: String) -> Result<Network, UsageError> {
     text.parse().map_err(|_| UsageError {
         flag: "trusted-proxy",
         value: text,
-        what: "not a network\ngive a CIDR, as in 10.0.0.0/8",
+        what: "not a network\ngive a CIDR, as in 10.0.0.0/8".into(),
     })
 }
 
@@ -236,7 +253,7 @@ fn public_url(url: String) -> Result<String, UsageError> {
         Err(UsageError {
             flag: "public-url",
             value: url,
-            what: "not the URL of a host\ngive scheme and host, as in https://candor.example.org",
+            what: "not the URL of a host\ngive scheme and host, as in https://candor.example.org".into(),
         })
     }
 }
@@ -270,6 +287,19 @@ mod tests {
         assert_eq!(retention(&set).expect("valid"), expected);
         let limits = log_limits(&set).expect("valid");
         assert_eq!((limits.retention.as_secs(), limits.retention_project_bytes), (300, 3 << 20));
+
+        let set = kafka_settings(
+            serve("candor serve --kafka-set num.partitions=2,auto.create.topics.enable=false").kafka_set,
+        );
+        assert!(set.is_ok(), "{set:?}");
+        for (bad, why) in [
+            ("num.partitions=0", "it is a number"),
+            ("num.partitions", "give NAME=VALUE"),
+            ("x=1", "there is no such"),
+        ] {
+            let refused = kafka_settings(vec![bad.to_owned()]).expect_err(bad).to_string();
+            assert!(refused.starts_with(&format!("--kafka-set {bad}: {why}")), "{refused}");
+        }
 
         let refused = retention(&serve("candor serve --keep-errors 0s")).expect_err("too short").to_string();
         assert!(refused.starts_with("--keep-errors 0s: too short"), "{refused}");

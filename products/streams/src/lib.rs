@@ -12,6 +12,8 @@ pub mod directory;
 pub mod groups;
 mod node;
 mod parts;
+mod rights;
+mod settings;
 pub mod share;
 mod streams;
 pub mod topics;
@@ -24,4 +26,5 @@ pub mod wire;
 mod testing;
 
 pub use node::{Advertised, NODE_ID};
+pub use settings::{NAMES as SETTING_NAMES, SettingError, Settings};
 pub use streams::{OpenError, Streams, StreamsOptions};

@@ -6,12 +6,14 @@ use candor_meta::Tenancy;
 
 use crate::admin::Admin;
 use crate::auth::credentials::Credentials;
+use crate::caller::Caller;
 use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
 use crate::data::produce::Produce;
 use crate::data::signals::Signals;
 use crate::groups::Groups;
 use crate::node::Node;
+use crate::rights::Rights;
 use crate::share::Shares;
 use crate::topics::Topics;
 use crate::txn::Transactions;
@@ -31,4 +33,11 @@ pub(crate) struct Parts {
     pub topics: Topics,
     pub transactions: Transactions,
     pub node: Node,
+}
+
+impl Parts {
+    /// What the rules say of one who asks.
+    pub fn rights(&self, caller: &Caller) -> Rights {
+        Rights::of(self.admin.acls(), caller)
+    }
 }

@@ -24,11 +24,12 @@ use crate::data::produce::Produce;
 use crate::data::producer_ids::ProducerIds;
 use crate::data::signals::Signals;
 use crate::directory::TopicDirectory;
-use crate::groups::{self, Groups};
+use crate::groups::Groups;
 use crate::node::{Advertised, Node};
 use crate::parts::Parts;
+use crate::settings::Settings;
 use crate::share::Shares;
-use crate::topics::{self, TopicError, Topics};
+use crate::topics::{TopicError, Topics};
 use crate::txn::{self, Transactions, TransactionsOptions};
 use crate::upkeep;
 use crate::view::{self, View};
@@ -58,6 +59,8 @@ pub struct StreamsOptions {
     pub advertised: Advertised,
     /// The project of clients on loopback that prove nothing, by name: it may be made later.
     pub anonymous: Option<Arc<str>>,
+    /// What the operator set.
+    pub settings: Settings,
     /// Ends what goes on by itself.
     pub stop: CancellationToken,
 }
@@ -92,23 +95,21 @@ pub struct Streams {
 impl Streams {
     /// Opens topics, groups and users.
     pub async fn open(options: StreamsOptions) -> Result<Streams, OpenError> {
-        let StreamsOptions { database, tenancy, log, gate, clock, random, advertised, anonymous, stop } =
-            options;
+        let StreamsOptions { database, tenancy, log, gate, clock, random, advertised, .. } = options;
+        let StreamsOptions { anonymous, settings, stop, .. } = options;
         let node = Node::open(&database, &*random, advertised).await?;
-        let settings = topics::Settings::default();
         let topics =
-            Topics::open(database.clone(), Arc::clone(&clock), Arc::clone(&random), settings).await?;
+            Topics::open(database.clone(), Arc::clone(&clock), Arc::clone(&random), settings.topics.clone())
+                .await?;
         let credentials =
             Credentials::open(database.clone(), Arc::clone(&clock), Arc::clone(&random)).await?;
         let directory: Arc<dyn TopicDirectory> = Arc::new(topics.clone());
-        let group_settings = groups::Settings::default();
-        let broker_configs = group_settings.told();
         let groups = Groups::open(
             database.clone(),
             Arc::clone(&directory),
             Arc::clone(&clock),
             Arc::clone(&random),
-            group_settings,
+            settings.groups.clone(),
         )
         .await?;
         let transactions = Transactions::open(TransactionsOptions {
@@ -134,7 +135,7 @@ impl Streams {
             resources,
             log: Arc::new(upkeep::Kept(log.clone())),
             random: Arc::clone(&random),
-            broker_configs,
+            broker_configs: settings.told(),
         });
         let signals = Signals::new(log.clone());
         upkeep::start(topics.clone(), log.clone(), stop.clone());

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
 use crate::node::Advertised;
+use crate::rights::Rights;
+use crate::settings::Settings;
 use crate::streams::{Streams, StreamsOptions};
 
 /// A database for one test, and what must live as long.
@@ -125,6 +127,7 @@ impl House {
             random,
             advertised: Advertised { host: Arc::from("localhost"), port: 9092 },
             anonymous: None,
+            settings: Settings::default(),
             stop: stop.clone(),
         };
         let streams = Streams::open(options).await.unwrap();
@@ -137,6 +140,10 @@ impl House {
         };
         let (owner, guest) = (caller("shop"), caller("guest"));
         House { streams, log, gate, scope, clock, owner, guest, stop, _bed: bed }
+    }
+
+    pub fn rights(&self, caller: &Caller) -> Rights {
+        self.streams.parts.rights(caller)
     }
 
     pub fn project(&self) -> ProjectId {

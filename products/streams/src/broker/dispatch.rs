@@ -17,10 +17,11 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use parking_lot::RwLock;
 
 use super::session::Session;
-use super::versions;
+use super::{outdated, versions};
 use crate::auth::sasl::Sasl;
 use crate::caller::Caller;
 use crate::parts::Parts;
+use crate::rights::{groups, offsets, transactions};
 use crate::share;
 use crate::wire::{Answer, Call, Request, Service};
 
@@ -131,79 +132,89 @@ impl Broker {
                     Ok(message) => message,
                     Err(why) => return at_once(Answer::Close(why)),
                 };
-                let taken = parts.produce.take(&scope, message, version);
+                let taken = parts.produce.take(&scope, &parts.rights(&caller), message, version);
                 let answer = taken.answer;
                 let answer =
                     answer.map(move |answer| answer.map_or(Answer::None, |answer| request.answer(&answer)));
                 Call { answer: answer.boxed(), lets_others_in: taken.has_its_turn }
             }
-            ApiKey::Fetch => then(request, async move |m| parts.fetch.answer(&caller, m, version).await),
+            ApiKey::Fetch => {
+                then(request, async move |m| parts.fetch.answer(&parts.rights(&caller), m, version).await)
+            }
             ApiKey::ListOffsets => {
-                then(request, async move |m| parts.offsets.list(&caller, m, version).await)
+                then(request, async move |m| parts.offsets.list(&parts.rights(&caller), m, version).await)
             }
             ApiKey::OffsetForLeaderEpoch => {
-                then(request, async move |m| parts.offsets.for_leader_epoch(&caller, m))
+                then(request, async move |m| parts.offsets.for_leader_epoch(&parts.rights(&caller), m))
             }
-            ApiKey::DeleteRecords => then(request, async move |m| parts.offsets.delete(&caller, m).await),
-            ApiKey::InitProducerId => {
-                then(request, async move |m| parts.transactions.init_producer_id(&caller, m, version).await)
+            ApiKey::DeleteRecords => {
+                then(request, async move |m| parts.offsets.delete(&parts.rights(&caller), m).await)
             }
+            ApiKey::InitProducerId => then(request, async move |m| {
+                transactions::init_producer_id(&parts, &caller, m, version).await
+            }),
             ApiKey::AddPartitionsToTxn => {
-                then(request, async move |m| parts.transactions.add_partitions(&caller, m, version).await)
+                then(request, async move |m| transactions::add_partitions(&parts, &caller, m, version).await)
             }
             ApiKey::AddOffsetsToTxn => {
-                then(request, async move |m| parts.transactions.add_offsets(&caller, m, version).await)
+                then(request, async move |m| transactions::add_offsets(&parts, &caller, m, version).await)
             }
             ApiKey::EndTxn => {
-                then(request, async move |m| parts.transactions.end_txn(&caller, m, version).await)
+                then(request, async move |m| transactions::end(&parts, &caller, m, version).await)
             }
-            ApiKey::TxnOffsetCommit => {
-                then(request, async move |m| parts.transactions.txn_offset_commit(&caller, m, version).await)
-            }
+            ApiKey::TxnOffsetCommit => then(request, async move |m| {
+                offsets::commit_in_transaction(&parts, &caller, m, version).await
+            }),
             ApiKey::WriteTxnMarkers => {
-                then(request, async move |m| parts.transactions.write_markers(&caller, m, version).await)
+                then(request, async move |m| transactions::write_markers(&parts, &caller, m, version).await)
             }
-            ApiKey::DescribeProducers => {
-                then(request, async move |m| parts.transactions.describe_producers(&caller, m, version).await)
-            }
-            ApiKey::DescribeTransactions => then(request, async move |m| {
-                parts.transactions.describe_transactions(&caller, m, version).await
+            ApiKey::DescribeProducers => then(request, async move |m| {
+                transactions::describe_producers(&parts, &caller, m, version).await
             }),
+            ApiKey::DescribeTransactions => {
+                then(request, async move |m| transactions::describe(&parts, &caller, m, version).await)
+            }
             ApiKey::ListTransactions => {
-                then(request, async move |m| parts.transactions.list_transactions(&caller, m, version).await)
+                then(request, async move |m| transactions::list(&parts, &caller, m, version).await)
             }
-            ApiKey::FindCoordinator => then(request, async move |m| {
-                parts.groups.find_coordinator(&caller, m, version, &parts.node.coordinator()).await
-            }),
-            ApiKey::JoinGroup => then(request, async move |m| parts.groups.join(&caller, m, version).await),
-            ApiKey::SyncGroup => then(request, async move |m| parts.groups.sync(&caller, m, version).await),
+            ApiKey::FindCoordinator => {
+                then(request, async move |m| groups::find_coordinator(&parts, &caller, m, version).await)
+            }
+            ApiKey::JoinGroup => {
+                then(request, async move |m| groups::join(&parts, &caller, m, version).await)
+            }
+            ApiKey::SyncGroup => {
+                then(request, async move |m| groups::sync(&parts, &caller, m, version).await)
+            }
             ApiKey::Heartbeat => {
-                then(request, async move |m| parts.groups.heartbeat(&caller, m, version).await)
+                then(request, async move |m| groups::heartbeat(&parts, &caller, m, version).await)
             }
-            ApiKey::LeaveGroup => then(request, async move |m| parts.groups.leave(&caller, m, version).await),
+            ApiKey::LeaveGroup => {
+                then(request, async move |m| groups::leave(&parts, &caller, m, version).await)
+            }
             ApiKey::OffsetCommit => {
-                then(request, async move |m| parts.groups.offset_commit(&caller, m, version).await)
+                then(request, async move |m| offsets::commit(&parts, &caller, m, version).await)
             }
             ApiKey::OffsetFetch => {
-                then(request, async move |m| parts.groups.offset_fetch(&caller, m, version).await)
+                then(request, async move |m| offsets::fetch(&parts, &caller, m, version).await)
             }
             ApiKey::OffsetDelete => {
-                then(request, async move |m| parts.groups.offset_delete(&caller, m, version).await)
+                then(request, async move |m| offsets::delete(&parts, &caller, m, version).await)
             }
             ApiKey::ListGroups => {
-                then(request, async move |m| parts.groups.list_groups(&caller, m, version).await)
+                then(request, async move |m| groups::list(&parts, &caller, m, version).await)
             }
             ApiKey::DescribeGroups => {
-                then(request, async move |m| parts.groups.describe_groups(&caller, m, version).await)
+                then(request, async move |m| groups::describe(&parts, &caller, m, version).await)
             }
             ApiKey::DeleteGroups => {
-                then(request, async move |m| parts.groups.delete_groups(&caller, m, version).await)
+                then(request, async move |m| groups::delete(&parts, &caller, m, version).await)
             }
             ApiKey::ConsumerGroupHeartbeat => {
-                then(request, async move |m| parts.groups.consumer_heartbeat(&caller, m, version).await)
+                then(request, async move |m| groups::consumer_heartbeat(&parts, &caller, m, version).await)
             }
             ApiKey::ConsumerGroupDescribe => {
-                then(request, async move |m| parts.groups.consumer_describe(&caller, m, version).await)
+                then(request, async move |m| groups::consumer_describe(&parts, &caller, m, version).await)
             }
             _ => self.shared(caller, key, request),
         }
@@ -329,6 +340,9 @@ impl Service for Broker {
         let Some(scope) = self.scopes.read().get(&caller.project).cloned() else {
             return at_once(Answer::Close("its project was deleted"));
         };
+        if let Some(answer) = outdated::answer(&request) {
+            return at_once(answer);
+        }
         if !request.key.is_some_and(|key| versions::is_served(key, request.version)) {
             return at_once(Answer::Close("its version is not served"));
         }

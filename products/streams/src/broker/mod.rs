@@ -1,6 +1,7 @@
 //! The broker: which part answers what.
 
 mod dispatch;
+mod outdated;
 mod session;
 mod versions;
 

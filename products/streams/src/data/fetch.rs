@@ -18,8 +18,9 @@ use tokio::time::Instant;
 
 use super::signals::Signals;
 use super::{LEADER_EPOCH, Place, check_epoch, topic};
-use crate::caller::Caller;
+use crate::admin::acl::Operation;
 use crate::directory::{TopicDirectory, TopicView};
+use crate::rights::Rights;
 
 /// The longest that a fetch waits, whatever it asks.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -63,12 +64,12 @@ impl Fetch {
     }
 
     /// Answers a request.
-    pub async fn answer(&self, caller: &Caller, request: FetchRequest, version: i16) -> FetchResponse {
+    pub(crate) async fn answer(&self, rights: &Rights, request: FetchRequest, version: i16) -> FetchResponse {
         // A session that was never given: an incremental fetch of it (KIP-227).
         if request.session_id != 0 && request.session_epoch > 0 {
             return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
         }
-        let asked = self.asked(caller.project, &request, version);
+        let asked = self.asked(rights, &request, version);
         let committed_only = request.isolation_level == 1;
         let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
         let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
@@ -94,10 +95,11 @@ impl Fetch {
         FetchResponse::default().with_responses(responses.collect())
     }
 
-    fn asked(&self, project: ProjectId, request: &FetchRequest, version: i16) -> Vec<Asked> {
+    fn asked(&self, rights: &Rights, request: &FetchRequest, version: i16) -> Vec<Asked> {
         let mut all = Vec::new();
         for (number, of) in request.topics.iter().enumerate() {
-            let view = topic(&*self.directory, project, &of.topic, of.topic_id, version >= BY_ID);
+            let view =
+                topic(&*self.directory, (rights, Operation::Read), &of.topic, of.topic_id, version >= BY_ID);
             for asked in &of.partitions {
                 let place = view.as_ref().map_err(|error| *error);
                 all.push(Asked {
@@ -105,7 +107,7 @@ impl Fetch {
                     index: asked.partition,
                     from: asked.fetch_offset,
                     bytes_max: usize::try_from(asked.partition_max_bytes).unwrap_or(0),
-                    place: place.and_then(|view| place_of(project, view, asked)),
+                    place: place.and_then(|view| place_of(rights.project(), view, asked)),
                 });
             }
         }

@@ -15,7 +15,9 @@ use candor_model::{Partition, ProjectId};
 use kafka_protocol::ResponseError;
 use uuid::Uuid;
 
+use crate::admin::acl::Operation;
 use crate::directory::{TopicDirectory, TopicView};
+use crate::rights::Rights;
 
 /// The leader epoch of every partition: its leader never changes, for one process serves.
 pub const LEADER_EPOCH: i32 = 0;
@@ -35,19 +37,23 @@ impl Place {
     }
 }
 
-/// What a partition is asked for by: a name, or from some version on an id.
+/// What a partition is asked for by: a name, or from some version on an id. Whether a name that may not be used is a
+/// topic's is not told.
 pub(crate) fn topic(
     directory: &dyn TopicDirectory,
-    project: ProjectId,
+    (rights, operation): (&Rights, Operation),
     name: &str,
     id: Uuid,
     by_id: bool,
 ) -> Result<Arc<TopicView>, ResponseError> {
+    let project = rights.project();
     if by_id {
-        directory.topic_by_id(project, id.into_bytes()).ok_or(ResponseError::UnknownTopicId)
-    } else {
-        directory.topic(project, name).ok_or(ResponseError::UnknownTopicOrPartition)
+        let found = directory.topic_by_id(project, id.into_bytes()).ok_or(ResponseError::UnknownTopicId)?;
+        rights.on_topic(operation, &found.name)?;
+        return Ok(found);
     }
+    rights.on_topic(operation, name)?;
+    directory.topic(project, name).ok_or(ResponseError::UnknownTopicOrPartition)
 }
 
 /// A partition of a topic, where it has it.

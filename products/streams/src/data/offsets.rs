@@ -23,8 +23,9 @@ use uuid::Uuid;
 
 use super::signals::Signals;
 use super::{LEADER_EPOCH, Place, check_epoch, topic};
-use crate::caller::Caller;
+use crate::admin::acl::Operation;
 use crate::directory::TopicDirectory;
+use crate::rights::Rights;
 
 /// What a timestamp of ListOffsets stands for where it is none (KIP-79, KIP-734, KIP-405, KIP-1005).
 const LATEST: i64 = -1;
@@ -33,7 +34,7 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 
-/// From this version on ListOffsets tells the leader's epoch.
+/// From this version on ListOffsets tells the leader's epoch (KIP-320).
 const EPOCH_FROM: i16 = 4;
 
 /// What DeleteRecords calls the end.
@@ -53,32 +54,37 @@ impl Offsets {
         Offsets { log, signals, directory }
     }
 
-    fn place(&self, caller: &Caller, name: &str, index: i32) -> Result<Place, ResponseError> {
-        let view = topic(&*self.directory, caller.project, name, Uuid::nil(), false)?;
-        Place::of(caller.project, &view, index)
+    fn place(
+        &self,
+        (rights, operation): (&Rights, Operation),
+        name: &str,
+        index: i32,
+    ) -> Result<Place, ResponseError> {
+        let view = topic(&*self.directory, (rights, operation), name, Uuid::nil(), false)?;
+        Place::of(rights.project(), &view, index)
     }
 
     /// ListOffsets.
-    pub async fn list(
+    pub(crate) async fn list(
         &self,
-        caller: &Caller,
+        rights: &Rights,
         request: ListOffsetsRequest,
         version: i16,
     ) -> ListOffsetsResponse {
-        let committed_only = request.isolation_level == 1;
         let epoch = if version >= EPOCH_FROM { LEADER_EPOCH } else { -1 };
+        let committed_only = request.isolation_level == 1;
         let mut topics = Vec::with_capacity(request.topics.len());
         for of in request.topics {
             let mut partitions = Vec::with_capacity(of.partitions.len());
             for asked in &of.partitions {
-                let found = self.offset(caller, &of.name, asked, committed_only).await;
+                let found = self.offset(rights, &of.name, asked, committed_only).await;
                 let answer =
                     ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
                 partitions.push(match found {
                     Ok(Some((offset, timestamp))) => {
                         answer.with_offset(offset.0 as i64).with_timestamp(timestamp).with_leader_epoch(epoch)
                     }
-                    Ok(None) => answer.with_offset(-1).with_timestamp(-1).with_leader_epoch(-1),
+                    Ok(None) => answer.with_offset(-1).with_timestamp(-1),
                     Err(error) => answer.with_offset(-1).with_timestamp(-1).with_error_code(error.code()),
                 });
             }
@@ -90,12 +96,12 @@ impl Offsets {
     /// An offset and its record's timestamp, -1 where it is not a record's.
     async fn offset(
         &self,
-        caller: &Caller,
+        rights: &Rights,
         name: &str,
         asked: &ListOffsetsPartition,
         committed_only: bool,
     ) -> Result<Option<(Offset, i64)>, ResponseError> {
-        let place = self.place(caller, name, asked.partition_index)?;
+        let place = self.place((rights, Operation::Describe), name, asked.partition_index)?;
         check_epoch(asked.current_leader_epoch)?;
         let failed = |error: candor_log::ReadError| {
             tracing::warn!(error = &error as &dyn std::error::Error, "an offset could not be looked up");
@@ -128,15 +134,15 @@ impl Offsets {
     }
 
     /// OffsetForLeaderEpoch (KIP-320).
-    pub fn for_leader_epoch(
+    pub(crate) fn for_leader_epoch(
         &self,
-        caller: &Caller,
+        rights: &Rights,
         request: OffsetForLeaderEpochRequest,
     ) -> OffsetForLeaderEpochResponse {
         let topics = request.topics.into_iter().map(|of| {
             let partitions = of.partitions.iter().map(|asked| {
                 let answer = EpochEndOffset::default().with_partition(asked.partition);
-                match self.epoch_end(caller, &of.topic, asked) {
+                match self.epoch_end(rights, &of.topic, asked) {
                     Ok(Some(end)) => answer.with_leader_epoch(LEADER_EPOCH).with_end_offset(end.0 as i64),
                     Ok(None) => answer.with_leader_epoch(-1).with_end_offset(-1),
                     Err(error) => {
@@ -151,25 +157,29 @@ impl Offsets {
 
     fn epoch_end(
         &self,
-        caller: &Caller,
+        rights: &Rights,
         name: &str,
         asked: &OffsetForLeaderPartition,
     ) -> Result<Option<Offset>, ResponseError> {
-        let Place { topic, partition } = self.place(caller, name, asked.partition)?;
+        let Place { topic, partition } = self.place((rights, Operation::Describe), name, asked.partition)?;
         check_epoch(asked.current_leader_epoch)?;
         let is_ours = asked.leader_epoch == LEADER_EPOCH;
         Ok(is_ours.then(|| self.log.high_watermark(&topic, partition)))
     }
 
     /// DeleteRecords (KIP-107).
-    pub async fn delete(&self, caller: &Caller, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+    pub(crate) async fn delete(
+        &self,
+        rights: &Rights,
+        request: DeleteRecordsRequest,
+    ) -> DeleteRecordsResponse {
         let mut topics = Vec::with_capacity(request.topics.len());
         for of in request.topics {
             let mut partitions = Vec::with_capacity(of.partitions.len());
             for asked in &of.partitions {
                 let answer =
                     DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
-                let deleted = self.delete_before(caller, &of.name, asked.partition_index, asked.offset).await;
+                let deleted = self.delete_before(rights, &of.name, asked.partition_index, asked.offset).await;
                 partitions.push(match deleted {
                     Ok(start) => answer.with_low_watermark(start.0 as i64),
                     Err(error) => answer.with_low_watermark(-1).with_error_code(error.code()),
@@ -182,12 +192,12 @@ impl Offsets {
 
     async fn delete_before(
         &self,
-        caller: &Caller,
+        rights: &Rights,
         name: &str,
         index: i32,
         before: i64,
     ) -> Result<Offset, ResponseError> {
-        let Place { topic, partition } = self.place(caller, name, index)?;
+        let Place { topic, partition } = self.place((rights, Operation::Delete), name, index)?;
         if topic.name.signal().is_some() {
             return Err(ResponseError::TopicAuthorizationFailed);
         }

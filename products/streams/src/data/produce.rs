@@ -10,13 +10,15 @@ use candor_model::Partition;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
 use super::partition;
+use crate::admin::acl::Operation;
+use crate::rights::Rights;
 use crate::topics::config::{TimestampType, Values};
 use crate::topics::{self, Topics};
 use crate::txn::{self, Adding, MayProduce, Pass, Transactions};
@@ -78,26 +80,24 @@ impl Produce {
 
     /// Takes a request in: its batches have their turn in the log when this returns, but where partitions have to be
     /// added to a transaction first.
-    pub fn take(&self, scope: &WriteScope, request: ProduceRequest, version: i16) -> Taken {
+    pub(crate) fn take(
+        &self,
+        scope: &WriteScope,
+        rights: &Rights,
+        request: ProduceRequest,
+        version: i16,
+    ) -> Taken {
         let mut admitted = Vec::new();
         let mut sent = Vec::new();
         let mut passes: Vec<Pass> = Vec::new();
         let mut adding: Vec<(Adding, Admitted)> = Vec::new();
         let transactional_id = request.transactional_id.as_ref().map(|id| id.as_str());
         for (number, of) in request.topic_data.iter().enumerate() {
-            let topic = match version >= BY_ID {
-                true => self
-                    .topics
-                    .get_by_id(scope.project(), of.topic_id.into_bytes())
-                    .ok_or(ResponseError::UnknownTopicId),
-                false => {
-                    self.topics.get(scope.project(), &of.name).ok_or(ResponseError::UnknownTopicOrPartition)
-                }
-            };
+            let topic = self.topic(rights, of, version);
             for data in &of.partition_data {
                 let cleared = match &topic {
                     Ok(topic) => self.clear(scope, topic, data).and_then(|cleared| {
-                        let may = self.may_produce(scope, transactional_id, topic, &cleared, version)?;
+                        let may = self.may_produce(rights, transactional_id, topic, &cleared, version)?;
                         Ok((cleared.admitted, may))
                     }),
                     Err(error) => Err((*error).into()),
@@ -152,10 +152,27 @@ impl Produce {
         Taken { answer: answer.boxed(), has_its_turn }
     }
 
+    fn topic(
+        &self,
+        rights: &Rights,
+        of: &TopicProduceData,
+        version: i16,
+    ) -> Result<Arc<topics::Topic>, ResponseError> {
+        let project = rights.project();
+        if version >= BY_ID {
+            let found = self.topics.get_by_id(project, of.topic_id.into_bytes());
+            let found = found.ok_or(ResponseError::UnknownTopicId)?;
+            rights.on_topic(Operation::Write, &found.view.name)?;
+            return Ok(found);
+        }
+        rights.on_topic(Operation::Write, &of.name)?;
+        self.topics.get(project, &of.name).ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+
     /// Whether a batch of a transaction may come; none for any other.
     fn may_produce(
         &self,
-        scope: &WriteScope,
+        rights: &Rights,
         transactional_id: Option<&str>,
         topic: &topics::Topic,
         cleared: &ClearedStream,
@@ -165,13 +182,16 @@ impl Produce {
         if !header.is_transactional() {
             return Ok(None);
         }
+        if let Some(id) = transactional_id {
+            rights.on_transactional_id(Operation::Write, id)?;
+        }
         let batch = txn::Batch {
             producer: header.producer_id,
             epoch: header.producer_epoch,
             topic: &topic.view,
             partition: cleared.admitted.partition(),
         };
-        self.transactions.may_produce(scope.project(), transactional_id, batch, version).map(Some)
+        self.transactions.may_produce(rights.project(), transactional_id, batch, version).map(Some)
     }
 
     /// Adds the partitions of batches to their transaction and appends those of which that came off.

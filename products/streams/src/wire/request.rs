@@ -45,7 +45,7 @@ pub enum Answer {
 /// Why a request cannot be read: the connection ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a request cannot be read: {0}")]
-pub(super) struct Malformed(pub &'static str);
+pub(crate) struct Malformed(pub &'static str);
 
 impl Answer {
     /// The same, and the end of the connection behind it.
@@ -70,7 +70,7 @@ impl Request {
     }
 
     /// Reads a request's header.
-    pub(super) fn parse(mut bytes: Bytes) -> Result<Request, Malformed> {
+    pub(crate) fn parse(mut bytes: Bytes) -> Result<Request, Malformed> {
         const SHORT: Malformed = Malformed("its header ends early");
         if bytes.len() < 8 {
             return Err(SHORT);

@@ -194,9 +194,14 @@ impl Acls {
         Ok(Acls { inner: Arc::new(Inner { database, credentials, rules, writer }) })
     }
 
+    /// Whether a client may do everything in its project.
+    pub fn is_owner(&self, caller: &Caller) -> bool {
+        self.inner.credentials.is_owner(caller.project, &caller.user)
+    }
+
     /// Whether a client may do that.
     pub fn allowed(&self, caller: &Caller, operation: Operation, resource: Resource<'_>) -> bool {
-        if self.inner.credentials.is_owner(caller.project, &caller.user) {
+        if self.is_owner(caller) {
             return true;
         }
         let (principal, host) = (format!("User:{}", caller.user), caller.host.to_canonical().to_string());
@@ -219,7 +224,7 @@ impl Acls {
 
     /// Whether a client may do that to some resource of the kind: what InitProducerId asks of a producer that names none.
     pub fn allowed_some(&self, caller: &Caller, operation: Operation, resource: ResourceType) -> bool {
-        if self.inner.credentials.is_owner(caller.project, &caller.user) {
+        if self.is_owner(caller) {
             return true;
         }
         let names: Vec<String> = {

@@ -158,7 +158,7 @@ async fn configurations_are_read_changed_and_written_back(bed: Bed) {
         42
     );
     assert_eq!(alter(&house, owner, TOPIC, "no", &[]).await, 3);
-    assert_eq!(alter(&house, owner, TOPIC, "candor.logs", &[("flush.ms", Some("1"))]).await, 44);
+    assert_eq!(alter(&house, owner, TOPIC, "candor.logs", &[("flush.ms", Some("1"))]).await, 29);
     assert_eq!(alter(&house, &house.app, TOPIC, "a", &[]).await, 29);
 }
 

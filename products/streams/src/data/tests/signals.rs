@@ -66,7 +66,8 @@ async fn store(house: &House, records: Vec<LogRecord>) {
 }
 
 async fn read(house: &House, from: i64, bytes_max: i32) -> (i16, Vec<Seen>, usize) {
-    let answer = house.streams.parts.fetch.answer(&house.owner, fetch(LOGS, from, bytes_max), 12).await;
+    let answer =
+        house.streams.parts.fetch.answer(&house.rights(&house.owner), fetch(LOGS, from, bytes_max), 12).await;
     let data = &answer.responses[0].partitions[0];
     let bytes = data.records.clone().unwrap();
     (data.error_code, records(bytes.clone()), bytes.len())
@@ -76,7 +77,7 @@ async fn offset_at(house: &House, timestamp: i64) -> (i64, i64) {
     let partition = ListOffsetsPartition::default().with_partition_index(0).with_timestamp(timestamp);
     let topic = ListOffsetsTopic::default().with_name(topic_name(LOGS)).with_partitions(vec![partition]);
     let request = ListOffsetsRequest::default().with_topics(vec![topic]);
-    let answer = house.streams.parts.offsets.list(&house.owner, request, 10).await;
+    let answer = house.streams.parts.offsets.list(&house.rights(&house.owner), request, 10).await;
     let partition = &answer.topics[0].partitions[0];
     assert_eq!(partition.error_code, 0);
     (partition.offset, partition.timestamp)
@@ -169,14 +170,15 @@ async fn signals_are_there_without_records_and_lose_none_to_clients() {
     let house = House::new().await;
     for signal in Signal::ALL {
         let name = signal.topic().0;
-        let answer = house.streams.parts.fetch.answer(&house.owner, fetch(&name, 0, 1 << 20), 12).await;
+        let answer =
+            house.streams.parts.fetch.answer(&house.rights(&house.owner), fetch(&name, 0, 1 << 20), 12).await;
         assert_eq!(answer.responses[0].partitions[0].error_code, 0, "{name}");
     }
     store(&house, vec![log_record("kept".into(), 0, "")]).await;
     let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(-1);
     let topic = DeleteRecordsTopic::default().with_name(topic_name(LOGS)).with_partitions(vec![partition]);
     let request = DeleteRecordsRequest::default().with_topics(vec![topic]);
-    let answer = house.streams.parts.offsets.delete(&house.owner, request).await;
+    let answer = house.streams.parts.offsets.delete(&house.rights(&house.owner), request).await;
     let refused = ResponseError::TopicAuthorizationFailed.code();
     assert_eq!(answer.topics[0].partitions[0].error_code, refused);
     let topic = Topic { project: house.project(), name: Signal::Logs.topic() };

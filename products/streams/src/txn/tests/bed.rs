@@ -22,11 +22,14 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
+use crate::admin::acl::Acls;
+use crate::auth::credentials::{ANONYMOUS, Credentials};
 use crate::caller::Caller;
 use crate::data::produce::Produce;
 use crate::data::producer_ids::ProducerIds;
 use crate::directory::TopicDirectory;
 use crate::groups::Groups;
+use crate::rights::Rights;
 use crate::topics::{NewTopic, Topics};
 use crate::txn::coordinator::Transactions;
 use crate::txn::outside::House;
@@ -54,6 +57,10 @@ impl FailStop for Panic {
     }
 }
 
+fn caller(project: ProjectId, user: &str) -> Caller {
+    Caller { project, user: Arc::from(user), client_id: None, host: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+}
+
 pub struct Bed {
     pub meta: crate::testing::Bed,
     disk: SimDisk,
@@ -62,6 +69,8 @@ pub struct Bed {
     pub settings: Settings,
     pub project: ProjectId,
     scope: WriteScope,
+    /// Of one who may do everything.
+    rights: Rights,
     pub log: Log,
     pub topics: Topics,
     pub groups: Groups,
@@ -157,6 +166,15 @@ impl Bed {
             ticking,
             settings.clone(),
         );
+        let credentials = Credentials::open(
+            meta.database.clone(),
+            Arc::<ManualClock>::clone(&clock),
+            Arc::new(Seeded::new(2)),
+        )
+        .await
+        .unwrap();
+        let acls = Acls::open(meta.database.clone(), credentials).await.unwrap();
+        let rights = Rights::of(&acls, &caller(project, ANONYMOUS));
         let produce = Produce::new(log.clone(), gate, topics.clone(), transactions.clone());
         Bed {
             meta,
@@ -166,6 +184,7 @@ impl Bed {
             settings,
             project,
             scope,
+            rights,
             log,
             topics,
             groups,
@@ -175,12 +194,7 @@ impl Bed {
     }
 
     pub fn caller(&self) -> Caller {
-        Caller {
-            project: self.project,
-            user: Arc::from("shop"),
-            client_id: None,
-            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        }
+        caller(self.project, "shop")
     }
 
     /// Gives error, producer id and epoch.
@@ -335,7 +349,7 @@ impl Bed {
             .with_acks(-1)
             .with_transactional_id(id.map(|id| TransactionalId(text(id))))
             .with_topic_data(vec![topic.with_partition_data(vec![data])]);
-        let taken = self.produce.take(&self.scope, request, version);
+        let taken = self.produce.take(&self.scope, &self.rights, request, version);
         let response = taken.answer.await.unwrap();
         fits(&response, version..=version);
         response.responses[0].partition_responses[0].error_code

@@ -1,0 +1,104 @@
+//! What the operator may set of Kafka's broker settings, by their names there.
+
+use std::iter;
+use std::time::Duration;
+
+use crate::admin::BrokerConfig;
+use crate::{groups, topics};
+
+const AUTO_CREATE: &str = "auto.create.topics.enable";
+const PARTITIONS: &str = "num.partitions";
+const REBALANCE_DELAY: &str = "group.initial.rebalance.delay.ms";
+
+/// The names that are known.
+pub const NAMES: [&str; 3] = [AUTO_CREATE, PARTITIONS, REBALANCE_DELAY];
+
+/// The longest that a group's first rebalance may wait: clients give a join up after five minutes.
+const REBALANCE_DELAY_MAX_MS: u64 = 60_000;
+
+/// Settings of the broker, for all projects.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub(crate) topics: topics::Settings,
+    pub(crate) groups: groups::Settings,
+}
+
+/// Why a setting was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// There is none of that name.
+    #[error("there is no such setting; there are {}", NAMES.join(", "))]
+    Unknown,
+    /// It cannot have that value.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Settings {
+    /// Sets one.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        match name {
+            AUTO_CREATE => {
+                let flag = value.to_ascii_lowercase().parse();
+                self.topics.auto_create =
+                    flag.map_err(|_| SettingError::Value("it is true or false".to_owned()))?;
+            }
+            PARTITIONS => {
+                let max = self.topics.partitions_per_topic_max;
+                let count = value.parse().ok().filter(|count| (1..=max).contains(count));
+                self.topics.partitions =
+                    count.ok_or_else(|| SettingError::Value(format!("it is a number from 1 to {max}")))?;
+            }
+            REBALANCE_DELAY => {
+                let delay = value.parse().ok().filter(|ms| *ms <= REBALANCE_DELAY_MAX_MS);
+                let delay = delay.ok_or_else(|| {
+                    SettingError::Value(format!(
+                        "it is a number of milliseconds up to {REBALANCE_DELAY_MAX_MS}"
+                    ))
+                })?;
+                self.groups.initial_rebalance_delay = Duration::from_millis(delay);
+            }
+            _ => return Err(SettingError::Unknown),
+        }
+        Ok(())
+    }
+
+    /// What the broker tells of those that the administration does not know of anyway.
+    pub(crate) fn told(&self) -> Vec<BrokerConfig> {
+        let delay = BrokerConfig {
+            name: REBALANCE_DELAY.to_owned(),
+            value: self.groups.initial_rebalance_delay.as_millis().to_string(),
+            text: "How long the first rebalance of a group waits for more members, in milliseconds."
+                .to_owned(),
+        };
+        iter::once(delay).chain(self.groups.told()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_kafkas_and_checked() {
+        let mut settings = Settings::default();
+        settings.set(AUTO_CREATE, "False").unwrap();
+        settings.set(PARTITIONS, "12").unwrap();
+        settings.set(REBALANCE_DELAY, "3000").unwrap();
+        assert!(!settings.topics.auto_create);
+        assert_eq!(settings.topics.partitions, 12);
+        assert_eq!(settings.told()[0].value, "3000");
+        for (name, value) in [
+            (AUTO_CREATE, "yes"),
+            (PARTITIONS, "0"),
+            (PARTITIONS, "-1"),
+            (PARTITIONS, "10001"),
+            (REBALANCE_DELAY, "60001"),
+            (REBALANCE_DELAY, ""),
+        ] {
+            assert!(matches!(settings.set(name, value), Err(SettingError::Value(_))), "{name}={value}");
+        }
+        assert_eq!(settings.set("log.dirs", "/"), Err(SettingError::Unknown));
+        assert_eq!(settings.topics.partitions, 12, "what was refused changed nothing");
+    }
+}
