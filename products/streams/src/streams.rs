@@ -150,7 +150,7 @@ impl Streams {
             offsets: Offsets::new(log.clone(), signals.clone(), directory),
             signals,
             transactions,
-            topics,
+            topics: topics.clone(),
             node,
         };
         let view = View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop);

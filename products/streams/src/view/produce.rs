@@ -127,7 +127,8 @@ impl Inner {
             .with_name(TopicName(StrBytes::from_string(name.to_owned())))
             .with_partition_data(vec![data]);
         let request = ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic]);
-        let answer = self.parts.produce.take(scope, request, PRODUCE).answer.await;
+        let rights = self.parts.rights(&self.caller(scope.project()));
+        let answer = self.parts.produce.take(scope, &rights, request, PRODUCE).answer.await;
         let answer = answer.and_then(|answer| answer.responses.into_iter().next());
         let answer = answer.and_then(|topic| topic.partition_responses.into_iter().next());
         let lost =
