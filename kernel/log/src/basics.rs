@@ -12,7 +12,7 @@ use crate::maintenance::Maintenance;
 use crate::open::{Opened, read_back};
 use crate::queue::Request;
 use crate::reader::Reader;
-use crate::testing::{SeenStop, TestKeys, batch, options, read_all, topic};
+use crate::testing::{Kafka, SeenStop, TestKeys, batch, options, read_all, stream, topic};
 use crate::{AppendError, Limits, Log, OpenError, inspect};
 
 const P: Partition = Partition(0);
@@ -149,6 +149,49 @@ async fn a_full_disk_refuses_and_recovers() {
     let appended = log.append_batches(vec![batch(1, &[1; 1000], 1)]).await.expect("appends again");
     assert_eq!(appended[0].base, end);
     assert_eq!(read_all(&log, 1).await.len() as u64, end.0 + 1);
+}
+
+/// What a stream's producer is told where the disk is full, and that it goes on with the same numbers.
+#[tokio::test]
+async fn a_producer_goes_on_where_the_disk_was_full() {
+    let disk = SimDisk::new(1);
+    let limits = Limits { journal_file_bytes: 64 << 10, ..Limits::default() };
+    let open = async || {
+        let options = options(Arc::new(disk.clone()), Arc::new(SeenStop::default()), limits.clone());
+        Log::open(options).await.expect("opens")
+    };
+    let log = open().await;
+    let value = vec![1; 5000];
+    let send = async |log: &Log, sequence: i32| {
+        let producer = candor_records::Producer { id: 7, epoch: 0, sequence };
+        let kafka = Kafka { producer, value: &value, ..Kafka::default() };
+        log.append_each_batch(vec![kafka.batch(&stream(1))]).await.remove(0)
+    };
+    disk.set_capacity(disk.used() + 100_000);
+    let mut stored = 0;
+    let refused = loop {
+        match send(&log, stored).await {
+            Ok(appended) => assert_eq!(appended.base, Offset(stored as u64)),
+            Err(error) => break error,
+        }
+        stored += 1;
+        assert!(stored < 100, "the disk is never full");
+    };
+    assert!(matches!(refused, AppendError::Full), "{refused}");
+    assert!(stored > 2 && matches!(send(&log, stored).await, Err(AppendError::Full)));
+    // What was acknowledged is read meanwhile.
+    let end = Offset(stored as u64);
+    assert_eq!(log.high_watermark(&stream(1), P), end);
+    assert_eq!(log.read(&stream(1), P, Offset(0), 1 << 20).await.expect("reads").len(), stored as usize);
+    disk.set_capacity(u64::MAX);
+    log.close().await;
+    let log = open().await;
+    let again = send(&log, stored - 1).await.expect("is known");
+    assert_eq!((again.base, again.duplicate), (Offset(end.0 - 1), true));
+    let next = send(&log, stored).await.expect("appends again");
+    assert_eq!((next.base, next.duplicate), (end, false));
+    assert_eq!(log.read(&stream(1), P, Offset(0), 1 << 20).await.expect("reads").len(), stored as usize + 1);
+    log.close().await;
 }
 
 #[tokio::test]

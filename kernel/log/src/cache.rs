@@ -45,6 +45,22 @@ impl TailCache {
         }
     }
 
+    /// Forgets a partition's batches that begin before an offset: what is stored is not the same any more.
+    pub fn forget(&mut self, partition: PartitionKey, before: u64) {
+        let Some(batches) = self.batches.get_mut(&partition) else { return };
+        let count = batches.partition_point(|batch| batch.base.0 < before);
+        self.bytes -= batches.drain(..count).map(|batch| weight(&batch)).sum::<usize>();
+        if batches.is_empty() {
+            self.batches.remove(&partition);
+        }
+        let mut left = count;
+        self.order.retain(|of| {
+            let goes = left > 0 && *of == partition;
+            left -= usize::from(goes);
+            !goes
+        });
+    }
+
     /// Batches from `from` on, where the cache has it: at least one, and no more than about `max_bytes`.
     pub fn read(&self, partition: PartitionKey, from: u64, max_bytes: usize) -> Option<Vec<Committed>> {
         let batches = self.batches.get(&partition)?;

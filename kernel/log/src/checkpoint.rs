@@ -15,6 +15,7 @@ use candor_model::{Partition, ProjectId, Random, RequestId, TopicName};
 use candor_store::{Disk, DiskError, FileKind, KeyWrap, StoreError, open_file, seal_file};
 use parking_lot::Mutex;
 
+use crate::cleaner::Cleaned;
 use crate::journal::Position;
 use crate::mutant::{Mutant, planted};
 use crate::state::{Chunk, Entry, PartitionState, Place, Purge, SegmentState, State};
@@ -26,13 +27,16 @@ use crate::{OpenError, Topic};
 const FOLDER: &str = "log";
 const PATH: &str = "log/checkpoint";
 const NEW_PATH: &str = "log/checkpoint.new";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// The version that did not say where deleted projects' batches lie.
 const VERSION_WITHOUT_PURGE: u8 = 1;
 
 /// The last version that knew nothing of streams.
 const VERSION_WITHOUT_STREAMS: u8 = 2;
+
+/// The last version that did not say how far partitions are compacted by key.
+const VERSION_WITHOUT_CLEANED: u8 = 3;
 
 /// The state at a moment, and what nothing refers to any more since then.
 pub(crate) struct Snapshot {
@@ -54,6 +58,7 @@ struct PartitionSnapshot {
     chunks: VecDeque<Chunk>,
     requests: Vec<(RequestId, Stored)>,
     stream: Option<Box<StreamState>>,
+    cleaned: Cleaned,
     deleted: bool,
 }
 
@@ -87,6 +92,7 @@ impl Snapshot {
                             false => state.window.of(key).collect(),
                         },
                         stream: partition.stream.clone(),
+                        cleaned: partition.cleaned,
                         deleted: partition.deleted,
                     })
                 })
@@ -180,9 +186,14 @@ impl PartitionSnapshot {
                 entries.iter().for_each(|entry| to.put_i64(entry.max_timestamp));
             }
         }
+        to.put_u64(self.cleaned.to);
+        to.put_i64(self.cleaned.horizon.unwrap_or(NO_HORIZON));
         self.stream.as_deref().unwrap_or(&StreamState::default()).encode(to);
     }
 }
+
+/// In place of a time at which something may go.
+const NO_HORIZON: i64 = i64::MIN;
 
 /// What a checkpoint says beside the state.
 pub(crate) struct Loaded {
@@ -229,13 +240,13 @@ fn decode(content: Bytes, state: &mut State) -> Option<Loaded> {
     if version > VERSION_WITHOUT_STREAMS {
         for _ in 0..take.u32()? {
             let key = keys.get(take.u32()? as usize)?;
-            decode_stream(&mut take, state.get_mut(*key)?)?;
+            decode_stream(&mut take, version, state.get_mut(*key)?)?;
         }
     }
     take.is_empty().then_some(Loaded { position, first_needed })
 }
 
-fn decode_stream(take: &mut Take, partition: &mut PartitionState) -> Option<()> {
+fn decode_stream(take: &mut Take, version: u8, partition: &mut PartitionState) -> Option<()> {
     partition.deleted = match take.u8()? {
         0 => false,
         1 => true,
@@ -248,6 +259,10 @@ fn decode_stream(take: &mut Take, partition: &mut PartitionState) -> Option<()> 
                 entry.max_timestamp = take.i64()?;
             }
         }
+    }
+    if version > VERSION_WITHOUT_CLEANED {
+        let (to, horizon) = (take.u64()?, Some(take.i64()?).filter(|horizon| *horizon != NO_HORIZON));
+        partition.cleaned = Cleaned { to, horizon };
     }
     let stream = StreamState::decode(take)?;
     partition.stream = (!stream.is_empty()).then(|| Box::new(stream));
@@ -319,7 +334,7 @@ impl Checkpoints {
             Err(_) => return Err(damaged("it does not authenticate")),
         };
         match content.first() {
-            Some(&(VERSION | VERSION_WITHOUT_STREAMS | VERSION_WITHOUT_PURGE)) => {}
+            Some(&(VERSION_WITHOUT_PURGE..=VERSION)) => {}
             Some(&found) => return Err(OpenError::Newer { file: PATH.to_owned(), found }),
             None => return Err(damaged("it is empty")),
         }

@@ -14,6 +14,8 @@
 //! follows it.
 
 mod broken;
+mod cleaner;
+mod cleaner_sql;
 mod driver;
 mod node;
 mod read;

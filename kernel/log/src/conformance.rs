@@ -152,6 +152,7 @@ macro_rules! on_every_log {
     };
 }
 
+mod keyed;
 mod streams;
 
 on_every_log!(

@@ -14,6 +14,7 @@ mod batch;
 pub mod blobs;
 mod cache;
 mod checkpoint;
+mod cleaner;
 mod cluster;
 mod committer;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod plan;
 mod producers;
 mod queue;
 mod reader;
+mod rewrite;
 mod segment;
 mod shared;
 #[cfg(test)]
@@ -43,6 +45,7 @@ mod window;
 mod wire;
 
 pub use blobs::{Blobs, StoredBlob};
+pub use cleaner::Compaction;
 pub use ingest::{Ingest, Kept, Receipt};
 pub use options::{ClusterOptions, Consumer, FailStop, Limits, LogOptions, OpenError};
 pub use producers::Rejected;
@@ -114,7 +117,7 @@ pub struct Committed {
     pub partition: Partition,
     /// The offset of its first record.
     pub base: Offset,
-    /// How many records.
+    /// How many offsets it takes: its records, and those that compaction dropped.
     pub count: u32,
     /// When the log took it; the arrival clock of retention.
     pub ingested_at: Timestamp,

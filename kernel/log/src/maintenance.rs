@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use candor_model::{Clock, Partition, ProjectId, Random, Timestamp};
+use candor_model::{Clock, ProjectId, Random, Timestamp};
 use candor_store::{Disk, DiskError, FileKind, Files, ObjectError, StoreError};
 
 use crate::batch::encode_committed;
 use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::cleaner::{Done, note, sparse};
 use crate::committer::Committer;
-use crate::journal::{JournalFile, number_of};
+use crate::journal::number_of;
 use crate::mutant::{Mutant, planted};
 use crate::reader::{Reader, read_journal};
-use crate::segment::{Part, SegmentBuilder, SegmentError};
+use crate::rewrite::{Output, PartitionWork, Run, Source, chunks_by_bytes, run_of};
+use crate::segment::{Part, SegmentError};
 use crate::shared::Shared;
-use crate::state::{Chunk, Entry, PartitionKey, PartitionState, Place, SegmentState, State};
+use crate::state::{Chunk, PartitionKey, PartitionState, Place, SegmentState, State};
 use crate::stream_upkeep::age_of;
-use crate::{Committed, Consumer, Limits, LogOptions, ReadError, Retention, Topic};
+use crate::{Committed, Consumer, Limits, LogOptions, ReadError, Retention};
 
 /// Where segments lie in the store.
 pub(crate) const SEGMENTS: &str = "log/";
@@ -54,13 +56,13 @@ impl MaintenanceError {
 
 /// Keeps the log in shape.
 pub(crate) struct Maintenance {
-    shared: Arc<Shared>,
+    pub shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
     files: Arc<Files>,
     random: Arc<dyn Random>,
-    clock: Arc<dyn Clock>,
-    consumers: Vec<Consumer>,
-    limits: Limits,
+    pub clock: Arc<dyn Clock>,
+    pub consumers: Vec<Consumer>,
+    pub limits: Limits,
     pub checkpoints: Arc<Checkpoints>,
 }
 
@@ -258,13 +260,18 @@ impl Maintenance {
         Ok(true)
     }
 
-    /// True where files hold batches of deleted projects.
+    /// True where files hold batches of deleted projects, or little else than what was compacted away.
     pub fn needs_purge(&self) -> bool {
         !self.shared.state.read().purge.is_empty()
     }
 
+    /// True where such files are the journal's.
+    pub fn purges_journal(&self) -> bool {
+        self.shared.state.read().purge.journals_to.is_some()
+    }
+
     /// Writes elsewhere what lies beside batches of deleted projects, so that the next checkpoint lets go of their
-    /// files. The open journal file was ended before.
+    /// files. Where the journal holds some, the open file of it was ended before.
     pub async fn purge(&self) -> Result<(), MaintenanceError> {
         let (purge, open) = {
             let state = self.shared.state.read();
@@ -294,7 +301,7 @@ impl Maintenance {
             self.rewrite_partition(part, &mut output).await?;
             self.close_segment(&mut output).await?;
         }
-        self.swap(&work, output);
+        self.swap(&work, output, &[]);
         Ok(())
     }
 
@@ -303,18 +310,8 @@ impl Maintenance {
         let mut work = BTreeMap::new();
         for key in state.keys() {
             let Some(partition) = state.get(key) else { continue };
-            let runs = partition.chunks.iter().filter(|chunk| chosen(chunk)).filter_map(|chunk| {
-                let at = match &chunk.place {
-                    Place::Journal { file, entries } => {
-                        let file = Arc::clone(state.journals.get(file)?);
-                        Source::Journal { file, entries: Arc::clone(entries) }
-                    }
-                    Place::History { segment } => {
-                        Source::History { key: Arc::clone(&state.segments.get(segment)?.key) }
-                    }
-                };
-                Some(Run { base: chunk.base, end: chunk.end, bytes: chunk.bytes, at })
-            });
+            let chosen = partition.chunks.iter().filter(|chunk| chosen(chunk));
+            let runs = chosen.filter_map(|chunk| run_of(&state, chunk));
             let runs: Vec<Run> = runs.collect();
             if runs.is_empty() {
                 continue;
@@ -337,19 +334,17 @@ impl Maintenance {
             match &run.at {
                 Source::Journal { file, entries } => {
                     for entries in chunks_by_bytes(entries, step) {
-                        self.add(part, read_journal(file, entries)?, output).await?;
+                        self.add(part, read_journal(file, entries)?, false, output).await?;
                     }
                 }
                 Source::History { key } => {
-                    let reader = Reader { shared: &self.shared, files: &self.files, blocking_threads: false };
                     let mut from = run.base;
                     while from < run.end {
-                        let batches =
-                            reader.read_history(key, &part.topic, part.partition, from, step as usize);
-                        let batches = batches.await?;
+                        let batches = self.read_history(key, part, from, step).await?;
                         let Some(last) = batches.last() else { break };
+                        let joins = from > run.base;
                         from = last.base.0 + u64::from(last.count);
-                        self.add(part, batches, output).await?;
+                        self.add(part, batches, joins, output).await?;
                     }
                 }
             }
@@ -357,16 +352,30 @@ impl Maintenance {
         Ok(())
     }
 
-    async fn add(
+    /// Batches of a history segment, from the one that holds `from` on.
+    pub async fn read_history(
+        &self,
+        key: &Arc<str>,
+        part: &PartitionWork,
+        from: u64,
+        max_bytes: u64,
+    ) -> Result<Vec<Committed>, SegmentError> {
+        let reader = Reader { shared: &self.shared, files: &self.files, blocking_threads: false };
+        reader.read_history(key, &part.topic, part.partition, from, max_bytes as usize).await
+    }
+
+    /// Adds batches that lay together. Where the first of them `joins` what was added before, nothing is in between.
+    pub async fn add(
         &self,
         part: &PartitionWork,
         batches: Vec<Committed>,
+        joins: bool,
         output: &mut Output,
     ) -> Result<(), MaintenanceError> {
-        for batch in batches {
+        for (nth, batch) in batches.into_iter().enumerate() {
             // The vault has what its consumers consumed; the log does not keep it beside.
             let vault = batch.base.0 + u64::from(batch.count) > part.consumed;
-            output.builder.push(&batch, |to| encode_committed(&batch, vault, to));
+            output.builder.push(&batch, joins || nth > 0, |to| encode_committed(&batch, vault, to));
         }
         if output.builder.len() >= self.limits.segment_bytes {
             self.close_segment(output).await?;
@@ -374,14 +383,18 @@ impl Maintenance {
         Ok(())
     }
 
-    async fn close_segment(&self, output: &mut Output) -> Result<(), MaintenanceError> {
+    /// Writes a segment of what was added.
+    pub async fn close_segment(&self, output: &mut Output) -> Result<(), MaintenanceError> {
         if output.builder.is_empty() {
             return Ok(());
         }
         let (content, parts): (Bytes, Vec<Part>) = std::mem::take(&mut output.builder).finish();
         let id = self.random.next_u64();
         let key: Arc<str> = format!("{SEGMENTS}{id:016x}").into();
-        let bytes = self.files.put(&key, FileKind::Segment, content).await?;
+        let bytes = match self.files.put(&key, FileKind::Segment, content).await {
+            Err(_) if planted(Mutant::SwapUnwritten) => 0,
+            put => put?,
+        };
         output.segments.push((id, SegmentState { key, bytes }));
         for part in parts {
             output.parts.push((id, part));
@@ -389,8 +402,14 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Lets readers find rewritten batches in their new segments, and forgets where they lay.
-    fn swap(&self, work: &BTreeMap<PartitionKey, PartitionWork>, output: Output) {
+    /// Lets readers find rewritten batches in their new segments, and forgets where they lay; all of it in one step, in
+    /// which also what was `cleaned` up to an offset counts as that.
+    pub fn swap(
+        &self,
+        work: &BTreeMap<PartitionKey, PartitionWork>,
+        output: Output,
+        cleaned: &[(PartitionKey, u64, Done)],
+    ) {
         let mut state = self.shared.state.write();
         state.segments.extend(output.segments);
         let mut by_partition: HashMap<PartitionKey, Vec<Chunk>> = HashMap::new();
@@ -407,11 +426,16 @@ impl Maintenance {
             });
         }
         let mut forgotten = Vec::new();
+        let mut left = BTreeSet::new();
         for (key, part) in work {
             let rewritten = by_partition.remove(key).unwrap_or_default();
             let Some(partition) = state.get_mut(*key) else { continue };
             let moved: BTreeSet<u64> = part.runs.iter().map(|run| run.base).collect();
-            partition.chunks.retain(|chunk| !moved.contains(&chunk.base));
+            partition.chunks.retain(|chunk| {
+                let stays = !moved.contains(&chunk.base);
+                left.extend(chunk.segment().filter(|_| !stays));
+                stays
+            });
             // What was trimmed in the meantime stays trimmed.
             let start = partition.start;
             let (kept, trimmed): (Vec<_>, Vec<_>) =
@@ -423,64 +447,24 @@ impl Maintenance {
                 partition.chunks.insert(place, chunk);
             }
         }
+        for (key, until, done) in cleaned {
+            if let Some(partition) = state.get_mut(*key) {
+                note(partition, done);
+            }
+            // Who reads is not to be told of a transaction less than what it is given has.
+            self.shared.cache.lock().forget(*key, *until);
+        }
         // Of a project that was deleted meanwhile, its new segments hold batches again.
         state.purge.segments.extend(forgotten);
+        let sparse = sparse(&state, &left);
+        state.purge.segments.extend(sparse);
         state.drop_unnamed_segments();
-        state.changed = true;
+        state.changed |= !work.is_empty();
     }
-}
-
-/// What is to be rewritten of a partition, in offset order; others may lie between.
-struct PartitionWork {
-    topic: Topic,
-    partition: Partition,
-    runs: Vec<Run>,
-    consumed: u64,
-}
-
-struct Run {
-    base: u64,
-    end: u64,
-    bytes: u64,
-    at: Source,
-}
-
-/// Where a chunk is read from.
-enum Source {
-    Journal { file: Arc<JournalFile>, entries: Arc<Vec<Entry>> },
-    History { key: Arc<str> },
-}
-
-impl PartitionWork {
-    fn bytes(&self) -> u64 {
-        self.runs.iter().map(|run| run.bytes).sum()
-    }
-}
-
-#[derive(Default)]
-struct Output {
-    builder: SegmentBuilder,
-    segments: Vec<(u64, SegmentState)>,
-    parts: Vec<(u64, Part)>,
-}
-
-fn chunks_by_bytes(entries: &[Entry], bytes_max: u64) -> impl Iterator<Item = &[Entry]> {
-    let mut rest = entries;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let over = |entry: &Entry| {
-            bytes += u64::from(entry.bytes);
-            bytes > bytes_max
-        };
-        let split = rest.iter().position(over).unwrap_or(rest.len()).max(1).min(rest.len());
-        let (chunk, left) = rest.split_at_checked(split)?;
-        rest = left;
-        (!chunk.is_empty()).then_some(chunk)
-    })
 }
 
 /// How far everybody came who must have consumed a batch before it goes.
-fn consumed_by_all(consumers: &[Consumer], partition: &PartitionState) -> u64 {
+pub(crate) fn consumed_by_all(consumers: &[Consumer], partition: &PartitionState) -> u64 {
     if planted(Mutant::IgnoreConsumers) {
         return partition.end;
     }

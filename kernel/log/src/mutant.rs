@@ -25,6 +25,18 @@ pub(crate) enum Mutant {
     SkipGroupProducers,
     /// Retention does not ask consumers.
     IgnoreConsumers,
+    /// Compaction by key does not stop at the last stable offset.
+    CompactPastStable,
+    /// Compaction by key takes records of aborted transactions for the last of their keys.
+    CountAborted,
+    /// Compaction by key drops tombstones before their time.
+    DropTombstonesEarly,
+    /// Compaction by key drops the last batch of a producer.
+    DropLastOfProducer,
+    /// Compaction by key forgets producers.
+    LoseProducers,
+    /// What could not be written takes the place of what it was made of.
+    SwapUnwritten,
     /// A file's end after a failed write is not cut off.
     KeepFailedWrite,
 }

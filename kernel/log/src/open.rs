@@ -17,8 +17,11 @@ use candor_store::DiskError;
 
 use crate::{AppendError, FailStop, Inner, Log, LogOptions, OpenError};
 
-/// How often retention is looked after. Nothing else needs a clock: compaction and checkpoints follow the journal.
+/// How often retention is looked after. Nothing else needs a clock: history segments and checkpoints follow the journal.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether something is to be compacted by key, where topics are (`log.cleaner.backoff.ms`).
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
     let work = tokio::task::spawn_blocking(move || {
@@ -53,6 +56,7 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
         stop: options.stop,
         stopped: stopped.clone(),
         purge_at: None,
+        clean_at: None,
     };
     // A thread and a runtime of its own: it reads and seals hundreds of megabytes at a time, beside who answers
     // requests.
@@ -64,7 +68,7 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
     Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster: None }) })
 }
 
-/// How long after a purge that failed the next is tried.
+/// How long after a purge, or a compaction by key, that failed the next is tried.
 const PURGE_PAUSE: Duration = Duration::from_secs(600);
 
 /// How often segments that nothing names are looked for: what a put that was given up left behind.
@@ -209,6 +213,8 @@ struct Keeper {
     stopped: tokio::sync::watch::Receiver<bool>,
     /// When a purge that failed is tried again.
     purge_at: Option<tokio::time::Instant>,
+    /// When compaction by key that failed is tried again.
+    clean_at: Option<tokio::time::Instant>,
 }
 
 impl Keeper {
@@ -229,11 +235,15 @@ impl Keeper {
                 }
                 report(&error, "the log is kept later");
             }
+            let interval = match self.maintenance.compacts_keys() {
+                true => COMPACTION_INTERVAL,
+                false => MAINTENANCE_INTERVAL,
+            };
             let stopped = self.stopped.wait_for(|stopped| *stopped);
             tokio::select! {
                 _ = stopped => return,
                 () = self.shared.rolled.notified() => {}
-                () = tokio::time::sleep(MAINTENANCE_INTERVAL) => {}
+                () = tokio::time::sleep(interval) => {}
             }
         }
     }
@@ -264,7 +274,7 @@ impl Keeper {
             return;
         }
         // None where the log is closed.
-        if self.on_journal(Committer::seal_file).await.is_none() {
+        if self.maintenance.purges_journal() && self.on_journal(Committer::seal_file).await.is_none() {
             return;
         }
         self.purge_at = None;
@@ -276,7 +286,36 @@ impl Keeper {
         }
     }
 
-    async fn try_keep(&mut self) -> Result<(), MaintenanceError> {
+    /// Compacts by key what is due. Where that fails, as with a segment that cannot be read, it waits: nothing else may.
+    async fn clean(&mut self) -> Result<(), MaintenanceError> {
+        if self.clean_at.is_some_and(|at| tokio::time::Instant::now() < at) {
+            return Ok(());
+        }
+        self.clean_at = None;
+        let cleaned = {
+            let mut cleaning = std::pin::pin!(self.maintenance.clean());
+            loop {
+                // A large partition takes its time, and who deletes something waits for a checkpoint.
+                tokio::select! {
+                    cleaned = &mut cleaning => break cleaned,
+                    () = self.shared.rolled.notified() => self.checkpoint_if_asked().await?,
+                }
+            }
+        };
+        match cleaned {
+            // There may be more, and something else may have become due meanwhile.
+            Ok(true) => self.shared.rolled.notify_one(),
+            Ok(false) => {}
+            Err(error) => {
+                self.clean_at = Some(tokio::time::Instant::now() + PURGE_PAUSE);
+                report(&error, "topics are compacted later");
+                self.sweep().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn checkpoint_if_asked(&self) -> Result<(), MaintenanceError> {
         let asked = std::mem::take(&mut *self.shared.checkpoint_asked.lock());
         if !asked.is_empty()
             && let Some(snapshot) = self.on_journal(Maintenance::snapshot).await
@@ -286,6 +325,14 @@ impl Keeper {
                 // Who asked may have gone.
                 let _ = reply.send(());
             }
+        }
+        Ok(())
+    }
+
+    async fn try_keep(&mut self) -> Result<(), MaintenanceError> {
+        self.checkpoint_if_asked().await?;
+        if self.maintenance.waits_for_the_active_end() {
+            let _ = self.on_journal(Committer::seal_file).await;
         }
         let seals = self.maintenance.age_limit();
         if self.on_journal(move |committer| committer.seal_if_older(seals)).await.is_none() {
@@ -297,6 +344,8 @@ impl Keeper {
         if maintenance.needs_compaction() {
             maintenance.compact().await?;
         }
+        self.clean().await?;
+        let maintenance = &self.maintenance;
         if !maintenance.needs_checkpoint() {
             return Ok(());
         }

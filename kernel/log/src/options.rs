@@ -7,6 +7,8 @@ use candor_meta::Database;
 use candor_model::{Clock, Random, TopicName};
 use candor_store::{Disk, DiskError, Files, KeyWrap, StoreError};
 
+use crate::cleaner::KEYS_MAX;
+
 /// What a log is opened with.
 pub struct LogOptions {
     /// Where the journal lies (folder `journal`).
@@ -101,6 +103,8 @@ pub struct Limits {
     pub retention_project_bytes: u64,
     /// Request ids remembered.
     pub window_requests: usize,
+    /// Keys remembered in one pass of compaction by key; more than 917,504 are not.
+    pub compaction_keys: usize,
 }
 
 impl Default for Limits {
@@ -115,6 +119,7 @@ impl Default for Limits {
             retention: Duration::from_secs(24 * 3600),
             retention_project_bytes: 1 << 30,
             window_requests: 1 << 17,
+            compaction_keys: KEYS_MAX,
         }
     }
 }

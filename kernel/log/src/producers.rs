@@ -128,6 +128,11 @@ impl Producer {
         self.batches.first().copied().flatten().map(|newest| newest.last)
     }
 
+    /// The base offset of its last batch in this epoch.
+    pub fn newest(&self) -> Option<u64> {
+        self.batches.first().copied().flatten().map(|newest| newest.base)
+    }
+
     /// The first offset of the transaction that it has open.
     pub fn open(&self) -> Option<u64> {
         self.open

@@ -16,7 +16,7 @@ use candor_model::{Partition, ProjectId, TopicName};
 use candor_store::{Files, StoreError};
 
 use crate::batch::decode;
-use crate::streams::header_of;
+use crate::streams::greatest_timestamp;
 use crate::wire::{Put, Take};
 use crate::{Committed, Topic};
 
@@ -63,19 +63,22 @@ impl SegmentBuilder {
         self.parts.is_empty()
     }
 
-    /// Adds a batch. Batches of a partition come one after the other, in offset order, a gap between them beginning
-    /// another part; `encode` writes the stored form.
-    pub fn push(&mut self, batch: &Committed, encode: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a batch. Batches of a partition come one after the other, in offset order. A gap between two begins another
+    /// part, unless the second `joins` the first: nothing of the partition is in between anywhere, as it was compacted
+    /// away. `encode` writes the stored form.
+    pub fn push(&mut self, batch: &Committed, joins: bool, encode: impl FnOnce(&mut Vec<u8>)) {
         let at = self.content.len() as u64;
         encode(&mut self.content);
         let bytes = self.content.len() as u64 - at;
         let (base, end) = (batch.base.0, batch.base.0 + u64::from(batch.count));
         let ingested = batch.ingested_at.0;
-        let max_timestamp = header_of(&batch.topic, &batch.batch).map_or(-1, |header| header.max_timestamp);
+        let max_timestamp = greatest_timestamp(batch);
+        let follows = |part: &Part| {
+            let is_next = part.end == base || (joins && part.end < base);
+            is_next && part.partition == batch.partition && part.topic == batch.topic
+        };
         match self.parts.last_mut() {
-            Some(part)
-                if part.partition == batch.partition && part.topic == batch.topic && part.end == base =>
-            {
+            Some(part) if follows(part) => {
                 if at - self.marked_at >= MARK_BYTES {
                     part.marks.push((base, at - part.at));
                     self.marked_at = at;
@@ -288,7 +291,7 @@ mod tests {
                 let length = if n == 200 { 900_000 } else { 1000 + n as usize };
                 let batch = batch(project, &vec![n as u8; length], 2);
                 let batch = batch.committed(Offset(100 + 2 * n), Timestamp(n as i64));
-                builder.push(&batch, |to| encode_committed(&batch, true, to));
+                builder.push(&batch, false, |to| encode_committed(&batch, true, to));
                 expected.push(batch);
             }
         }

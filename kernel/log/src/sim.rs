@@ -6,6 +6,7 @@
 //! `CANDOR_SIM_MUTANT=name` the mutant of that name is planted.
 
 mod checks;
+mod keyed;
 mod model;
 mod producers;
 mod world;
@@ -72,6 +73,12 @@ fn mutants() -> Vec<(&'static str, Option<Mutant>, Option<Lie>)> {
         ("leave producers out of the checkpoint", Some(Mutant::ForgetProducers), None),
         ("do not compare sequences in a group", Some(Mutant::SkipGroupProducers), None),
         ("trim what consumers have not consumed", Some(Mutant::IgnoreConsumers), None),
+        ("compact past the last stable offset", Some(Mutant::CompactPastStable), None),
+        ("count what was aborted as a key's last", Some(Mutant::CountAborted), None),
+        ("drop tombstones before their time", Some(Mutant::DropTombstonesEarly), None),
+        ("compact a producer's last batch away", Some(Mutant::DropLastOfProducer), None),
+        ("forget producers when compacting", Some(Mutant::LoseProducers), None),
+        ("swap in a segment that was not written", Some(Mutant::SwapUnwritten), None),
         ("keep what a failed write left", Some(Mutant::KeepFailedWrite), None),
     ]
 }

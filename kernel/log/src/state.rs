@@ -8,10 +8,11 @@ use candor_model::{Offset, Partition, ProjectId, Timestamp};
 
 use candor_records::Header;
 
+use crate::cleaner::Cleaned;
 use crate::journal::{FrameAt, JournalFile};
 use crate::streams::{StreamState, header_of};
 use crate::window::Window;
-use crate::{Committed, Retention, Topic};
+use crate::{Committed, Compaction, Retention, Topic};
 
 /// A partition of a topic, by its number in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +103,8 @@ pub(crate) struct PartitionState {
     pub consumed: Vec<(&'static str, u64)>,
     /// Of a stream: its producers and transactions, once there are any.
     pub stream: Option<Box<StreamState>>,
+    /// How far it is compacted by key.
+    pub cleaned: Cleaned,
     /// The topic was deleted; nothing more is taken.
     pub deleted: bool,
 }
@@ -167,7 +170,7 @@ pub(crate) struct SegmentState {
     pub bytes: u64,
 }
 
-/// Files that hold batches of deleted projects: what else is in them is to be written elsewhere, so that they can go.
+/// Files that hold batches of deleted projects, or of what was compacted away: what else is in them is to be written elsewhere, so that they can go.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Purge {
     /// Journal files up to this one.
@@ -207,6 +210,8 @@ pub(crate) struct State {
     pub window: Window,
     /// What is kept of topics of streams, as far as it was said.
     pub retention: HashMap<Topic, Retention>,
+    /// Which topics of streams are compacted by key, and how.
+    pub compaction: HashMap<Topic, Compaction>,
     /// Journal files that hold batches, and the one that is written.
     pub journals: BTreeMap<u64, Arc<JournalFile>>,
     pub segments: BTreeMap<u64, SegmentState>,
@@ -231,6 +236,7 @@ impl State {
             numbers: HashMap::new(),
             window: Window::new(window_requests),
             retention: HashMap::new(),
+            compaction: HashMap::new(),
             journals: BTreeMap::new(),
             segments: BTreeMap::new(),
             open_journal: None,
@@ -281,6 +287,7 @@ impl State {
     /// Lets go of a topic, and takes nothing more for it. Gives its partitions.
     pub fn delete_topic(&mut self, topic: &Topic) -> Vec<PartitionKey> {
         self.retention.remove(topic);
+        self.compaction.remove(topic);
         let keys: Vec<_> = self.numbers.get(topic).into_iter().flat_map(|of| of.values().copied()).collect();
         for key in &keys {
             if let Some(partition) = self.get_mut(*key) {
@@ -302,12 +309,15 @@ impl State {
     pub fn delete_records(&mut self, key: PartitionKey, before: u64) -> u64 {
         let open = self.open_journal;
         let Some(partition) = self.get_mut(key) else { return 0 };
-        partition.start = before.max(partition.start);
+        let start = partition.start;
+        partition.start = before.max(start);
         // More may follow in the open file.
         while partition.chunks.front().is_some_and(|chunk| chunk.end <= partition.start && !chunk.is_in(open))
         {
             partition.trim_front();
         }
+        // Not where the first chunk begins that is left: what was compacted away leaves gaps.
+        partition.start = before.max(start);
         let start = partition.start;
         if let Some(stream) = &mut partition.stream {
             stream.trim(start);
@@ -356,6 +366,7 @@ impl State {
             chunks: VecDeque::new(),
             consumed: Vec::new(),
             stream: None,
+            cleaned: Cleaned::default(),
             deleted: false,
         });
         key

@@ -1,19 +1,20 @@
 //! What a Fetch or a ListOffsets asks of a topic of streams beside its batches.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use candor_model::{Offset, Partition};
 use candor_records::{Bounds, first_at_or_after, open};
 
 use crate::state::{PartitionKey, PartitionState, Place};
-use crate::streams::{Aborted, ActiveProducer, header_of};
+use crate::streams::{Aborted, ActiveProducer, greatest_timestamp, header_of};
 use crate::{Committed, Log, ReadError, Topic};
 
 /// How much is read at once to find a timestamp, bytes.
 const SEARCH_BYTES: usize = 1 << 20;
 
 /// What a batch that is searched may unfold to. What is larger was refused when it came.
-const OPENED_MAX: Bounds = Bounds { bytes: 256 << 20, records: 1 << 24 };
+pub(crate) const OPENED_MAX: Bounds = Bounds { bytes: 256 << 20, records: 1 << 24 };
 
 impl Log {
     /// The first offset that may belong to an open transaction: where readers of what is committed stop. Without open
@@ -38,6 +39,30 @@ impl Log {
         let state = self.inner.shared.state.read();
         let stream = state.find_named(topic, partition).and_then(|held| held.stream.as_ref());
         stream.map_or_else(Vec::new, |stream| stream.aborted(from.0, to.0))
+    }
+
+    /// Aborted transactions that batches, read from one partition, hold something of, by first offset. Others are not
+    /// told of: where compaction left nothing of one, its marker may be gone as well, and a reader that skips until the
+    /// marker would skip what is behind it.
+    pub fn aborted_among(&self, batches: &[Committed]) -> Vec<Aborted> {
+        let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return Vec::new() };
+        let to = last.base.0 + u64::from(last.count);
+        let state = self.inner.shared.state.read();
+        let stream = state.find_named(&first.topic, first.partition).and_then(|held| held.stream.as_ref());
+        let Some(stream) = stream else { return Vec::new() };
+        let mut written: HashMap<i64, Vec<u64>> = HashMap::new();
+        for batch in batches {
+            let header = header_of(&batch.topic, &batch.batch);
+            if let Some(header) = header.filter(|header| header.is_transactional() && !header.is_control()) {
+                written.entry(header.producer_id).or_default().push(batch.base.0);
+            }
+        }
+        let is_met = |(aborted, marker): &(Aborted, u64)| {
+            let mut of_producer = written.get(&aborted.producer_id).into_iter().flatten();
+            of_producer.any(|base| (aborted.first_offset.0..*marker).contains(base))
+        };
+        let found = stream.aborted_to(first.base.0, to).into_iter().filter(is_met);
+        found.map(|(aborted, _)| aborted).collect()
     }
 
     /// The producers that a partition remembers, by id, with the transactions that they have open there.
@@ -208,9 +233,8 @@ impl Log {
 
 /// The greatest timestamp of a batch's records from `start` on, -1 without any.
 fn greatest_in(batch: &Committed, start: u64) -> Result<i64, ReadError> {
-    let Some(header) = header_of(&batch.topic, &batch.batch) else { return Ok(-1) };
     if batch.base.0 >= start {
-        return Ok(header.max_timestamp);
+        return Ok(greatest_timestamp(batch));
     }
     let mut greatest = -1;
     let mut from = start;

@@ -75,6 +75,14 @@ pub(crate) fn header_of(topic: &Topic, batch: &[u8]) -> Option<Header> {
     Header::parse(batch).ok()
 }
 
+/// Of a batch of a stream the greatest of its records' timestamps, milliseconds; -1 without records or timestamps, and
+/// where it is not of a stream.
+pub(crate) fn greatest_timestamp(batch: &Committed) -> i64 {
+    let header = header_of(&batch.topic, &batch.batch);
+    // What compaction left empty says what its records had.
+    header.filter(|header| header.records > 0).map_or(-1, |header| header.max_timestamp)
+}
+
 /// True for a control batch that ends a transaction of which nothing is to be read.
 pub(crate) fn is_abort(batch: &Bytes) -> bool {
     let Ok(opened) = open(batch, CONTROL_MAX) else { return false };
@@ -154,6 +162,28 @@ impl StreamState {
         self.aborted.drain(..gone);
     }
 
+    /// Aborted transactions that begin before an offset: producer, first offset and marker, in the order of the markers.
+    pub fn aborted_before(&self, end: u64) -> Vec<(i64, u64, u64)> {
+        let begun = self.aborted.iter().filter(|aborted| aborted.first < end);
+        begun.map(|aborted| (aborted.producer_id, aborted.first, aborted.marker)).collect()
+    }
+
+    /// Forgets aborted transactions with these markers: nothing of them is left.
+    pub fn forget_aborted(&mut self, markers: &BTreeSet<u64>) {
+        self.aborted.retain(|aborted| !markers.contains(&aborted.marker));
+    }
+
+    /// Forgets every producer: what compaction must not do.
+    pub fn forget_producers(&mut self) {
+        self.producers.retain(|_, producer| producer.open().is_some());
+    }
+
+    /// The base offset of the last batch of each producer in its epoch.
+    pub fn newest(&self) -> HashMap<i64, u64> {
+        let newest = self.producers.iter().map(|(id, producer)| Some((*id, producer.newest()?)));
+        newest.flatten().collect()
+    }
+
     /// All producers that are remembered, by id.
     pub fn active(&self) -> Vec<ActiveProducer> {
         let active = self.producers.iter().map(|(id, producer)| ActiveProducer {
@@ -175,12 +205,17 @@ impl StreamState {
 
     /// Aborted transactions that have something from `from` to before `to`, by first offset.
     pub fn aborted(&self, from: u64, to: u64) -> Vec<Aborted> {
+        self.aborted_to(from, to).into_iter().map(|(aborted, _)| aborted).collect()
+    }
+
+    /// The same with their markers.
+    pub fn aborted_to(&self, from: u64, to: u64) -> Vec<(Aborted, u64)> {
         let skip = self.aborted.partition_point(|aborted| aborted.marker < from);
         let mut found = Vec::new();
         for aborted in self.aborted.iter().skip(skip) {
             if aborted.first < to {
                 let first_offset = Offset(aborted.first);
-                found.push(Aborted { first_offset, producer_id: aborted.producer_id });
+                found.push((Aborted { first_offset, producer_id: aborted.producer_id }, aborted.marker));
             }
             if aborted.stable >= to {
                 break;

@@ -105,6 +105,25 @@ impl Kafka<'_> {
     }
 }
 
+/// A record batch of records with keys; one without a value is a tombstone.
+pub fn keyed(
+    topic: &Topic,
+    is_transactional: bool,
+    producer: Producer,
+    records: &[(&str, Option<&[u8]>)],
+) -> Batch {
+    let builder = BatchBuilder::new(Codec::Lz4);
+    let mut builder = match is_transactional {
+        true => builder.transactional(producer),
+        false => builder.producer(producer),
+    };
+    for (key, value) in records {
+        builder.push(1000, Some(key.as_bytes()), *value, Headers::default());
+    }
+    let (count, content) = (records.len() as u32, builder.finish().expect("is small"));
+    Batch { topic: topic.clone(), batch: content, count, ..batch(1, b"", 1) }
+}
+
 /// What a producer sends, of so many records.
 pub fn numbered(id: i64, epoch: i16, sequence: i32, count: usize) -> Batch {
     let producer = Producer { id, epoch, sequence };

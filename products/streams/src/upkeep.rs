@@ -1,9 +1,10 @@
-//! What the registry of topics asks of the log: how long what is kept, and that deleted topics go.
+//! What the registry of topics asks of the log: how long what is kept, what is compacted by key, and that deleted
+//! topics go.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use candor_log::{Log, Retention, Topic as LogTopic};
+use candor_log::{Compaction, Log, Retention, Topic as LogTopic};
 use candor_model::{Partition, ProjectId};
 use tokio_util::sync::CancellationToken;
 
@@ -49,10 +50,22 @@ fn retention(config: &TopicConfig) -> Retention {
     Retention { ms: bound(config.retention_ms), bytes: bound(config.retention_bytes) }
 }
 
+fn compaction(config: &TopicConfig) -> Option<Compaction> {
+    let ms = |ms: i64| u64::try_from(ms).unwrap_or(0);
+    config.compact.then(|| Compaction {
+        lag_min_ms: ms(config.compaction_lag_min_ms),
+        lag_max_ms: ms(config.compaction_lag_max_ms),
+        dirty_ratio_min: config.dirty_ratio_min,
+        delete_retention_ms: ms(config.delete_retention_ms),
+        segment_ms: ms(config.segment_ms),
+    })
+}
+
 fn tell(topics: &Topics, log: &Log) {
     for (project, topic) in topics.configured() {
         let name = LogTopic { project, name: topic.view.in_log.clone() };
         log.set_retention(&name, retention(&topic.config));
+        log.set_compaction(&name, compaction(&topic.config));
     }
 }
 
@@ -96,4 +109,47 @@ pub(crate) fn start(topics: Topics, log: Log, stop: CancellationToken) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topics::config::{Change, Overrides, apply};
+
+    fn config(pairs: &[(&str, &str)]) -> TopicConfig {
+        let changes: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Change::Set((*value).to_owned())))
+            .collect();
+        TopicConfig::of(&apply(&Overrides::new(), false, &changes).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_log_is_told_what_the_policy_says() {
+        let plain = config(&[("retention.ms", "5"), ("retention.bytes", "7")]);
+        assert_eq!(retention(&plain), Retention { ms: Some(5), bytes: Some(7) });
+        assert_eq!(compaction(&plain), None);
+        // As long as it is not deleted by age or size, retention says nothing.
+        let compacted = config(&[
+            ("cleanup.policy", "compact"),
+            ("retention.ms", "5"),
+            ("delete.retention.ms", "11"),
+            ("min.compaction.lag.ms", "12"),
+            ("max.compaction.lag.ms", "13"),
+            ("min.cleanable.dirty.ratio", "0.25"),
+            ("segment.ms", "14"),
+        ]);
+        assert_eq!(retention(&compacted), Retention { ms: None, bytes: None });
+        let expected = Compaction {
+            lag_min_ms: 12,
+            lag_max_ms: 13,
+            dirty_ratio_min: 0.25,
+            delete_retention_ms: 11,
+            segment_ms: 14,
+        };
+        assert_eq!(compaction(&compacted), Some(expected));
+        let both = config(&[("cleanup.policy", "compact,delete"), ("retention.ms", "5")]);
+        assert_eq!(retention(&both), Retention { ms: Some(5), bytes: None });
+        assert_eq!(compaction(&both), Some(Compaction::default()));
+    }
 }

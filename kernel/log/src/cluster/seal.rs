@@ -105,7 +105,7 @@ pub(crate) fn seal(group: Vec<Request>, made_at: Timestamp, random: &dyn Random)
     let mut parts = Vec::with_capacity(batches.len());
     for ((topic, partition), of_part) in numbers.into_keys().zip(&batches) {
         for batch in of_part {
-            builder.push(batch, |to| encode_committed(batch, true, to));
+            builder.push(batch, false, |to| encode_committed(batch, true, to));
         }
         let proposed = of_part.iter().map(|batch| ProposedBatch {
             relative: batch.base.0,

@@ -11,6 +11,7 @@ use candor_model::{Clock, Partition, ProjectId, RequestId, Timestamp, TopicName}
 use parking_lot::Mutex;
 
 use super::broken::{Step, left_out};
+use super::cleaner_sql;
 use super::sequencer::{Bounds, Outcome, Proposal, ProposedPart, Run, Sequenced, Sequencer, SequencerError};
 use super::streams_sql::{
     self, ProducerKey, Streams, find_producers, transactions, wanted_producers, write_streams,
@@ -62,6 +63,7 @@ CREATE TABLE log_lease (
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { owner: "log", version: 1, sql: SCHEMA },
     Migration { owner: "log", version: 2, sql: streams_sql::SCHEMA },
+    Migration { owner: "log", version: 3, sql: cleaner_sql::SCHEMA },
 ];
 
 /// The sequencer of an instance. All nodes share its database.
@@ -90,6 +92,11 @@ impl SqlSequencer {
     pub async fn open(database: Database, clock: Arc<dyn Clock>) -> Result<SqlSequencer, SequencerError> {
         database.migrate(MIGRATIONS).await?;
         Ok(SqlSequencer { database, clock, ids: Mutex::new(HashMap::new()) })
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) async fn known_id(

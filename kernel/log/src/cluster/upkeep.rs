@@ -20,8 +20,8 @@ use crate::batch::encode_committed;
 use crate::producers::EXPIRY;
 use crate::segment::{SegmentBuilder, SegmentError};
 use crate::stream_upkeep::age_of;
-use crate::streams::header_of;
-use crate::{Consumer, Limits, Topic};
+use crate::streams::greatest_timestamp;
+use crate::{Committed, Consumer, Limits, Topic};
 
 /// How long the lease is held without renewal.
 const LEASE: Duration = Duration::from_secs(120);
@@ -50,11 +50,11 @@ pub(crate) enum UpkeepError {
 }
 
 pub(crate) struct Upkeep {
-    node: Arc<Node>,
-    sequencer: Arc<SqlSequencer>,
+    pub(super) node: Arc<Node>,
+    pub(super) sequencer: Arc<SqlSequencer>,
     holder: String,
     consumers: Vec<Consumer>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// When files were last compared with what is committed: a listing costs a request a thousand files.
     listed: Mutex<Timestamp>,
 }
@@ -82,6 +82,10 @@ impl Upkeep {
         let Some(lease) = self.sequencer.take_lease(&self.holder, now, until).await? else { return Ok(()) };
         self.trim(&lease, now).await?;
         while self.compact(&lease, now).await? {}
+        if let Err(error) = self.clean(&lease, before(now, SETTLED)).await {
+            // As with a segment that cannot be read: nothing else waits for that.
+            tracing::warn!(error = &error as &dyn std::error::Error, "topics are compacted later");
+        }
         self.collect(&lease, now).await?;
         self.sequencer.forget_requests(before(now, REQUESTS)).await?;
         self.sequencer.forget_producers(Timestamp(now.0.saturating_sub(EXPIRY))).await?;
@@ -101,7 +105,7 @@ impl Upkeep {
     }
 
     /// How far everybody came who must have consumed a batch before it goes.
-    fn consumed_by_all(
+    pub(super) fn consumed_by_all(
         &self,
         partition: &Identified,
         positions: &HashMap<i64, HashMap<String, u64>>,
@@ -233,38 +237,19 @@ impl Upkeep {
             };
             from = last.base.0 + u64::from(last.count);
             for batch in batches {
-                // The vault has what its consumers consumed; the log does not keep it beside.
-                let vault = batch.base.0 + u64::from(batch.count) > consumed;
-                let before = open.builder.len();
-                open.builder.push(&batch, |to| encode_committed(&batch, vault, to));
-                let bytes = (open.builder.len() - before) as u64;
-                let Offset(base) = batch.base;
-                let next = base + u64::from(batch.count);
-                let ingested = batch.ingested_at.0;
-                let header = header_of(&batch.topic, &batch.batch);
-                let max_timestamp = header.map_or(-1, |header| header.max_timestamp);
-                match open.parts.last_mut() {
-                    // Not across what lies in a segment that is none of the victims.
-                    Some(part) if part.partition == partition.id && part.next == base => {
-                        part.next = next;
-                        part.bytes += bytes;
-                        part.ingested = part.ingested.max(ingested);
-                        part.max_timestamp = part.max_timestamp.max(max_timestamp);
-                    }
-                    _ => {
-                        let partition = partition.id;
-                        open.parts.push(Part { partition, base, next, bytes, ingested, max_timestamp });
-                    }
-                }
+                // What was compacted away within a run is nowhere else.
+                let joins = batch.base.0 > run.base;
+                open.push(partition, &batch, joins, consumed);
             }
-            if open.builder.len() >= self.limits.segment_bytes {
+            if open.is_full(self.limits.segment_bytes) {
                 self.close(open, made).await?;
             }
         }
         Ok(())
     }
 
-    async fn close(
+    /// Writes a segment of what was added.
+    pub(super) async fn close(
         &self,
         open: &mut OpenSegment,
         made: &mut Vec<(Arc<str>, u64, Vec<Part>)>,
@@ -304,7 +289,40 @@ impl Upkeep {
 }
 
 #[derive(Default)]
-struct OpenSegment {
+pub(super) struct OpenSegment {
     builder: SegmentBuilder,
     parts: Vec<Part>,
+}
+
+impl OpenSegment {
+    /// Adds a batch of a partition that was consumed so far. Where it `joins` the one before, nothing is in between.
+    pub fn push(&mut self, partition: &Identified, batch: &Committed, joins: bool, consumed: u64) {
+        let Offset(base) = batch.base;
+        let next = base + u64::from(batch.count);
+        // The vault has what its consumers consumed; the log does not keep it beside.
+        let vault = next > consumed;
+        let before = self.builder.len();
+        self.builder.push(batch, joins, |to| encode_committed(batch, vault, to));
+        let bytes = (self.builder.len() - before) as u64;
+        let ingested = batch.ingested_at.0;
+        let max_timestamp = greatest_timestamp(batch);
+        match self.parts.last_mut() {
+            // Not across what lies in a segment that is none of the victims.
+            Some(part) if part.partition == partition.id && (joins || part.next == base) => {
+                part.next = next;
+                part.bytes += bytes;
+                part.ingested = part.ingested.max(ingested);
+                part.max_timestamp = part.max_timestamp.max(max_timestamp);
+            }
+            _ => {
+                let partition = partition.id;
+                self.parts.push(Part { partition, base, next, bytes, ingested, max_timestamp });
+            }
+        }
+    }
+
+    /// True where it is to be closed.
+    pub fn is_full(&self, segment_bytes: usize) -> bool {
+        self.builder.len() >= segment_bytes
+    }
 }

@@ -74,6 +74,43 @@ pub(super) async fn purge_gone(tx: &mut Tx, project: Option<ProjectId>) -> Resul
     Ok(())
 }
 
+/// Lets history segments be found, each with its bytes and what it holds.
+pub(super) async fn insert_made(
+    tx: &mut Tx,
+    made: &[(Arc<str>, u64, Vec<Part>)],
+    now: Timestamp,
+) -> Result<(), SequencerError> {
+    for (segment, bytes, parts) in made {
+        tx.execute(
+            "INSERT INTO log_segment (name, bytes, made, state) VALUES (?, ?, ?, ?)",
+            params![&**segment, int(*bytes), now.0, STATE_HISTORY],
+        )
+        .await?;
+        for parts in parts.chunks(ROWS_MAX) {
+            let sql = format!(
+                "INSERT INTO log_run \
+                 (partition_id, base, next, segment, relative, bytes, ingested, max_timestamp) VALUES {}",
+                rows_of(8, parts.len())
+            );
+            let row = |part: &Part| {
+                [
+                    Param::from(part.partition),
+                    Param::from(int(part.base)),
+                    Param::from(int(part.next)),
+                    Param::from(&**segment),
+                    Param::from(int(part.base)),
+                    Param::from(int(part.bytes)),
+                    Param::from(part.ingested),
+                    Param::from(part.max_timestamp),
+                ]
+            };
+            let params: Vec<Param> = parts.iter().flat_map(row).collect();
+            tx.execute(&sql, &params).await?;
+        }
+    }
+    Ok(())
+}
+
 impl SqlSequencer {
     /// Takes or renews the lease until `until`; none while another node holds it.
     pub(super) async fn take_lease(
@@ -97,7 +134,8 @@ impl SqlSequencer {
         Ok(Some(Lease { holder: holder.to_owned(), epoch: row.int(0)? }))
     }
 
-    async fn begin_fenced(&self, lease: &Lease) -> Result<Tx, SequencerError> {
+    /// Begins a transaction that proves that the lease is held.
+    pub(super) async fn begin_fenced(&self, lease: &Lease) -> Result<Tx, SequencerError> {
         let mut tx = self.database.begin().await?;
         let mut sql =
             String::from("SELECT epoch FROM log_lease WHERE name = 'upkeep' AND holder = ? AND epoch = ?");
@@ -304,34 +342,7 @@ impl SqlSequencer {
             let params: Vec<Param> = [Param::from(STATE_HISTORY)].into_iter().chain(params).collect();
             tx.execute(&sql, &params).await?;
         }
-        for (segment, bytes, parts) in made {
-            tx.execute(
-                "INSERT INTO log_segment (name, bytes, made, state) VALUES (?, ?, ?, ?)",
-                params![&**segment, int(*bytes), self.clock.now().0, STATE_HISTORY],
-            )
-            .await?;
-            for parts in parts.chunks(ROWS_MAX) {
-                let sql = format!(
-                    "INSERT INTO log_run \
-                     (partition_id, base, next, segment, relative, bytes, ingested, max_timestamp) VALUES {}",
-                    rows_of(8, parts.len())
-                );
-                let row = |part: &Part| {
-                    [
-                        Param::from(part.partition),
-                        Param::from(int(part.base)),
-                        Param::from(int(part.next)),
-                        Param::from(&**segment),
-                        Param::from(int(part.base)),
-                        Param::from(int(part.bytes)),
-                        Param::from(part.ingested),
-                        Param::from(part.max_timestamp),
-                    ]
-                };
-                let params: Vec<Param> = parts.iter().flat_map(row).collect();
-                tx.execute(&sql, &params).await?;
-            }
-        }
+        insert_made(&mut tx, made, self.now()).await?;
         // What a project's deletion let go of in between stays gone.
         purge_gone(&mut tx, None).await?;
         tx.commit().await?;

@@ -28,7 +28,7 @@ fn bed() -> Bed {
 }
 
 /// Short: the offset, whether it was stored before, or why it was refused.
-type Short = Result<(u64, bool), Rejected>;
+pub(super) type Short = Result<(u64, bool), Rejected>;
 
 fn short(answer: Result<Appended, AppendError>) -> Short {
     match answer {
@@ -42,7 +42,7 @@ async fn each(log: &Log, batches: Vec<Batch>) -> Vec<Short> {
     log.append_each_batch(batches).await.into_iter().map(short).collect()
 }
 
-async fn one(log: &Log, batch: Batch) -> Short {
+pub(super) async fn one(log: &Log, batch: Batch) -> Short {
     each(log, vec![batch]).await[0]
 }
 
@@ -89,7 +89,7 @@ async fn a_producer_is_stored_once_and_in_order_even_after_a_restart(bed: Bed) {
 }
 
 impl Bed {
-    fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         matches!(self.backend, Backend::Local)
     }
 
@@ -443,5 +443,19 @@ async fn a_streams_retention_is_its_own(bed: Bed) {
     log.set_retention(&hour, Retention { ms: Some(3_600_000), bytes: None });
     until("the short one goes", async || log.log_start(&hour, P) == Offset(1)).await;
     assert_eq!(log.log_start(&stream(1), P), Offset(0));
+    // Of a small one as much stays as it may have, and not much more.
+    let small = Topic { name: candor_model::TopicName("small".to_owned()), ..stream(1) };
+    log.set_retention(&small, Retention { ms: None, bytes: Some(10_000) });
+    let value = vec![7; 2500];
+    for n in 0..12 {
+        let kafka = Kafka { value: &value, ..Kafka::default() };
+        assert_eq!(one(&log, kafka.batch(&small)).await, Ok((n, false)));
+    }
+    until("the small one is cut", async || {
+        log.inner.shared.rolled.notify_one();
+        log.log_start(&small, P) >= Offset(4)
+    })
+    .await;
+    assert!(log.log_start(&small, P) <= Offset(8), "four of 2,500 bytes stay");
     log.close().await;
 }

@@ -1,12 +1,13 @@
 //! What the simulation knows must be true, kept beside the log in the simplest form.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use candor_model::{RequestId, Timestamp};
 use parking_lot::Mutex;
 
+use super::keyed::is_left_of;
 use crate::batch::Batch;
 use crate::{Committed, Follower, Topic};
 
@@ -32,12 +33,17 @@ pub struct Sent {
     pub fate: Fate,
     /// Of a stream: whose it is and what it does.
     pub part: Option<Part>,
+    /// Of the stream that is compacted by key: of each record the key, and whether it is a tombstone.
+    pub keys: Vec<(u8, bool)>,
+    /// When it was sent first.
+    pub at: Timestamp,
 }
 
 /// What a batch of a stream is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     pub producer: i64,
+    pub epoch: i16,
     pub does: Does,
 }
 
@@ -68,7 +74,7 @@ impl Sent {
 pub struct Model {
     pub sent: Vec<Sent>,
     /// By topic: base offset to the batch's number. What was once seen, by a reader or a follower, stays.
-    seen: HashMap<Topic, BTreeMap<u64, u64>>,
+    pub(super) seen: HashMap<Topic, BTreeMap<u64, u64>>,
     /// Where a batch lies, by number.
     place: HashMap<u64, u64>,
     pub consumed: HashMap<Topic, u64>,
@@ -78,6 +84,8 @@ pub struct Model {
     pub deleted: HashMap<Topic, u64>,
     /// The oldest offset a topic may still have to hold.
     start: HashMap<Topic, u64>,
+    /// What the last look at the stream that is compacted by key found: base offsets.
+    pub(super) held: BTreeSet<u64>,
 }
 
 impl Model {
@@ -124,8 +132,8 @@ impl Model {
         let at = format!("offset {} of project {}", batch.base.0, batch.topic.project.0);
         let number = Model::number_of(&batch.batch).ok_or_else(|| format!("{at}: no batch of ours"))?;
         let sent = self.sent.get(number as usize).ok_or_else(|| format!("{at}: no batch of ours"))?;
-        let same = sent.content == batch.batch && sent.topic == batch.topic && sent.count == batch.count;
-        if !same {
+        let is_same = sent.content == batch.batch || (!with_vault && is_left_of(sent, &batch.batch));
+        if !is_same || sent.topic != batch.topic || sent.count != batch.count {
             return Err(format!("{at}: batch {number} was changed"));
         }
         if batch.request.is_some() != sent.request.is_some() {
@@ -141,14 +149,8 @@ impl Model {
         self.note(&topic, batch.base.0, number)
     }
 
-    /// All that a topic holds was read, from `start` to `end`.
-    pub fn read_whole(
-        &mut self,
-        topic: &Topic,
-        start: u64,
-        end: u64,
-        batches: &[Committed],
-    ) -> Result<(), String> {
+    /// Up to where a topic may have been trimmed; an error where it begins later, or earlier than it did.
+    pub(super) fn allowed_start(&self, topic: &Topic, start: u64) -> Result<u64, String> {
         let of_topic = |of: &HashMap<Topic, u64>| of.get(topic).copied().unwrap_or(0);
         let allowed = of_topic(&self.consumed).max(of_topic(&self.may_be_deleted));
         if start > allowed {
@@ -158,6 +160,18 @@ impl Model {
         if start < deleted {
             return Err(format!("{topic:?} starts at {start} again, {deleted} was deleted"));
         }
+        Ok(allowed)
+    }
+
+    /// All that a topic holds was read, from `start` to `end`.
+    pub fn read_whole(
+        &mut self,
+        topic: &Topic,
+        start: u64,
+        end: u64,
+        batches: &[Committed],
+    ) -> Result<(), String> {
+        let allowed = self.allowed_start(topic, start)?;
         // It may start within a batch.
         let mut next = batches.first().map_or(start, |first| first.base.0.min(start));
         if batches.first().is_some_and(|first| first.base.0 + u64::from(first.count) <= start) {

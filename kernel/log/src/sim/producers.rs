@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use candor_records::{BatchBuilder, Codec, Headers};
 use tokio::sync::oneshot;
 
 use super::model::{Does, Fate, Part, Sent};
@@ -17,7 +18,10 @@ use crate::{Partition, Retention, Topic};
 const WAITING_MAX: u64 = 4;
 
 /// Projects with a stream.
-const STREAMS: i64 = 2;
+const STREAMS: i64 = 3;
+
+/// Keys of the stream that is compacted by key.
+const KEYS: u64 = 6;
 
 /// A producer.
 pub struct Producer {
@@ -31,11 +35,37 @@ pub struct Producer {
     answered: Option<u64>,
 }
 
-/// What is kept of streams: of one little, of the other what is young.
+/// What is kept of streams: of one little, of one what is young, of one the last of each key.
 pub fn retention() -> HashMap<Topic, Retention> {
     let little = Retention { ms: None, bytes: Some(10_000) };
     let young = Retention { ms: Some(6 * 3600 * 1000), bytes: None };
-    [(stream(1), little), (stream(2), young)].into()
+    [(stream(1), little), (stream(2), young), (keyed(), Retention { ms: None, bytes: None })].into()
+}
+
+/// The stream that is compacted by key.
+pub fn keyed() -> Topic {
+    stream(STREAMS)
+}
+
+/// A batch of records with keys; one without a value is a tombstone.
+fn keyed_batch(
+    codec: Codec,
+    is_transactional: bool,
+    producer: candor_records::Producer,
+    keys: &[(u8, bool)],
+    number: u64,
+    value: &[u8],
+) -> Bytes {
+    let builder = BatchBuilder::new(codec);
+    let mut builder = match is_transactional {
+        true => builder.transactional(producer),
+        false => builder.producer(producer),
+    };
+    for (key, is_tombstone) in keys {
+        let value = (!is_tombstone).then_some(value);
+        builder.push(number as i64, Some(&[*key]), value, Headers::default());
+    }
+    builder.finish().expect("is small")
 }
 
 impl Producer {
@@ -46,11 +76,11 @@ impl Producer {
             epoch: 0,
             // The numbers of one pass the greatest there is.
             next: if id == 1 { i32::MAX - 20 } else { 0 },
-            is_transactional: id % 3 == 0,
+            is_transactional: matches!(id, 3 | 5 | 8),
             waiting: Vec::new(),
             answered: None,
         };
-        (1..=6).map(producer).collect()
+        [1, 2, 3, 4, 5, 6, 8].map(producer).into()
     }
 }
 
@@ -60,7 +90,13 @@ impl World {
         let mut group = Vec::new();
         let mut answers = Vec::new();
         for which in 0..self.producers.len() {
-            if self.below(2) == 0 {
+            // One is seldom heard of, and where it is about keys, those elsewhere.
+            let seldom = match self.producers[which].id {
+                2 => 8,
+                _ if self.is_keyed && self.producers[which].topic != keyed() => 4,
+                _ => 1,
+            };
+            if self.below(2 * seldom) >= 1 {
                 continue;
             }
             let mut first = self.collect(which);
@@ -110,7 +146,7 @@ impl World {
         let mut numbers = self.producers[which].waiting.clone();
         if self.below(4) == 0 {
             numbers.splice(0..0, self.producers[which].answered);
-        } else if numbers.is_empty() && self.below(4) == 0 {
+        } else if numbers.is_empty() && self.below(if self.is_keyed { 2 } else { 4 }) == 0 {
             numbers.extend(self.end(which));
             return numbers;
         }
@@ -125,22 +161,27 @@ impl World {
         let number = self.model.sent.len() as u64;
         let count = 1 + self.below(4) as usize;
         let value = vec![number as u8; self.below(400) as usize];
+        let keys: Vec<(u8, bool)> =
+            (0..count).map(|_| (self.below(KEYS) as u8, self.below(4) == 0)).collect();
+        let codec = [Codec::None, Codec::None, Codec::Lz4][self.below(3) as usize];
         let producer = &mut self.producers[which];
         let timestamps = vec![number as i64; count];
-        let kafka = Kafka {
-            is_transactional: producer.is_transactional,
-            producer: candor_records::Producer {
-                id: producer.id,
-                epoch: producer.epoch,
-                sequence: producer.next,
-            },
-            timestamps: &timestamps,
-            value: &value,
+        let numbering =
+            candor_records::Producer { id: producer.id, epoch: producer.epoch, sequence: producer.next };
+        let is_keyed = producer.topic == keyed();
+        let batch = match is_keyed {
+            true => keyed_batch(codec, producer.is_transactional, numbering, &keys, number, &value),
+            false => {
+                let is_transactional = producer.is_transactional;
+                let kafka =
+                    Kafka { is_transactional, producer: numbering, timestamps: &timestamps, value: &value };
+                kafka.batch(&producer.topic).batch
+            }
         };
-        let batch = kafka.batch(&producer.topic);
         producer.next = ((i64::from(producer.next) + count as i64) % (1 << 31)) as i32;
         let does = if producer.is_transactional { Does::Opens } else { Does::Nothing };
-        self.sends(which, &batch.batch, batch.count, does)
+        let keys = if is_keyed { keys } else { Vec::new() };
+        self.sends(which, &batch, count as u32, does, keys)
     }
 
     /// Ends a transaction, or begins the producer anew.
@@ -158,13 +199,14 @@ impl World {
         // A marker has no number of its own, so it is not sent again by itself: see `sends`.
         let batch = marker(&producer.topic, producer.id, producer.epoch, commits);
         let does = if commits { Does::Commits } else { Does::Aborts };
-        Some(self.sends(which, &batch.batch, batch.count, does))
+        Some(self.sends(which, &batch.batch, batch.count, does, Vec::new()))
     }
 
-    fn sends(&mut self, which: usize, batch: &[u8], count: u32, does: Does) -> u64 {
+    fn sends(&mut self, which: usize, batch: &[u8], count: u32, does: Does, keys: Vec<(u8, bool)>) -> u64 {
         let number = self.model.sent.len() as u64;
         // The base offset that a producer writes counts for nothing.
         let content: Vec<u8> = number.to_le_bytes().into_iter().chain(batch[8..].iter().copied()).collect();
+        let at = self.options.clock.now();
         let producer = &mut self.producers[which];
         if matches!(does, Does::Nothing | Does::Opens) {
             producer.waiting.push(number);
@@ -176,7 +218,9 @@ impl World {
             count,
             request: None,
             fate: Fate::Refused,
-            part: Some(Part { producer: producer.id, does }),
+            part: Some(Part { producer: producer.id, epoch: producer.epoch, does }),
+            keys,
+            at,
         });
         number
     }
@@ -205,8 +249,12 @@ impl World {
         let Some(held) = state.find_named(topic, Partition(0)) else { return Ok(()) };
         let aborted = held.stream.as_ref().map_or_else(Vec::new, |stream| stream.aborted(start, end));
         let aborted = aborted.iter().map(|aborted| (aborted.first_offset.0, aborted.producer_id)).collect();
-        let found = (held.last_stable(), aborted);
-        let expected = self.model.transactions(topic, start, end);
+        let found: (u64, Vec<(u64, i64)>) = (held.last_stable(), aborted);
+        let mut expected = self.model.transactions(topic, start, end);
+        if *topic == keyed() {
+            // Those of which nothing is left may be forgotten.
+            expected.1.retain(|aborted| self.model.is_held(topic, *aborted) || found.1.contains(aborted));
+        }
         match found == expected {
             true => Ok(()),
             false => Err(format!("transactions of {topic:?} are {found:?}, should be {expected:?}")),

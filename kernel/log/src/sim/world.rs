@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
-use candor_model::{Partition, Random, Timestamp, TopicName};
+use candor_model::{Clock, Partition, Random, Timestamp, TopicName};
 use candor_store::sim::{SimCrash, SimDisk, SimOperation};
 use candor_store::{Disk, DiskObjects, Files, KeyWrap};
 use futures::executor::block_on;
@@ -18,7 +18,7 @@ use crate::maintenance::{Maintenance, MaintenanceError};
 use crate::open::{Opened, read_back};
 use crate::queue::Request;
 use crate::testing::{SeenStop, TestKeys, request, topic};
-use crate::{AppendError, Consumer, Limits, LogOptions, OpenError};
+use crate::{AppendError, Compaction, Consumer, Limits, LogOptions, OpenError};
 
 pub(super) const PROJECTS: u64 = 5;
 const STEPS: u64 = 70;
@@ -40,6 +40,9 @@ pub struct World {
     /// Rewrites files as after a deletion. Not in every run: it ends the journal's files early, which hides what is
     /// wrong with long ones.
     purges: bool,
+    pub(super) compaction: Compaction,
+    /// Mostly about the stream that is compacted by key.
+    pub(super) is_keyed: bool,
     verbose: bool,
 }
 
@@ -49,6 +52,7 @@ impl World {
     pub fn new(seed: u64, verbose: bool) -> World {
         let dice = Seeded::new(seed.wrapping_mul(0x1234_5677).wrapping_add(99));
         let disk = SimDisk::new(seed);
+        let is_keyed = seed % 4 == 2;
         let below = |n: u64| dice.next_u64() % n;
         let limits = Limits {
             journal_file_bytes: [4 << 10, 16 << 10, 64 << 10][below(3) as usize],
@@ -57,6 +61,8 @@ impl World {
             tail_cache_bytes: [0, 6000, 1 << 20][below(3) as usize],
             retention: Duration::from_secs(24 * 3600),
             retention_project_bytes: 60_000,
+            // A few batches, or all.
+            compaction_keys: if seed % 4 == 1 { 5 } else { usize::MAX },
             ..Limits::default()
         };
         let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000)));
@@ -88,6 +94,14 @@ impl World {
             requests: 0,
             producers: Producer::some(),
             purges: seed % 4 == 3,
+            is_keyed,
+            compaction: Compaction {
+                lag_min_ms: [0, 0, 1800 * 1000][(seed % 3) as usize],
+                dirty_ratio_min: if is_keyed { 0.0 } else { 0.2 },
+                delete_retention_ms: 6 * 3600 * 1000,
+                segment_ms: 600 * 1000,
+                ..Compaction::default()
+            },
             verbose,
         }
     }
@@ -124,6 +138,7 @@ impl World {
 
     fn step(&mut self) -> Outcome {
         match self.below(100) {
+            8..28 if self.is_keyed => self.produce(),
             0..28 => self.append(),
             28..40 => self.produce(),
             40..52 => self.check_some(),
@@ -214,6 +229,7 @@ impl World {
                     drop(state);
                     let mut state = opened.committer.shared.state.write();
                     state.retention = super::producers::retention();
+                    state.compaction = [(super::producers::keyed(), self.compaction)].into();
                     drop(state);
                     self.recorder = Recorder::new(ends);
                     opened.committer.shared.followers.lock().push(Arc::<Recorder>::clone(&self.recorder));
@@ -386,6 +402,8 @@ impl World {
             // Until something says otherwise.
             fate: Fate::Refused,
             part: None,
+            keys: Vec::new(),
+            at: self.clock.now(),
         });
         number
     }
@@ -417,6 +435,8 @@ impl World {
                     maintenance.remove_orphans().await?;
                 }
                 1 => log.committer.seal_if_older(maintenance.age_limit()),
+                // Only what is in files that were ended is compacted by key.
+                3..5 if self.is_keyed => log.committer.seal_file(),
                 2 if self.purges => {
                     // As if a deleted project had something in every file.
                     log.committer.seal_file();
@@ -438,6 +458,10 @@ impl World {
             if maintenance.needs_compaction() {
                 maintenance.compact().await?;
             }
+            if maintenance.waits_for_the_active_end() {
+                log.committer.seal_file();
+            }
+            maintenance.clean().await?;
             if deletes.is_some() || maintenance.needs_checkpoint() || self.dice.next_u64().is_multiple_of(3) {
                 let snapshot = Maintenance::snapshot(&mut log.committer);
                 maintenance.checkpoint(snapshot).await?;

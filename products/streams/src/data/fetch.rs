@@ -183,10 +183,8 @@ impl Fetch {
         };
         batches.retain(|batch| batch.base < until);
         let records = joined(&batches, bytes_max, is_first);
-        if committed_only && let Some(last) = batches.last() {
-            let to = Offset(last.base.0 + u64::from(last.count));
-            let aborted = self.log.aborted(topic, *partition, Offset(from), to);
-            let aborted = aborted.into_iter().map(|aborted| {
+        if committed_only {
+            let aborted = self.log.aborted_among(&batches).into_iter().map(|aborted| {
                 AbortedTransaction::default()
                     .with_producer_id(aborted.producer_id.into())
                     .with_first_offset(aborted.first_offset.0 as i64)

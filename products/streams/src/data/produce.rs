@@ -345,3 +345,16 @@ fn not_stored(error: &AppendError) -> ResponseError {
         AppendError::Rejected(Rejected::Deleted) => ResponseError::UnknownTopicOrPartition,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_disk_cannot_take_is_a_storage_error() {
+        for error in [AppendError::Full, AppendError::Unavailable] {
+            assert_eq!(not_stored(&error), ResponseError::KafkaStorageError, "{error}");
+        }
+        assert_eq!(not_stored(&AppendError::Overloaded), ResponseError::RequestTimedOut);
+    }
+}
