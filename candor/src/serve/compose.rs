@@ -229,7 +229,8 @@ pub(super) async fn open(
             .layer(from_fn_with_state(pace.clone(), pace::paced))
     };
     let http = [candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
-    let http = http.into_iter().map(taking_in).collect();
+    let mut http: Vec<Router> = http.into_iter().map(taking_in).collect();
+    http.extend(app.streams.iter().map(|streams| streams.routes(app.admission.clone())));
     let grpc = taking_in(super::grpc::router(candor_logs::grpc(logs)));
     Ok(House { app, http, grpc })
 }

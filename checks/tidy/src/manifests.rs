@@ -8,6 +8,7 @@ use crate::{files, text};
 pub const KERNEL: &[&str] = &[
     "candor-model",
     "candor-records",
+    "candor-schemas",
     "candor-scrub",
     "candor-store",
     "candor-meta",

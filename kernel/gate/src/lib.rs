@@ -35,12 +35,12 @@ pub use admitted::{Admitted, AdmittedBlob};
 pub use candor_scrub::{RuleError, Rules};
 pub use policy::{Policy, UnknownFields};
 pub use streams::{
-    ClearedStream, RecordRefusal, RefusedRecord, STREAM_BOUNDS, StreamBatch, StreamRefusal, Timestamps,
-    TransactionEnd, ValuesMode,
+    ClearedStream, RecordRefusal, RefusedRecord, STREAM_BOUNDS, Schemas, StreamBatch, StreamRefusal,
+    Timestamps, TransactionEnd, ValuesMode,
 };
 pub use totals::Totals;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use candor_keyring::Keyring;
@@ -105,12 +105,20 @@ pub struct Gate {
     random: Arc<dyn Random>,
     policy: RwLock<Arc<Compiled>>,
     totals: Totals,
+    /// What knows the schemas that values of streams name; none until it is there.
+    schemas: OnceLock<Arc<dyn Schemas>>,
 }
 
 impl Gate {
     /// A gate with the default rules.
     pub fn new(keyring: Arc<Keyring>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Gate {
-        Gate { keyring, clock, random, policy: RwLock::default(), totals: Totals::default() }
+        let (policy, totals, schemas) = (RwLock::default(), Totals::default(), OnceLock::new());
+        Gate { keyring, clock, random, policy, totals, schemas }
+    }
+
+    /// Opens values of streams by the schemas that they name, from now on; the first that is given stays.
+    pub fn set_schemas(&self, schemas: Arc<dyn Schemas>) {
+        let _ = self.schemas.set(schemas);
     }
 
     /// Clears by this policy from now on. Batches that are being cleared end under the one that they began with.
@@ -137,7 +145,7 @@ impl Gate {
     ) -> Result<ClearedStream, StreamRefusal> {
         let policy = Arc::clone(&self.policy.read());
         let records = batch.records();
-        let cleared = streams::clear(&policy, self.clock.now(), scope.project(), batch);
+        let cleared = streams::clear(&policy, self.schemas.get(), self.clock.now(), scope.project(), batch);
         match &cleared {
             Ok(cleared) => self.totals.add(&cleared.report),
             Err(_) => self.totals.add(&GateReport::refused(records)),

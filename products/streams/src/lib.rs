@@ -12,6 +12,7 @@ pub mod directory;
 pub mod groups;
 mod node;
 mod parts;
+pub mod registry;
 mod rights;
 mod settings;
 pub mod share;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candor_gate::Gate;
+use candor_gate::admission::Admission;
 use candor_log::Log;
 use candor_meta::{Database, SqlError, Tenancy};
 use candor_model::{Clock, ProjectId, Random};
@@ -27,6 +28,7 @@ use crate::directory::TopicDirectory;
 use crate::groups::Groups;
 use crate::node::{Advertised, Node};
 use crate::parts::Parts;
+use crate::registry::{self, Registry};
 use crate::settings::Settings;
 use crate::share::Shares;
 use crate::topics::{TopicError, Topics};
@@ -90,6 +92,8 @@ pub struct Streams {
     view: View,
     room: Room,
     anonymous: Option<Arc<str>>,
+    registry: Registry,
+    acls: Acls,
 }
 
 impl Streams {
@@ -130,7 +134,7 @@ impl Streams {
         let admin = Admin::new(admin::Parts {
             topics: topics.clone(),
             credentials: credentials.clone(),
-            acls,
+            acls: acls.clone(),
             quotas: Quotas::open(database.clone()).await?,
             resources,
             log: Arc::new(upkeep::Kept(log.clone())),
@@ -138,6 +142,8 @@ impl Streams {
             broker_configs: settings.told(),
         });
         let signals = Signals::new(log.clone());
+        let registry = Registry::open(database).await?;
+        gate.set_schemas(Arc::new(registry.clone()));
         upkeep::start(topics.clone(), log.clone(), stop.clone());
         let parts = Parts {
             tenancy,
@@ -163,7 +169,7 @@ impl Streams {
                 broker.look_again().await;
             }
         });
-        Ok(Streams { broker, parts, view, room: Room::new(ROOM_BYTES), anonymous })
+        Ok(Streams { broker, parts, view, room: Room::new(ROOM_BYTES), anonymous, registry, acls })
     }
 
     /// The users of clients.
@@ -179,6 +185,24 @@ impl Streams {
     /// What the screen asks.
     pub fn view(&self) -> &View {
         &self.view
+    }
+
+    /// The schemas of topics.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The paths of the schema registry, for the listener that serves HTTP. It gives requests the peer's address as
+    /// [`axum::extract::ConnectInfo`] of a [`SocketAddr`].
+    pub fn routes(&self, admission: Admission) -> axum::Router {
+        registry::http::routes(registry::http::Parts {
+            registry: self.registry.clone(),
+            credentials: self.parts.credentials.clone(),
+            acls: self.acls.clone(),
+            tenancy: self.parts.tenancy.clone(),
+            admission,
+            anonymous: self.anonymous.clone(),
+        })
     }
 
     /// What clients are given as `bootstrap.servers`.
@@ -210,6 +234,7 @@ impl Streams {
         self.parts.shares.forget_project(project);
         self.parts.transactions.forget_project(project).await.map_err(OpenError::Transactions)?;
         self.parts.groups.forget_project(project).await?;
+        self.registry.forget(project).await?;
         self.parts.admin.forget(project).await?;
         Ok(())
     }

@@ -16,9 +16,10 @@ mod refusal;
 mod values;
 
 pub use refusal::{RecordRefusal, RefusedRecord, StreamRefusal};
-pub use values::ValuesMode;
+pub use values::{Schemas, ValuesMode};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use candor_model::limits::{BATCH_RECORDS_MAX, BODY_DECODED_BYTES_MAX};
@@ -27,7 +28,6 @@ use candor_records::{
     BadBatch, Bounds, Checked, Header, HeadersBuf, Marker, MarkerKind, Opened, ProducedLimits, Rebuild,
     Record, TimestampType, open, set_max_timestamp, validate_produced,
 };
-use candor_scrub::Scrubber;
 
 use crate::GateReport;
 use crate::admitted::Admitted;
@@ -141,6 +141,7 @@ fn milliseconds(at: Timestamp) -> i64 {
 /// Clears a batch.
 pub(crate) fn clear(
     policy: &Compiled,
+    schemas: Option<&Arc<dyn Schemas>>,
     now: Timestamp,
     project: ProjectId,
     batch: StreamBatch,
@@ -152,7 +153,9 @@ pub(crate) fn clear(
     let opened = open(&batch.bytes, bounds)?;
     let checked = opened.check_produced()?;
     check_records(&batch, &opened, checked, milliseconds(now))?;
-    let (changes, report) = changes(&policy.scrubber, &batch, &opened)?;
+    let known = schemas.map(|schemas| (&**schemas, project));
+    let cleaner = Cleaner::new(&policy.scrubber, batch.values, known);
+    let (changes, report) = changes(cleaner, &batch, &opened)?;
     let bytes = match changes.is_empty() {
         true => batch.bytes.clone(),
         false => rebuilt(&opened, &changes)?,
@@ -219,7 +222,7 @@ type Changes = BTreeMap<u32, Change>;
 
 /// Opens records as far as the topic allows it.
 fn changes(
-    scrubber: &Scrubber,
+    mut cleaner: Cleaner<'_>,
     batch: &StreamBatch,
     opened: &Opened,
 ) -> Result<(Changes, GateReport), StreamRefusal> {
@@ -227,7 +230,6 @@ fn changes(
     if !batch.values.opens() {
         return Ok((changes, GateReport::default()));
     }
-    let mut cleaner = Cleaner::new(scrubber, batch.values);
     let mut refused = Refused::default();
     let mut bytes = 0;
     for (index, record) in (0..).zip(opened.records()) {
@@ -255,7 +257,7 @@ fn change(
     record: &Record<'_>,
     keeps_key: bool,
 ) -> Result<Option<Change>, RecordRefusal> {
-    let key = record.key.filter(|_| !keeps_key).map_or(Ok(Cleaned::Same), |key| cleaner.beside(key, None))?;
+    let key = record.key.filter(|_| !keeps_key).map_or(Ok(Cleaned::Same), |key| cleaner.key(key))?;
     let value = record.value.map_or(Ok(Cleaned::Same), |value| cleaner.value(value))?;
     let headers = if record.headers.is_empty() { None } else { cleaner.headers(record.headers)? };
     let change = Change { key: key.changed(), value: value.changed(), headers };

@@ -1,8 +1,11 @@
 //! What a key, a value or a header is, and what is left of it.
 
+use std::sync::Arc;
+
 use candor_model::limits::RECORD_BYTES_MAX;
-use candor_model::{Value, json};
+use candor_model::{ProjectId, Value, json};
 use candor_records::{Headers, HeadersBuf};
+use candor_schemas::{FRAME_BYTES, Schema, schema_id};
 use candor_scrub::{Counts, Scrubber};
 
 use super::refusal::RecordRefusal;
@@ -10,14 +13,15 @@ use super::refusal::RecordRefusal;
 /// How the values of a topic may be opened (`candor.values`). Keys and headers, too, are left alone where values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ValuesMode {
-    /// Objects and lists of JSON as JSON, other text as text, everything else not.
+    /// By the schema that a value names, where it is known; else objects and lists of JSON as JSON, other text as text,
+    /// everything else not.
     #[default]
     Auto,
     /// What is JSON as JSON, everything else not.
     Json,
     /// What is UTF-8 as text, everything else not.
     Text,
-    /// By the schema that a value names. Until there is a registry that knows schemas, the same as `Opaque`.
+    /// By the schema that a value names. What names none that is known, or does not fit it, is not opened.
     Schema,
     /// Not at all.
     Opaque,
@@ -46,8 +50,14 @@ impl ValuesMode {
 
     /// True where anything is opened.
     pub fn opens(self) -> bool {
-        !matches!(self, ValuesMode::Schema | ValuesMode::Opaque)
+        self != ValuesMode::Opaque
     }
+}
+
+/// What knows schemas by their ids.
+pub trait Schemas: Send + Sync {
+    /// A project's schema, without waiting.
+    fn schema(&self, project: ProjectId, id: i32) -> Option<Arc<Schema>>;
 }
 
 /// What became of bytes.
@@ -69,12 +79,18 @@ impl Cleaned {
 pub(super) struct Cleaner<'a> {
     scrubber: &'a Scrubber,
     mode: ValuesMode,
+    schemas: Option<(&'a dyn Schemas, ProjectId)>,
     counts: Counts,
 }
 
 impl<'a> Cleaner<'a> {
-    pub fn new(scrubber: &'a Scrubber, mode: ValuesMode) -> Cleaner<'a> {
-        Cleaner { scrubber, mode, counts: Counts::new() }
+    /// `schemas` are those of the batch's project.
+    pub fn new(
+        scrubber: &'a Scrubber,
+        mode: ValuesMode,
+        schemas: Option<(&'a dyn Schemas, ProjectId)>,
+    ) -> Cleaner<'a> {
+        Cleaner { scrubber, mode, schemas, counts: Counts::new() }
     }
 
     /// What was replaced so far.
@@ -85,17 +101,52 @@ impl<'a> Cleaner<'a> {
     /// A value.
     pub fn value(&mut self, bytes: &[u8]) -> Result<Cleaned, RecordRefusal> {
         match self.mode {
-            ValuesMode::Auto => self.beside(bytes, None),
+            ValuesMode::Auto => self.key(bytes),
             ValuesMode::Json => Ok(self.json(bytes, None)?.unwrap_or(Cleaned::Same)),
             ValuesMode::Text => Ok(match std::str::from_utf8(bytes) {
                 Ok(text) => self.text(text, None),
                 Err(_) => Cleaned::Same,
             }),
-            ValuesMode::Schema | ValuesMode::Opaque => Ok(Cleaned::Same),
+            ValuesMode::Schema => Ok(self.by_schema(bytes)?.unwrap_or(Cleaned::Same)),
+            ValuesMode::Opaque => Ok(Cleaned::Same),
         }
     }
 
-    /// A key or what a header of that name says, whatever the mode: its name is about values.
+    /// A key, whatever the mode, or a value that may be anything.
+    pub fn key(&mut self, bytes: &[u8]) -> Result<Cleaned, RecordRefusal> {
+        match self.by_schema(bytes)? {
+            Some(cleaned) => Ok(cleaned),
+            None => self.beside(bytes, None),
+        }
+    }
+
+    /// Cleans what names a schema that is known; none where it does not, or does not fit it.
+    fn by_schema(&mut self, bytes: &[u8]) -> Result<Option<Cleaned>, RecordRefusal> {
+        let known =
+            |(schemas, project): (&dyn Schemas, ProjectId)| schemas.schema(project, schema_id(bytes)?);
+        let Some(schema) = self.schemas.and_then(known) else { return Ok(None) };
+        let Some((frame, payload)) = bytes.split_at_checked(FRAME_BYTES) else { return Ok(None) };
+        let Some(mut value) = Some(payload)
+            .filter(|payload| payload.len() <= RECORD_BYTES_MAX)
+            .and_then(|payload| schema.decode(payload).ok())
+        else {
+            return Ok(None);
+        };
+        let before = self.counts.total();
+        self.scrubber.scrub_value(&mut value, None, &mut self.counts);
+        if self.counts.total() == before {
+            return Ok(Some(Cleaned::Same));
+        }
+        let original = schema.decode(payload).map_err(|_| RecordRefusal::Type)?;
+        if !keeps_types(&original, &value) {
+            return Err(RecordRefusal::Type);
+        }
+        // A number, an enum's symbol or bytes, which a rule strikes, cannot become a text.
+        let patched = schema.patched(payload, &original, &value).map_err(|_| RecordRefusal::Type)?;
+        Ok(Some(Cleaned::Changed([frame, patched.as_slice()].concat())))
+    }
+
+    /// What a header of that name says, whatever the mode: its name is about values.
     pub fn beside(&mut self, bytes: &[u8], name: Option<&str>) -> Result<Cleaned, RecordRefusal> {
         if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
             && let Some(cleaned) = self.json(bytes, name)?

@@ -1,17 +1,20 @@
 //! Batches of streams: what is clean keeps its bytes, what a rule strikes does not come through, and what cannot be
 //! cleared is refused.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use candor_gate::{
-    ClearedStream, RecordRefusal, STREAM_BOUNDS, StreamBatch, StreamRefusal, Timestamps, TransactionEnd,
-    ValuesMode,
+    ClearedStream, RecordRefusal, STREAM_BOUNDS, Schemas, StreamBatch, StreamRefusal, Timestamps,
+    TransactionEnd, ValuesMode,
 };
 use candor_model::random::Seeded;
-use candor_model::{Partition, Random, TopicName};
+use candor_model::{Partition, ProjectId, Random, TopicName};
 use candor_records::{
     BatchBuilder, Codec, Headers, HeadersBuf, Marker, MarkerKind, Producer, TimestampType, open,
     set_max_timestamp,
 };
+use candor_schemas::{Kind, Schema};
 use candor_testbed::fuzz::fuzz;
 
 use crate::{Bed, NOW};
@@ -288,6 +291,41 @@ fn binary_values_are_stored_as_sent() {
             && !String::from_utf8_lossy(record.value.as_ref().unwrap()).contains("hunter2")),
         "{text:?}"
     );
+}
+
+/// Knows one schema, of one id.
+struct One(Arc<Schema>);
+
+impl Schemas for One {
+    fn schema(&self, _: ProjectId, id: i32) -> Option<Arc<Schema>> {
+        (id == 7).then(|| Arc::clone(&self.0))
+    }
+}
+
+#[test]
+fn values_are_opened_by_the_schemas_that_they_name() {
+    let bed = Bed::new();
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"password","type":"string"},{"name":"n","type":"long"}]}"#;
+    bed.gate.set_schemas(Arc::new(One(Arc::new(Schema::parse(Kind::Avro, text, &[]).unwrap()))));
+    let framed = |id: u8, payload: &[u8]| [&[0, 0, 0, 0, id], payload].concat();
+    let sent = |value: Vec<u8>| Sent { key: Some(value.clone()), value: Some(value), ..Sent::default() };
+    let secret = framed(7, b"\x0ehunter2\x02");
+    for mode in [ValuesMode::Auto, ValuesMode::Schema] {
+        let stored = &stored(&bed, mode, &[sent(secret.clone())])[0];
+        let struck = stored.value.as_deref().unwrap();
+        assert!(struck.starts_with(&[0, 0, 0, 0, 7]) && struck.ends_with(&[2]), "{struck:?}");
+        assert!(!String::from_utf8_lossy(struck).contains("hunter2"));
+        assert_eq!(stored.key.as_deref(), Some(struck));
+    }
+    // What names another schema, or does not fit, is not opened.
+    for other in [framed(8, b"\x0ehunter2\x02"), framed(7, b"\x0ehunter2"), b"hunter2".to_vec()] {
+        assert_eq!(stored(&bed, ValuesMode::Schema, &[sent(other.clone())]), [sent(other)]);
+    }
+    assert_eq!(stored(&bed, ValuesMode::Opaque, &[sent(secret.clone())]), [sent(secret)]);
+    // A card number in a number cannot become text.
+    let card = framed(7, &[&b"\0"[..], b"\x8e\xc7\xc7\xd6\x94\xc2\xcd\x0e".as_slice()].concat());
+    let batch = batch(Codec::None, &[value("v"), sent(card)]);
+    assert_eq!(refused(clear(&bed, stream(&batch))).1, [(1, RecordRefusal::Type)]);
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! What requests carry, and how schemas are shown.
+
+use candor_schemas::{Kind, SCHEMA_BYTES_MAX};
+use data_encoding::BASE64;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::super::{Book, Extra, Given, Reference, RegistryError, Stored};
+use super::Call;
+use super::answer::Refusal;
+
+/// Longest body, bytes: the longest schema, escaped as text of JSON, and what comes with it.
+pub(super) const BODY_BYTES_MAX: usize = 4 * SCHEMA_BYTES_MAX;
+
+/// A schema that is sent. What else clients send is not looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SchemaBody {
+    schema: Option<String>,
+    schema_type: Option<String>,
+    references: Option<Vec<Reference>>,
+    metadata: Option<serde_json::Value>,
+    rule_set: Option<serde_json::Value>,
+    id: Option<i32>,
+    version: Option<i32>,
+}
+
+/// A schema as it is shown: with its place where it has one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<i32>,
+    guid: String,
+    /// Absent, it is Avro.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[Reference]>::is_empty")]
+    references: &'a [Reference],
+    #[serde(flatten)]
+    extra: &'a Extra,
+    schema: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
+}
+
+impl<'a> Shown<'a> {
+    /// A schema without a place.
+    pub(super) fn schema(stored: &'a Stored, text: String) -> Shown<'a> {
+        Shown {
+            subject: None,
+            version: None,
+            id: None,
+            guid: stored.guid(),
+            schema_type: Some(stored.kind).filter(|kind| *kind != Kind::Avro).map(Kind::name),
+            references: &stored.references,
+            extra: &stored.extra,
+            schema: text,
+            deleted: false,
+        }
+    }
+
+    /// One of a subject's.
+    pub(super) fn version(
+        subject: &'a str,
+        version: i32,
+        stored: &'a Stored,
+        text: String,
+        deleted: bool,
+    ) -> Shown<'a> {
+        let plain = Shown::schema(stored, text);
+        Shown { subject: Some(subject), version: Some(version), id: Some(stored.id), deleted, ..plain }
+    }
+}
+
+impl Call<'_> {
+    /// The body, as JSON.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        // Serde names fields and types; of what was sent it may quote a piece, to the one who sent it.
+        serde_json::from_slice(self.body).map_err(|error| {
+            Refusal::new(422, 422, format!("the body is not what is expected here: {error}"))
+        })
+    }
+
+    /// The schema of the body.
+    pub(super) fn given(&self) -> Result<Given, Refusal> {
+        let body: SchemaBody = self.read()?;
+        let kind = match body.schema_type.as_deref() {
+            None | Some("") => Kind::Avro,
+            Some(name) => Kind::from_name(name)
+                .ok_or_else(|| RegistryError::invalid_schema(format!("Invalid schema type {name}")))?,
+        };
+        let text = body.schema.ok_or_else(|| RegistryError::invalid_schema("Empty schema"))?;
+        Ok(Given {
+            kind,
+            text,
+            references: body.references.unwrap_or_default(),
+            extra: Extra { metadata: body.metadata, rule_set: body.rule_set },
+            normalize: self.is("normalize"),
+            id: body.id.filter(|id| *id > 0),
+            version: body.version.filter(|version| *version > 0),
+        })
+    }
+
+    /// A schema's text as the request wants it: a Protobuf one may be asked for as a descriptor in base64.
+    pub(super) fn text(&self, book: &Book, stored: &Stored) -> String {
+        let is_wanted = self.query.get("format").is_some_and(|format| format == "serialized");
+        let descriptor = stored.parsed(book).filter(|_| is_wanted).and_then(|schema| schema.descriptor());
+        descriptor.map_or_else(|| stored.text.clone(), |bytes| BASE64.encode(&bytes))
+    }
+
+    /// The part of a list that the request wants.
+    pub(super) fn page<T>(&self, all: Vec<T>) -> Vec<T> {
+        let number = |key: &str| self.query.get(key).and_then(|text| text.parse::<i64>().ok());
+        let offset = number("offset").and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0);
+        // Below zero there is no limit.
+        let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        all.into_iter().skip(offset).take(limit).collect()
+    }
+
+    /// True for a subject that the request asks for by how its name begins: `:*:` stands for every context.
+    pub(super) fn begins(&self, subject: &str, absent: &str) -> bool {
+        let prefix = self.query.get("subjectPrefix").map_or(absent, String::as_str);
+        match prefix.strip_prefix(":*:") {
+            Some(prefix) => {
+                super::super::names::split(subject).map_or(subject, |(_, name)| name).starts_with(prefix)
+            }
+            None if self.context.is_default() => subject.starts_with(prefix),
+            None => subject.strip_prefix(&self.context.prefix()).is_some_and(|name| name.starts_with(prefix)),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The Confluent Schema Registry's HTTP API under `/registry`, for the project that the caller's Kafka name and password
+//! open (Basic, RFC 7617). Schemas are readable by every user of the project; what changes them takes what Kafka's ACLs
+//! ask of the subject's topic.
+
+mod answer;
+mod body;
+mod schemas;
+mod settings;
+mod subjects;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use candor_gate::admission::Admission;
+use candor_meta::Tenancy;
+use data_encoding::BASE64;
+use http::{HeaderMap, Method, header};
+
+use super::{Context, Registry, RegistryError, Subject};
+use crate::admin::acl::{Acls, Operation, Resource};
+use crate::auth::Credentials;
+use crate::caller::Caller;
+use answer::{Answer, Refusal, ok};
+use body::BODY_BYTES_MAX;
+
+/// What the routes need of the house.
+pub(crate) struct Parts {
+    pub registry: Registry,
+    pub credentials: Credentials,
+    pub acls: Acls,
+    pub tenancy: Tenancy,
+    pub admission: Admission,
+    /// The project of clients on loopback that prove nothing, by name.
+    pub anonymous: Option<Arc<str>>,
+}
+
+/// Every path of the registry. The binary gives requests the peer's address as [`ConnectInfo`] of a `SocketAddr`.
+pub(crate) fn routes(parts: Parts) -> Router {
+    Router::new()
+        .route("/registry", any(answered))
+        .route("/registry/", any(answered))
+        .route("/registry/{*path}", any(answered))
+        .with_state(Arc::new(parts))
+}
+
+async fn answered(State(parts): State<Arc<Parts>>, request: Request) -> Response {
+    match handle(&parts, request).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into(),
+    }
+}
+
+async fn handle(parts: &Parts, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let caller = caller(parts, peer, &head.headers).await?;
+    let path = head.uri.path().strip_prefix("/registry").unwrap_or_default();
+    let segments: Vec<String> =
+        path.split('/').filter(|part| !part.is_empty()).map(|part| decoded(part, false)).collect();
+    let query = query(head.uri.query().unwrap_or_default());
+    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
+    let body =
+        bytes.map_err(|_| Refusal::new(413, 413, format!("a body has at most {BODY_BYTES_MAX} bytes")))?;
+    let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let mut context = Context::default_one();
+    if let ["contexts", named, rest @ ..] = segments.as_slice() {
+        context = Context::parse(named);
+        segments = rest.to_vec();
+    }
+    let call = Call { parts, caller, context, query, body: &body };
+    call.route(&head.method, &segments).await
+}
+
+/// One request of a caller who is known.
+struct Call<'a> {
+    parts: &'a Parts,
+    caller: Caller,
+    context: Context,
+    query: HashMap<String, String>,
+    body: &'a [u8],
+}
+
+impl Call<'_> {
+    async fn route(&self, method: &Method, path: &[&str]) -> Answer {
+        let (get, post) = (method == Method::GET || method == Method::HEAD, method == Method::POST);
+        let (put, delete) = (method == Method::PUT, method == Method::DELETE);
+        match path {
+            [] if get => ok(&serde_json::json!({})),
+            ["contexts"] if get => self.contexts(),
+            ["schemas"] if get => self.schemas(),
+            ["schemas", "types"] if get => ok(&["JSON", "PROTOBUF", "AVRO"]),
+            ["schemas", "ids", id] if get => self.schema_by_id(id),
+            ["schemas", "ids", id, "schema"] if get => self.schema_text_by_id(id),
+            ["schemas", "ids", id, "subjects"] if get => self.subjects_of_id(id),
+            ["schemas", "ids", id, "versions"] if get => self.versions_of_id(id),
+            ["schemas", "guids", guid] if get => self.schema_by_guid(guid),
+            ["schemas", "guids", guid, "ids"] if get => self.ids_of_guid(guid),
+            ["subjects"] if get => self.subjects(),
+            ["subjects", subject] if post => self.look_up(subject).await,
+            ["subjects", subject] if delete => self.delete_subject(subject).await,
+            ["subjects", subject, "versions"] if get => self.versions(subject),
+            ["subjects", subject, "versions"] if post => self.register(subject).await,
+            ["subjects", subject, "versions", version] if get => self.version(subject, version),
+            ["subjects", subject, "versions", version] if delete => {
+                self.delete_version(subject, version).await
+            }
+            ["subjects", subject, "versions", version, "schema"] if get => {
+                self.version_text(subject, version)
+            }
+            ["subjects", subject, "versions", version, "referencedby"] if get => {
+                self.referenced_by(subject, version)
+            }
+            ["compatibility", "subjects", subject, "versions"] if post => self.compare(subject, None).await,
+            ["compatibility", "subjects", subject, "versions", version] if post => {
+                self.compare(subject, Some(version)).await
+            }
+            ["config"] if get => self.config(None),
+            ["config"] if put => self.set_config(None).await,
+            ["config"] if delete => self.unset_config(None).await,
+            ["config", subject] if get => self.config(Some(subject)),
+            ["config", subject] if put => self.set_config(Some(subject)).await,
+            ["config", subject] if delete => self.unset_config(Some(subject)).await,
+            ["mode"] if get => self.mode(None),
+            ["mode"] if put => self.set_mode(None).await,
+            ["mode"] if delete => self.unset_mode(None).await,
+            ["mode", subject] if get => self.mode(Some(subject)),
+            ["mode", subject] if put => self.set_mode(Some(subject)).await,
+            ["mode", subject] if delete => self.unset_mode(Some(subject)).await,
+            ["v1", "metadata", "id"] if get => self.cluster(),
+            ["v1", "metadata", "version"] if get => {
+                ok(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "commitId": "" }))
+            }
+            _ => Err(Refusal::new(404, 404, "HTTP 404 Not Found")),
+        }
+    }
+
+    /// The subject that a path names, within the context of the path, by its alias where it has one.
+    fn subject(&self, name: &str) -> Result<Subject, RegistryError> {
+        Ok(self.book().meant(Subject::parse(name, &self.context)?))
+    }
+
+    fn book(&self) -> Arc<super::Book> {
+        self.parts.registry.book(self.caller.project)
+    }
+
+    fn is(&self, flag: &str) -> bool {
+        self.query.get(flag).is_some_and(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Refuses whom the ACLs do not allow this on a subject's topic.
+    fn must_on(&self, subject: &Subject, operation: Operation) -> Result<(), Refusal> {
+        self.must(operation, Resource::topic(subject.topic()))
+    }
+
+    fn must(&self, operation: Operation, resource: Resource<'_>) -> Result<(), Refusal> {
+        match self.parts.acls.allowed(&self.caller, operation, resource) {
+            true => Ok(()),
+            false => {
+                let message = format!(
+                    "User is denied operation {operation:?} on {:?} '{}': an ACL has to allow it",
+                    resource.resource, resource.name
+                );
+                Err(Refusal::new(403, 40301, message))
+            }
+        }
+    }
+}
+
+/// Who asks: by name and password, or on loopback nobody, where that was allowed.
+async fn caller(parts: &Parts, peer: IpAddr, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let host = parts.admission.client_ip(peer, headers);
+    let unauthorized = || {
+        Refusal::new(
+            401,
+            401,
+            "Unauthorized: send the project's Kafka username and password as Basic authorization",
+        )
+    };
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        return anonymous(parts, host, peer, headers).await?.ok_or_else(unauthorized);
+    };
+    let pair = given.to_str().ok().and_then(|text| text.split_once(' '));
+    let pair = pair.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    let pair = pair.and_then(|(_, encoded)| BASE64.decode(encoded.trim().as_bytes()).ok());
+    let pair = pair.and_then(|pair| String::from_utf8(pair).ok()).ok_or_else(unauthorized)?;
+    let (username, password) = pair.split_once(':').ok_or_else(unauthorized)?;
+    let identity =
+        parts.credentials.verify(username, password.as_bytes()).await.map_err(Refusal::credentials)?;
+    let identity = identity.ok_or_else(unauthorized)?;
+    Ok(Caller { project: identity.project, user: identity.user, client_id: None, host })
+}
+
+/// A client on this machine itself. What a browser was made to send is not: it names an origin, or a host that is no
+/// name of this machine.
+async fn anonymous(
+    parts: &Parts,
+    host: IpAddr,
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, Refusal> {
+    let Some(name) = parts.anonymous.as_deref() else { return Ok(None) };
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let named = named.rsplit_once(':').map_or(named, |(name, _)| name).trim_matches(['[', ']']);
+    let is_here = named == "localhost" || named.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_browser = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+    if !(is_here && host.is_loopback() && peer.is_loopback()) || is_browser {
+        return Ok(None);
+    }
+    let project = parts.tenancy.resolve(name).await.map_err(Refusal::tenancy)?;
+    let user = Arc::from(crate::auth::credentials::ANONYMOUS);
+    Ok(project.map(|project| Caller { project: project.id, user, client_id: None, host }))
+}
+
+fn query(text: &str) -> HashMap<String, String> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(key, true), decoded(value, true))
+    };
+    pairs.map(pair).collect()
+}
+
+/// Undoes percent-encoding; in a query a plus is a space.
+fn decoded(text: &str, is_query: bool) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%');
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+        out.push(match byte {
+            Some(byte) => byte,
+            None if is_query && *first == b'+' => b' ',
+            None => *first,
+        });
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
