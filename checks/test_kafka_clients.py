@@ -63,7 +63,7 @@ def install(kind: str):
     folder = CLIENTS / kind
     if kind == "java":
         jars(folder)
-        return lambda _: ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/.lib/*", str(folder / "Round.java")]
+        return lambda name: ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/.lib/*", str(folder / ("Share.java" if name == "share" else "Round.java"))]
     fetched(["go", "build", "-o", ".bin/", "./franz", "./sarama"], folder, GOTOOLCHAIN="local", GOFLAGS="-buildvcs=false")
     return lambda name: [str(folder / ".bin" / ("sarama" if name == "sarama" else "franz"))]
 

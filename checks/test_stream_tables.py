@@ -10,7 +10,6 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from server import Server
-from test_duckdb import attached
 from test_kafka import SOON_S, name, settings
 
 pytestmark = pytest.mark.local
@@ -232,6 +231,7 @@ def ask_all(server, topic) -> list[tuple]:
 
 
 def test_duckdb_reads_topics(broker, project, tmp_path):
+    from test_duckdb import attached
     config, topic = settings(broker, project), f"Orders.{name()}"
     send(config, topic, [(b"a", b'{"n":1,"w":1,"b":true}', [("h", b"v")]), (b"b", b'{"n":2}', None)])
     broker.cli("flush", "--project", "tables")

@@ -93,6 +93,8 @@ def test_the_streams_area_works_and_axe_finds_no_serious_fault(show, reading):
                               text=True, timeout=LIMIT_S, env={**os.environ, "CHROMIUM": chromium})
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     looks = [line for line in lines if "view" in line]
-    show(f"streams screen: {len(looks)} looks with axe, {sum(line['serious'] for line in looks)} serious faults")
+    walks = [line for line in lines if "walked" in line]
+    show(f"streams screen: {len(looks)} looks with axe, {sum(line['serious'] for line in looks)} serious faults; "
+         f"{len(walks)} views walked by Tab, {sum(line['stops'] for line in walks)} stops")
     failed = "\n".join(json.dumps(line["failed"]) for line in lines if "failed" in line)
     assert done.returncode == 0 and not failed and lines[-1:] == [{"wrong": 0}], f"{failed}\n{done.stderr[-2000:]}"

@@ -5,6 +5,7 @@
 //
 // Prints one JSON line a look; exits 1 when something is wrong. Screenshots land in OUT_DIR.
 import { fail, say, start, wrong } from "./browser.mjs";
+import { walk } from "./keyboard.mjs";
 
 const [origin, out] = process.argv.slice(2);
 /** Looked at by eyes alone, where they asked to: what is made of the same parts as a view that axe sees. */
@@ -13,7 +14,7 @@ const routeMost = 120_000;
 const screen = await start(origin, out);
 const { page, look, see, appear, gone, holds, allowing } = screen;
 page.setDefaultTimeout(10_000);
-const open = async (path, selector) => { await page.goto(`${origin}/app/${path}`); await appear(selector, path); await page.waitForTimeout(150); };
+const open = async (path, selector) => { await page.goto(`${origin}/app/${path}`); await appear(selector, path); await page.waitForTimeout(100); };
 const api = (method, path, body) => page.evaluate(async ([m, p, b]) => {
   const answer = await fetch(p, { method: m, headers: { "X-Candor": "1", "Content-Type": "application/json" }, body: b === undefined ? undefined : JSON.stringify(b) });
   return { status: answer.status, json: await answer.json().catch(() => undefined) };
@@ -30,7 +31,7 @@ await see("No topics yet", "no topics");
 const snippet = await page.getByLabel("kcat snippet", { exact: true }).innerText();
 holds(/-b 127\.0\.0\.1:\d+/.test(snippet) && snippet.includes("sasl.username='shop'"), `the snippet is not filled: ${snippet}`);
 await see("candor.logs", "signals as topics");
-await look("streams-empty");
+await glance("streams-empty");
 await api("POST", "/api/v1/streams/topics?project=shop", { name: "first" });
 await gone(".wait", "the waiting mark turns");
 await open("shop/streams/topics/first", ".first");
@@ -77,7 +78,7 @@ await open("store/streams/topics/binary", ".message[id]");
 await page.locator(".message[id]").first().click();
 await appear(".drawer .part", "a binary message opens");
 await see("schema", "the schema's id");
-await look("message-binary");
+await glance("message-binary");
 await open("store/streams/topics/ledger", ".state-aborted");
 await see("tombstone", "a tombstone says so");
 await glance("messages-transactions");
@@ -159,6 +160,12 @@ await look("access");
 await page.getByRole("button", { name: /Remove the rule: reader/ }).click();
 await see("No rule yet", "a rule is removed");
 
+// By Tab alone.
+for (const [name, path, selector] of [["topics", "store/streams", ".topics tbody tr"], ["message", "store/streams/topics/payments?row=0-0", ".drawer .part"], ["access", "store/streams/access", ".access .list"]]) {
+  await open(path, selector);
+  await walk(page, name);
+}
+
 // A topic is made and deleted.
 await open("store/streams", ".topics tbody tr");
 await page.getByRole("button", { name: "New topic" }).click();
@@ -200,17 +207,17 @@ await glance("topic-missing");
 
 // Narrow: readable, and nothing scrolls sideways.
 const views = {
-  topics: "store/streams", messages: "store/streams/topics/orders", message: "store/streams/topics/orders?row=0-0", settings: "store/streams/topics/orders?tab=settings",
-  produce: "store/streams/topics/orders?tab=produce", groups: "store/streams/groups", group: "store/streams/groups/billing", access: "store/streams/access",
+  topics: ["store/streams", ".topics tbody tr"], messages: ["store/streams/topics/orders", ".message[id]"], message: ["store/streams/topics/orders?row=0-0", ".drawer .part"],
+  settings: ["store/streams/topics/orders?tab=settings", ".modes"], produce: ["store/streams/topics/orders?tab=produce", ".produce form"],
+  groups: ["store/streams/groups", ".groups tbody tr"], group: ["store/streams/groups/billing", ".lag-room canvas"], access: ["store/streams/access", ".access .list"],
 };
-for (const width of [360, 1024]) {
+for (const [width, names] of [[360, Object.keys(views)], [1024, ["messages", "group"]]]) {
   await page.setViewportSize({ width, height: 760 });
-  for (const [name, path] of Object.entries(views)) {
-    await page.goto(`${origin}/app/${path}`);
-    await page.waitForTimeout(450);
+  for (const name of names) {
+    await open(...views[name]);
     const over = await page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, (document.querySelector("main")?.scrollWidth ?? 0) - (document.querySelector("main")?.clientWidth ?? 0)));
     holds(over <= 0, `${name} at ${width} px scrolls ${over} px sideways`);
-    if (width === 360) await page.screenshot({ path: `${out}/${name}-360.png` });
+    if (width === 360 && process.env.CANDOR_SCREENSHOTS) await page.screenshot({ path: `${out}/${name}-360.png` });
   }
 }
 const sizes = await page.evaluate(() => performance.getEntriesByType("resource").filter((r) => r.name.includes("/assets/")).map((r) => [r.name.replace(/.*assets\//, ""), r.encodedBodySize]));

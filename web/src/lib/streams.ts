@@ -168,6 +168,7 @@ export function kept(ms: number | null): string {
 export function perSecond(rate: number | null): string {
   if (rate === null) return "…";
   if (rate === 0) return "0/s";
+  if (rate < 0.05) return "<0.1/s";
   return rate < 10 ? `${rate.toFixed(1)}/s` : `${new Intl.NumberFormat("en", { maximumFractionDigits: 0 }).format(rate)}/s`;
 }
 

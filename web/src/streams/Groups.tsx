@@ -12,13 +12,13 @@ const lookEveryMs = 3000;
 
 /** Kafka's words for how a group stands, in plain ones. */
 const states: Record<string, [css: string, words: string, meaning: string]> = {
-  Stable: ["state-ok", "reading", "Every member knows what it reads"], Empty: ["", "idle", "Nobody reads in it; its offsets are kept"], Dead: ["", "gone", "It has neither members nor offsets"],
+  Stable: ["state-ok", "reading", "Every member knows what it reads"], Empty: ["soft", "idle", "Nobody reads in it; its offsets are kept"], Dead: ["soft", "gone", "It has neither members nor offsets"],
   PreparingRebalance: ["level-warning", "rebalancing", "Members are asked to join again"], CompletingRebalance: ["level-warning", "rebalancing", "The leader assigns partitions"],
   Assigning: ["level-warning", "assigning", "Partitions are being assigned"], Reconciling: ["level-warning", "reconciling", "Members let go of partitions and take others"],
 };
 
 export function StateOf({ state }: { state: string }) {
-  const [css, words, meaning] = states[state] ?? ["", state, ""];
+  const [css, words, meaning] = states[state] ?? ["soft", state, ""];
   return <span className={`badge ${css}`} title={meaning ? `${meaning} (${state})` : state}>{words}</span>;
 }
 

@@ -133,10 +133,9 @@ impl Shares {
             let mut wakes = false;
             let renewed = now + terms.lock;
             for ((place, said), known) in said.iter().zip(&known) {
-                let part = share.parts.get_mut(place).ok_or(ResponseError::InvalidRecordState);
                 let outcome = known.and(said.as_ref().map_err(|error| *error)).and_then(|said| {
-                    let waking = part?.acknowledge(member, said, renewed, now)?;
-                    wakes |= waking;
+                    let judged = share.part(*place, |part| part.acknowledge(member, said, renewed, now));
+                    wakes |= judged.unwrap_or(Err(ResponseError::InvalidRecordState))?;
                     Ok(())
                 });
                 taken.insert(*place, outcome);
@@ -161,16 +160,7 @@ impl Shares {
     /// A member's session is over: what it has of records is free again.
     pub(super) async fn give_back(&self, asking: &Asking<'_>) {
         let Asking { project, group, member, .. } = asking;
-        let any = self.inner.groups.with_share(*project, group, |share, _| {
-            let mut any = false;
-            for part in share.parts.values_mut() {
-                any |= part.give_back(member);
-            }
-            if any {
-                share.tell_freed();
-            }
-            any
-        });
+        let any = self.inner.groups.with_share(*project, group, |share, _| share.give_back(member));
         if any == Ok(true) {
             // That it was given counts no longer; where that cannot be stored, it counts all the same.
             self.inner.groups.save_share(*project, group).await;

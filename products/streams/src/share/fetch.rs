@@ -215,10 +215,13 @@ impl Shares {
             let start = i64::try_from(log.log_start(&topic, partition).0).unwrap_or(i64::MAX);
             let end = log.high_watermark(&topic, partition);
             let next = self.inner.groups.with_share(*project, group, |share, now| {
-                let part = share.parts.get_mut(&place)?;
-                part.trim(start);
-                part.expire(now);
-                part.next()
+                let may_grow = share.may_grow();
+                let next = share.part(place, |part| {
+                    part.trim(start);
+                    part.expire(now);
+                    part.next(may_grow)
+                });
+                next.flatten()
             })?;
             let until = match terms.committed_only {
                 true => log.last_stable_offset(&topic, partition),
@@ -248,9 +251,9 @@ impl Shares {
             let from = i64::try_from(from).unwrap_or(i64::MAX);
             let given = self.inner.groups.with_share(*project, group, |share, now| {
                 let until = now + terms.lock;
-                let wish = Wish { member, until, records, exactly: wanted.exactly };
-                let given = share.parts.get_mut(&place).map(|part| part.acquire(&wish, from, &spans));
-                let given = given.unwrap_or_default();
+                let may_grow = share.may_grow();
+                let wish = Wish { member, until, records, exactly: wanted.exactly, may_grow };
+                let given = share.part(place, |part| part.acquire(&wish, from, &spans)).unwrap_or_default();
                 if !given.is_empty() {
                     share.locked_until(until);
                 }
@@ -275,8 +278,8 @@ impl Shares {
         let log = &self.inner.log;
         let (project, group) = (asking.project, asking.group);
         let is_new = self.inner.groups.with_share(project, group, |share, _| {
-            if let Some(part) = share.parts.get(&place) {
-                return Ok(part.is_new);
+            if let Some(is_new) = share.part(place, |part| part.is_new) {
+                return Ok(is_new);
             }
             let start = match asking.terms.from_start {
                 true => log.log_start(topic, partition),
@@ -292,9 +295,7 @@ impl Shares {
             return Err(ResponseError::KafkaStorageError);
         }
         self.inner.groups.with_share(project, group, |share, _| {
-            if let Some(part) = share.parts.get_mut(&place) {
-                part.is_new = false;
-            }
+            share.part(place, |part| part.is_new = false);
         })
     }
 

@@ -42,7 +42,7 @@ impl Shares {
         let each = request.groups.into_iter().take(GROUPS_MAX).map(|of| {
             let group = told::DescribeShareGroupOffsetsResponseGroup::default();
             let starts = self.inner.groups.with_share(caller.project, &of.group_id, |share, _| {
-                share.parts.iter().map(|(place, part)| (*place, part.start())).collect::<BTreeMap<_, _>>()
+                share.parts().map(|(place, part)| (*place, part.start())).collect::<BTreeMap<_, _>>()
             });
             let group = match starts {
                 Ok(starts) => group.with_error_message(None).with_topics(match of.topics {

@@ -18,6 +18,9 @@ pub(super) const SESSIONS_MAX: usize = 2_000;
 /// Partitions of a session: what a member that is assigned more reads at a time.
 const PLACES_MAX: usize = 10_000;
 
+/// Partitions of all sessions of a project, some 10 MB.
+const PROJECT_PLACES_MAX: usize = 200_000;
+
 /// A session that nothing was heard of for so long makes room for another.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -43,6 +46,10 @@ pub(super) struct Sessions {
 
 fn key(group: &str, member: &Arc<str>) -> Key {
     (Arc::from(group), Arc::clone(member))
+}
+
+fn places_of(sessions: &HashMap<Key, Session>) -> usize {
+    sessions.values().map(|session| session.places.len()).sum()
 }
 
 fn after(epoch: i32) -> i32 {
@@ -71,6 +78,9 @@ impl Sessions {
                 return Err(ResponseError::ShareSessionLimitReached);
             }
         }
+        if places_of(theirs) + places.len() > PROJECT_PLACES_MAX {
+            return Err(ResponseError::ShareSessionLimitReached);
+        }
         theirs.insert(key, Session { epoch: after(OPENING), places, used: now });
         Ok(())
     }
@@ -86,12 +96,14 @@ impl Sessions {
         less: &BTreeSet<Place>,
     ) -> Result<Vec<Place>, ResponseError> {
         let mut all = self.of.lock();
-        let session = all
-            .get_mut(&project)
-            .and_then(|theirs| theirs.get_mut(&key(group, member)))
-            .ok_or(ResponseError::ShareSessionNotFound)?;
+        let theirs = all.get_mut(&project).ok_or(ResponseError::ShareSessionNotFound)?;
+        let has_room = more.is_empty() || places_of(theirs) + more.len() <= PROJECT_PLACES_MAX;
+        let session = theirs.get_mut(&key(group, member)).ok_or(ResponseError::ShareSessionNotFound)?;
         if epoch != session.epoch {
             return Err(ResponseError::InvalidShareSessionEpoch);
+        }
+        if !has_room {
+            return Err(ResponseError::ShareSessionLimitReached);
         }
         session.places.extend(more);
         session.places.retain(|place| !less.contains(place));

@@ -6,7 +6,6 @@ use std::time::Duration;
 use candor_log::Topic as LogTopic;
 use candor_meta::ReadScope;
 use candor_model::{Offset, Partition, ProjectId};
-use tokio::time::Instant;
 
 use super::pages::{Cursor, PARTITIONS_MAX, SHOWN_IN_PAGE};
 use super::records::{Budget, KeyFilter, Message, Stretch, find};
@@ -24,6 +23,9 @@ const WINDOW: usize = 100;
 
 /// What is opened for them at the most, bytes; one batch at the least.
 const WINDOW_BYTES: usize = 4 << 20;
+
+/// How long is looked for them, where only some of the messages are wanted.
+const WINDOW_TIME: Duration = Duration::from_secs(5);
 
 /// A reader.
 pub struct Follow {
@@ -134,8 +136,7 @@ impl Follow {
         let key = self.key.clone();
         let topic = self.in_log.clone();
         let stretch = Stretch { topic, partition, from, to, key, wanted: WINDOW, last: false };
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let mut budget = Budget { bytes: WINDOW_BYTES, deadline, looked_at: 0 };
+        let mut budget = Budget::new(WINDOW_BYTES, WINDOW_TIME);
         let stopped = || ViewError::Later("the server stops".to_owned());
         let _reading = inner.reading.acquire().await.map_err(|_| stopped())?;
         let found = find(&inner.log, stretch, &mut budget).await?;

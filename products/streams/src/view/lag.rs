@@ -26,9 +26,6 @@ const SERIES_OF_GROUP_MAX: usize = 256;
 /// Groups that are noted, at 6 KB each for their sums.
 const GROUPS_MAX: usize = 1_000;
 
-/// How often is looked which projects there are, in notes.
-const PROJECTS_EVERY: u32 = 12;
-
 /// A lag at a note; what is larger counts as the largest.
 type Notes = VecDeque<(u32, u32)>;
 
@@ -36,8 +33,8 @@ type Notes = VecDeque<(u32, u32)>;
 #[derive(Default)]
 pub(super) struct Lags {
     now: u32,
-    /// When the first note was made.
-    began: Timestamp,
+    /// When the last notes were made, the newest last.
+    times: VecDeque<Timestamp>,
     groups: HashMap<(ProjectId, Arc<str>), OfGroup>,
     series: usize,
 }
@@ -80,10 +77,14 @@ impl Lags {
     /// Begins another note.
     fn begin(&mut self, now: Timestamp) {
         if self.groups.is_empty() {
-            self.began = now;
             self.now = 0;
+            self.times.clear();
         }
         self.now = self.now.saturating_add(1);
+        self.times.push_back(now);
+        if self.times.len() > NOTES_MAX {
+            self.times.pop_front();
+        }
         let oldest = self.now.saturating_sub(NOTES_MAX as u32);
         let drop_old = |notes: &mut Notes| {
             while notes.front().is_some_and(|(at, _)| *at <= oldest) {
@@ -107,7 +108,8 @@ impl Lags {
         }
         let (now, of_group) = (self.now, self.groups.entry(key).or_default());
         let short = |lag: i64| u32::try_from(lag.max(0)).unwrap_or(u32::MAX);
-        of_group.sum.push_back((now, short(lags.values().sum())));
+        let sum = lags.values().fold(0_i64, |sum, lag| sum.saturating_add(*lag));
+        of_group.sum.push_back((now, short(sum)));
         of_group.partial = false;
         for ((topic, partition), lag) in lags {
             let place = (Arc::from(topic.as_str()), *partition);
@@ -128,8 +130,8 @@ impl Lags {
         let Some(of_group) = self.groups.get(&(project, Arc::from(group))) else { return history };
         let Some((first, _)) = of_group.sum.front() else { return history };
         let all = *first..=self.now;
-        let time = |at: u32| self.began.plus_seconds(i64::from(at.saturating_sub(1)) * i64::from(EVERY_S));
-        history.times = all.clone().map(|at| time(at).to_string()).collect();
+        let skipped = self.times.len().saturating_sub(all.clone().count());
+        history.times = self.times.iter().skip(skipped).map(Timestamp::to_string).collect();
         let row = |notes: &Notes| {
             let mut notes = notes.iter().peekable();
             let each = all.clone().map(|at| notes.next_if(|(noted, _)| *noted == at).map(|(_, lag)| *lag));
@@ -176,19 +178,17 @@ impl Inner {
 pub(super) async fn run(inner: Weak<Inner>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(Duration::from_secs(EVERY_S.into()));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut projects, mut tick) = (Vec::new(), 0);
+    let mut projects = Vec::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
         let Some(inner) = inner.upgrade() else { return };
-        if tick % PROJECTS_EVERY == 0
-            && let Ok(found) = inner.parts.tenancy.projects(None).await
-        {
+        // Where that cannot be asked now, those that there were.
+        if let Ok(found) = inner.parts.tenancy.projects(None).await {
             projects = found.into_iter().map(|project| project.id).collect();
         }
-        tick += 1;
         inner.note_lags(&projects).await;
     }
 }

@@ -164,20 +164,20 @@ impl Inner {
         let key = KeyFilter::parse(ask.key.as_deref());
         let _reading =
             self.reading.acquire().await.map_err(|_| ViewError::Later("the server stops".into()))?;
-        let mut budget = Budget { bytes: OPENED_MAX, deadline: Instant::now() + LOOK_MAX, looked_at: 0 };
+        let mut budget = Budget::new(OPENED_MAX, LOOK_MAX);
         let mut lanes = Vec::with_capacity(partitions.len());
         for (nth, partition) in partitions.iter().enumerate() {
             let (start, end) = self.ends(project, &topic, *partition);
             let at = self.begins(project, &topic, *partition, &ask.from, (start, end)).await?;
             // Each partition may use its share, and what those before it left.
             let share = budget.bytes / (partitions.len() - nth);
-            let mut own = Budget { bytes: share, deadline: budget.deadline, looked_at: 0 };
+            let mut own = Budget { bytes: share, deadline: budget.deadline, spent: 0, looked_at: 0 };
             let look = Look { project, topic: &topic, partition: *partition, key: &key, wanted: limit };
             let lane = match back {
                 true => self.back(&look, (start, at), &mut own).await?,
                 false => self.on(&look, (at, end), &mut own).await?,
             };
-            budget.bytes = budget.bytes.saturating_sub(share - own.bytes);
+            budget.bytes = budget.bytes.saturating_sub(own.spent);
             budget.looked_at += own.looked_at;
             lanes.push(lane);
         }

@@ -107,11 +107,17 @@ pub(super) struct Budget {
     pub bytes: usize,
     /// Until when.
     pub deadline: Instant,
+    /// Bytes that were opened: a batch is opened whole, so they may be more than might be.
+    pub spent: usize,
     /// Records that were looked at.
     pub looked_at: u64,
 }
 
 impl Budget {
+    pub fn new(bytes: usize, time: std::time::Duration) -> Budget {
+        Budget { bytes, deadline: Instant::now() + time, spent: 0, looked_at: 0 }
+    }
+
     pub fn is_spent(&self) -> bool {
         self.bytes == 0 || Instant::now() >= self.deadline
     }
@@ -173,6 +179,7 @@ pub(super) async fn find(log: &Log, stretch: Stretch, budget: &mut Budget) -> Re
         let (back, spent) = opened.await.map_err(|error| ReadError::Storage(Box::new(error)))?;
         opener = back;
         budget.bytes = budget.bytes.saturating_sub(spent.bytes);
+        budget.spent += spent.bytes;
         budget.looked_at += spent.records;
         next = spent.until.max(next + 1);
     }

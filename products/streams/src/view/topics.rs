@@ -19,7 +19,7 @@ use crate::upkeep::Kept;
 const LISTED_MAX: usize = 500;
 
 /// Topics.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct TopicList {
     /// The first of them by name, the project's own before the signals'.
     pub topics: Vec<TopicSummary>,
@@ -163,6 +163,11 @@ impl View {
         let total = found.len();
         let topics = found.iter().take(LISTED_MAX).map(|topic| self.inner.summary(project, topic)).collect();
         TopicList { topics, total }
+    }
+
+    /// How many topics of its own a project has.
+    pub fn topics_count(&self, scope: &ReadScope) -> usize {
+        self.inner.topics.list(read(scope)).iter().filter(|topic| !topic.read_only).count()
     }
 
     /// A topic with its partitions, configurations and readers.

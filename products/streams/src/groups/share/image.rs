@@ -96,6 +96,7 @@ impl Share {
                 ),
             }
         }
+        group.runs = group.parts.values().map(SharePartition::runs).sum();
         group
     }
 }

@@ -28,6 +28,9 @@ pub(crate) use partition::{Acknowledgement, Given, Limits, SharePartition, Span,
 /// The one assignor's name.
 pub(super) const ASSIGNOR: &str = "simple";
 
+/// Runs of records that a group remembers before it is given what it was never given, some 10 MB.
+const RUNS_MAX: usize = 100_000;
+
 /// Partitions of topics.
 pub(crate) type Partitions = BTreeSet<(TopicId, i32)>;
 
@@ -92,7 +95,9 @@ pub(crate) struct Share {
     pub(super) epoch: i32,
     pub(super) members: BTreeMap<Arc<str>, Member>,
     /// Partitions that it has begun to read.
-    pub(crate) parts: BTreeMap<(TopicId, i32), SharePartition>,
+    parts: BTreeMap<(TopicId, i32), SharePartition>,
+    /// Runs of all partitions together.
+    runs: usize,
     /// Something has changed outside of a request and is to be stored.
     pub(super) save: bool,
     /// All of it is to be stored anew.
@@ -117,6 +122,7 @@ impl Share {
             epoch: 0,
             members: BTreeMap::new(),
             parts: BTreeMap::new(),
+            runs: 0,
             save: false,
             rewrite: false,
             topics: BTreeMap::new(),
@@ -277,6 +283,7 @@ impl Share {
                 is_free |= part.expire(now);
                 self.save |= part.dirty;
             }
+            self.runs = self.parts.values().map(SharePartition::runs).sum();
             self.nearest = self.parts.values().filter_map(SharePartition::nearest).min();
             if is_free {
                 self.tell_freed();
@@ -304,12 +311,53 @@ impl Share {
         self.nearest = Some(self.nearest.map_or(until, |nearest| nearest.min(until)));
     }
 
+    /// There is room to remember more records that were given.
+    pub(crate) fn may_grow(&self) -> bool {
+        self.runs < RUNS_MAX
+    }
+
+    /// Does something to a partition that it has begun to read.
+    pub(crate) fn part<R>(
+        &mut self,
+        place: (TopicId, i32),
+        act: impl FnOnce(&mut SharePartition) -> R,
+    ) -> Option<R> {
+        let could_grow = self.may_grow();
+        let part = self.parts.get_mut(&place)?;
+        let before = part.runs();
+        let done = act(part);
+        self.runs = (self.runs + part.runs()).saturating_sub(before);
+        if !could_grow && self.may_grow() {
+            self.tell_freed();
+        }
+        Some(done)
+    }
+
+    /// The partitions that it has begun to read.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&(TopicId, i32), &SharePartition)> {
+        self.parts.iter()
+    }
+
+    /// A member's session is over: what it has of records is free again. True where there was something.
+    pub(crate) fn give_back(&mut self, member: &str) -> bool {
+        let mut any = false;
+        for part in self.parts.values_mut() {
+            any |= part.give_back(member);
+        }
+        if any {
+            self.runs = self.parts.values().map(SharePartition::runs).sum();
+            self.tell_freed();
+        }
+        any
+    }
+
     /// Begins to read a partition from there, in the place of where it was.
     pub(crate) fn begin(&mut self, place: (TopicId, i32), start: i64) -> Result<(), ResponseError> {
         if !self.parts.contains_key(&place) && self.parts.len() >= self.bounds.partitions {
             return Err(ResponseError::PolicyViolation);
         }
-        self.parts.insert(place, SharePartition::new(start, self.limits()));
+        let before = self.parts.insert(place, SharePartition::new(start, self.limits()));
+        self.runs = self.runs.saturating_sub(before.map_or(0, |part| part.runs()));
         self.tell_freed();
         Ok(())
     }
@@ -322,6 +370,7 @@ impl Share {
     pub(crate) fn forget_topic(&mut self, topic: TopicId) -> bool {
         let count = self.parts.len();
         self.parts.retain(|(of, _), _| *of != topic);
+        self.runs = self.parts.values().map(SharePartition::runs).sum();
         let any = self.parts.len() < count;
         if any {
             self.forgotten.insert(topic);

@@ -98,6 +98,8 @@ pub(crate) struct Wish<'a> {
     pub records: i64,
     /// Not one more than that: else the last batch is given whole (KIP-1206).
     pub exactly: bool,
+    /// Records may be given that never were: the group has room to remember them.
+    pub may_grow: bool,
 }
 
 /// Neighbours that were given to a member.
@@ -181,10 +183,16 @@ impl SharePartition {
         self.start
     }
 
-    /// From where there may be something to give; none where all that may be locked is.
-    pub fn next(&self) -> Option<i64> {
+    /// From where there may be something to give; none where all that may be locked is. Behind what was given before
+    /// only where it may grow.
+    pub fn next(&self, may_grow: bool) -> Option<i64> {
         let free = self.runs.iter().find(|(_, run)| run.standing == Standing::Available);
-        free.map(|(first, _)| *first).or((self.room() > 0).then_some(self.end))
+        free.map(|(first, _)| *first).or((may_grow && self.room() > 0).then_some(self.end))
+    }
+
+    /// How much is remembered of it.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
     }
 
     fn room(&self) -> i64 {
@@ -211,10 +219,10 @@ impl SharePartition {
             }
             let first = span.first.max(next);
             // What lies between batches is not in the log any more.
-            self.skip(next, first - 1);
+            self.skip(next, first - 1, wish.may_grow);
             next = span.last + 1;
             if !span.is_for_readers {
-                self.skip(first, span.last);
+                self.skip(first, span.last, wish.may_grow);
                 continue;
             }
             if first > self.end {
@@ -257,7 +265,7 @@ impl SharePartition {
                 at = until + 1;
             }
         }
-        let room = self.room();
+        let room = if wish.may_grow { self.room() } else { 0 };
         if at == self.end && at <= last && count < most && room > 0 {
             let until = last.min(at.saturating_add(room.min(most - count) - 1));
             self.runs.insert(at, Run { last: until, standing: acquired(), deliveries: 1 });
@@ -269,7 +277,7 @@ impl SharePartition {
     }
 
     /// Nobody is given what lies there, as far as nobody has it.
-    fn skip(&mut self, first: i64, last: i64) {
+    fn skip(&mut self, first: i64, last: i64, may_grow: bool) {
         if first > last {
             return;
         }
@@ -281,7 +289,7 @@ impl SharePartition {
                 }
             });
         }
-        if last >= self.end && first <= self.end && self.room() > 0 {
+        if last >= self.end && first <= self.end && may_grow && self.room() > 0 {
             self.runs.insert(self.end, Run { last, standing: Standing::Archived, deliveries: 0 });
             self.end = last + 1;
             self.dirty = true;

@@ -110,7 +110,7 @@ fn everybody_has_a_partition_and_every_partition_somebody() {
 }
 
 fn wish(member: &Arc<str>, records: i64, exactly: bool) -> Wish<'_> {
-    Wish { member, until: Instant::now() + Duration::from_secs(30), records, exactly }
+    Wish { member, until: Instant::now() + Duration::from_secs(30), records, exactly, may_grow: true }
 }
 
 fn span(first: i64, last: i64) -> Span {
@@ -139,12 +139,15 @@ async fn a_batch_is_given_whole_unless_asked_otherwise_and_never_beyond_the_lock
         part.acquire(&wish(&one, 100, false), 4, &[span(3, 5), span(6, 30)]),
         [Given { first: 4, last: 9, deliveries: 1 }]
     );
-    assert_eq!((part.next(), part.acquire(&wish(&one, 9, false), 10, &[span(6, 30)])), (None, Vec::new()));
+    assert_eq!(
+        (part.next(true), part.acquire(&wish(&one, 9, false), 10, &[span(6, 30)])),
+        (None, Vec::new())
+    );
     // Room comes with what is accepted at the front.
     assert_eq!(part.acknowledge("one", &[said(1, 1, Verdict::Accept)], now, now), Ok(false));
-    assert_eq!((part.start(), part.next()), (0, None));
+    assert_eq!((part.start(), part.next(true)), (0, None));
     assert_eq!(part.acknowledge("one", &[said(0, 0, Verdict::Accept)], now, now), Ok(true));
-    assert_eq!((part.start(), part.next()), (2, Some(10)));
+    assert_eq!((part.start(), part.next(true)), (2, Some(10)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +176,7 @@ async fn only_who_has_a_record_speaks_of_it_and_all_or_nothing_is_taken() {
     );
     // Given as often as may be: a second release is its end.
     assert_eq!(part.acknowledge("two", &[said(1, 1, Verdict::Release)], now, now), Ok(false));
-    assert_eq!((part.start(), part.next()), (3, Some(6)));
+    assert_eq!((part.start(), part.next(true)), (3, Some(6)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +187,7 @@ async fn a_lock_ends_unless_it_is_renewed() {
     part.acquire(&wish(&one, 2, false), 0, &[span(0, 1)]);
     assert_eq!(part.acknowledge("one", &[said(1, 1, Verdict::Renew)], after(50), after(20)), Ok(false));
     assert!(!part.expire(after(29)) && part.expire(after(30)));
-    assert_eq!(part.next(), Some(0));
+    assert_eq!(part.next(true), Some(0));
     assert_eq!(
         part.acknowledge("one", &[said(0, 0, Verdict::Accept)], now, after(30)),
         Err(ResponseError::InvalidRecordState)
@@ -217,7 +220,7 @@ async fn what_is_no_record_is_passed_over() {
     assert_eq!(part.start(), 5);
     // What the log trims is over, whoever has it.
     part.trim(8);
-    assert_eq!((part.start(), part.next()), (8, Some(8)));
+    assert_eq!((part.start(), part.next(true)), (8, Some(8)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,5 +241,5 @@ async fn a_stored_partition_gives_again_what_was_not_accepted() {
     // Given twice, which is as often as may be: a restart does not give it a third time.
     let (start, runs) = part.image();
     assert!(runs.iter().any(|(_, standing, _)| *standing == Standing::Available));
-    assert_eq!(SharePartition::restore(start, runs, LIMITS).next(), Some(9));
+    assert_eq!(SharePartition::restore(start, runs, LIMITS).next(true), Some(9));
 }

@@ -8,7 +8,7 @@ use candor_model::random::Seeded;
 
 use super::*;
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 const STEPS: usize = 400;
 const LOCK: Duration = Duration::from_secs(30);
 
@@ -72,7 +72,11 @@ impl Model {
     }
 
     fn fetch(&mut self, member: usize) {
-        let Some(from) = self.part.next() else { return };
+        self.fetch_some(member, self.pick(8) > 0);
+    }
+
+    fn fetch_some(&mut self, member: usize, may_grow: bool) {
+        let Some(from) = self.part.next(may_grow) else { return };
         let behind: Vec<Span> = self.spans.iter().filter(|span| span.last >= from).copied().collect();
         let count = 1 + self.pick(behind.len());
         let spans = behind.get(..count.min(behind.len())).unwrap_or_default();
@@ -83,11 +87,17 @@ impl Model {
         // Somebody else may have been quicker between the look and this.
         if self.pick(4) == 0 {
             let other = (member + 1) % self.members.len();
-            let wish = Wish { member: &Arc::clone(&self.members[other]), until, records: 5, exactly: true };
+            let wish = Wish {
+                member: &Arc::clone(&self.members[other]),
+                until,
+                records: 5,
+                exactly: true,
+                may_grow,
+            };
             let given = self.part.acquire(&wish, from, spans);
             self.note(other, until, &given);
         }
-        let wish = Wish { member: &who, until, records, exactly };
+        let wish = Wish { member: &who, until, records, exactly, may_grow };
         let given = self.part.acquire(&wish, from, spans);
         let count: i64 = given.iter().map(|given| given.last - given.first + 1).sum();
         assert!(!exactly || count <= records, "{count} of {records}");
@@ -214,7 +224,7 @@ impl Model {
             if self.part.start() >= end {
                 break;
             }
-            self.fetch(0);
+            self.fetch_some(0, true);
             for member in 0..self.members.len() {
                 self.acknowledge(member, &[Verdict::Accept]);
             }
