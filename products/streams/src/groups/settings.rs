@@ -75,7 +75,8 @@ impl Default for Settings {
     fn default() -> Settings {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Settings {
-            initial_rebalance_delay: Duration::ZERO,
+            // Members that start together join one generation; a first one alone waits no longer than this.
+            initial_rebalance_delay: Duration::from_millis(100),
             min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(30 * 60),
             max_size: 5_000,

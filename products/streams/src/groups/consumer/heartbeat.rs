@@ -216,6 +216,7 @@ impl Consumer {
             topics: BTreeSet::new(),
             deadline: now + self.bounds.session,
             revoke_by: None,
+            matches_later: false,
             dirty: true,
         };
         if let Some(instance) = &beat.instance {
@@ -265,9 +266,12 @@ impl Consumer {
         member.client_id = Arc::clone(&beat.client_id);
         member.host = Some(beat.host);
         let changed = wants != member.subscription;
+        let matched_later = std::mem::take(&mut member.matches_later);
+        member.matches_later =
+            wants.regex.is_some() && wants.regex != member.subscription.regex && !wants.names.is_empty();
         member.dirty |= changed;
         member.subscription = wants;
-        changed
+        changed || matched_later
     }
 
     /// Finds which topics subscriptions mean: the member's alone, or everybody's where topics may have changed.
@@ -290,7 +294,7 @@ impl Consumer {
                     found.insert(topic.id, topic.clone());
                 }
             }
-            if let Some(regex) = &member.subscription.regex {
+            if let Some(regex) = member.subscription.regex.as_ref().filter(|_| !member.matches_later) {
                 let topics = matched.entry(Arc::clone(regex)).or_insert_with(|| {
                     let all = all.get_or_insert_with(|| (world.all)());
                     let Ok(regex) = compile(regex) else { return Vec::new() };

@@ -164,6 +164,7 @@ fn restore_member(body: &str, bounds: Bounds, now: Instant) -> Option<Member> {
         target: parse(&stored.target)?,
         topics: BTreeSet::new(),
         deadline: now + bounds.session,
+        matches_later: false,
         dirty: false,
     })
 }

@@ -77,6 +77,9 @@ pub(super) struct Member {
     pub target: Partitions,
     /// The topics that its subscription means now.
     topics: BTreeSet<TopicId>,
+    /// Its expression counts from its next heartbeat on: topics that it names come first, as from Kafka, which matches
+    /// expressions aside.
+    matches_later: bool,
     deadline: Instant,
     /// Until when it has to let go.
     revoke_by: Option<Instant>,

@@ -274,6 +274,20 @@ async fn topics_by_expression_come_and_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn topics_by_name_come_before_those_by_expression() {
+    let bed = Bed::new().await;
+    bed.topics.make("more", 3);
+    let mut first = client("a");
+    let join = first.request("g").with_subscribed_topic_regex(Some(text("mo.*")));
+    first.take(&beat(&bed, join, 1).await);
+    assert_eq!(first.owned.len(), 4);
+    assert_eq!(first.beat(&bed).await, 0);
+    assert_eq!(first.owned.len(), 7);
+    assert_eq!(first.beat(&bed).await, 0);
+    assert_eq!((first.owned.len(), phase(&bed).await), (7, "Stable".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn bad_heartbeats_get_their_errors() {
     let bed = Bed::new().await;
     let join = client("a").request("g");
