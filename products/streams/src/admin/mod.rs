@@ -31,7 +31,7 @@ use crate::caller::Caller;
 use crate::directory::TopicView;
 use crate::topics::{Gone, TopicError, Topics};
 use acl::{Acls, Operation, Resource, ResourceType};
-pub use quotas::Quotas;
+pub use quotas::{Limit, Quotas};
 use resources::ResourceConfigs;
 
 /// The broker as clients are told of it.
@@ -124,6 +124,11 @@ impl Admin {
     /// The rules.
     pub fn acls(&self) -> &Acls {
         &self.acls
+    }
+
+    /// The quotas.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// Whether a client may do that, or the refusal.

@@ -1,4 +1,5 @@
-//! Quotas of clients (KIP-546): stored and told. Nothing is slowed down by them yet.
+//! Quotas of clients (KIP-546): stored, told, and looked up for those whose bytes are counted. `request_percentage`,
+//! `controller_mutation_rate` and `connection_creation_rate` are kept for clients that set them and slow nothing down.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -175,6 +176,45 @@ async fn load(mut tx: Tx) -> Result<All, SqlError> {
         values.insert(row.text(2)?.to_owned(), row.real(3)?);
     }
     Ok(all)
+}
+
+/// The quota that is about a client.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// How much, as the quota's name says.
+    pub rate: f64,
+    /// It bounds each user by itself.
+    pub by_user: bool,
+    /// It bounds each client id by itself.
+    pub by_client: bool,
+}
+
+impl Quotas {
+    /// What bounds a client: the first quota of that name in Kafka's order, from user and client id down to the default
+    /// of all client ids.
+    pub fn limit(&self, project: ProjectId, user: &str, client_id: &str, name: &str) -> Option<Limit> {
+        let set = self.inner.set.read();
+        let own = set.get(&project).filter(|own| !own.is_empty())?;
+        // A name, the default, or not part of the entity.
+        let named = |name: &str| Some(Some(name.to_owned()));
+        let order = [
+            (named(user), named(client_id)),
+            (named(user), Some(None)),
+            (named(user), None),
+            (Some(None), named(client_id)),
+            (Some(None), Some(None)),
+            (Some(None), None),
+            (None, named(client_id)),
+            (None, Some(None)),
+        ];
+        order.into_iter().find_map(|(user, client)| {
+            let (by_user, by_client) = (user.is_some(), client.is_some());
+            let members = [(USER, user), (CLIENT_ID, client)].into_iter();
+            let entity: Entity = members.filter_map(|(kind, name)| Some((kind.to_owned(), name?))).collect();
+            let rate = *own.get(&entity)?.get(name)?;
+            Some(Limit { rate, by_user, by_client })
+        })
+    }
 }
 
 /// A JSON object with sorted keys: the same text for the same entity.

@@ -12,11 +12,12 @@ use candor_meta::WriteScope;
 use candor_model::ProjectId;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use kafka_protocol::messages::{ApiKey, SaslAuthenticateRequest, SaslHandshakeRequest};
+use kafka_protocol::messages::{ApiKey, FetchResponse, SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use parking_lot::RwLock;
 
 use super::session::Session;
+use super::throttle::{Flow, Throttle, told};
 use super::{outdated, versions};
 use crate::auth::sasl::Sasl;
 use crate::caller::Caller;
@@ -34,6 +35,8 @@ const FAILED_LOG_IN_DELAY: Duration = Duration::from_millis(100);
 /// Answers requests of all connections.
 pub struct Broker {
     parts: Parts,
+    /// Counts what clients with quotas move.
+    throttle: Throttle,
     /// The rights of the projects whose clients are connected.
     scopes: RwLock<HashMap<ProjectId, WriteScope>>,
 }
@@ -41,7 +44,8 @@ pub struct Broker {
 impl Broker {
     /// Over its parts.
     pub(crate) fn new(parts: Parts) -> Broker {
-        Broker { parts, scopes: RwLock::default() }
+        let throttle = Throttle::new(parts.admin.quotas().clone());
+        Broker { parts, throttle, scopes: RwLock::default() }
     }
 
     /// A connection from this address. `anonymous` is who a client is that proves nothing.
@@ -133,13 +137,26 @@ impl Broker {
                     Err(why) => return at_once(Answer::Close(why)),
                 };
                 let taken = parts.produce.take(&scope, &parts.rights(&caller), message, version);
+                let wait = self.throttle.count(&caller, Flow::Produced, request.body.len());
                 let answer = taken.answer;
-                let answer =
-                    answer.map(move |answer| answer.map_or(Answer::None, |answer| request.answer(&answer)));
+                let answer = answer.map(move |answer| match answer {
+                    Some(answer) => request.answer(&answer.with_throttle_time_ms(told(wait))).and_mute(wait),
+                    None => Answer::None(wait),
+                });
                 Call { answer: answer.boxed(), lets_others_in: taken.has_its_turn }
             }
             ApiKey::Fetch => {
-                then(request, async move |m| parts.fetch.answer(&parts.rights(&caller), m, version).await)
+                let throttle = self.throttle.clone();
+                let answer = async move {
+                    let message = match request.decode() {
+                        Ok(message) => message,
+                        Err(why) => return Answer::Close(why),
+                    };
+                    let answer = parts.fetch.answer(&parts.rights(&caller), message, version).await;
+                    let wait = throttle.count(&caller, Flow::Consumed, records_bytes(&answer));
+                    request.answer(&answer.with_throttle_time_ms(told(wait))).and_mute(wait)
+                };
+                Call { answer: answer.boxed(), lets_others_in: false }
             }
             ApiKey::ListOffsets => {
                 then(request, async move |m| parts.offsets.list(&parts.rights(&caller), m, version).await)
@@ -363,6 +380,12 @@ impl Service for Broker {
         }
         .boxed()
     }
+}
+
+/// Bytes of the records of an answer.
+fn records_bytes(answer: &FetchResponse) -> usize {
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+    partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
 }
 
 fn at_once(answer: Answer) -> Call {

@@ -3,6 +3,7 @@
 mod dispatch;
 mod outdated;
 mod session;
+mod throttle;
 mod versions;
 
 pub use dispatch::Broker;

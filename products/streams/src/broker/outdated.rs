@@ -6,6 +6,8 @@
 //! so many bytes of zero (a throttle time, an empty string, an empty array), `null` a null string. `T` and `P` of a
 //! request are the topic and partition.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiKey;
@@ -82,6 +84,7 @@ pub(super) fn answer(request: &Request) -> Option<Answer> {
         header_version: 0,
         body,
         is_last: false,
+        mute: Duration::ZERO,
     }))
 }
 
@@ -193,7 +196,7 @@ mod tests {
 
     fn body(answer: Option<Answer>) -> Vec<u8> {
         match answer {
-            Some(Answer::Body { header_version: 0, body, is_last: false }) => body.to_vec(),
+            Some(Answer::Body { header_version: 0, body, is_last: false, .. }) => body.to_vec(),
             other => panic!("{other:?}"),
         }
     }

@@ -49,7 +49,7 @@ pub(crate) fn fetched(request: &Request, message: &kafka_protocol::messages::Sha
 pub(crate) fn acknowledged(request: &Request, message: &ShareAcknowledgeResponse, lock_ms: i32) -> Answer {
     let answer = request.of_version(KNOWN).answer(message);
     match answer {
-        Answer::Body { header_version, body, is_last } if request.version > KNOWN => {
+        Answer::Body { header_version, body, is_last, mute } if request.version > KNOWN => {
             // Behind the time of throttling, the error and its message.
             let Some(at) = behind_text(&body, 4 + 2) else {
                 return Answer::Close("its answer cannot be encoded");
@@ -59,7 +59,7 @@ pub(crate) fn acknowledged(request: &Request, message: &ShareAcknowledgeResponse
             longer.put_slice(before);
             longer.put_i32(lock_ms);
             longer.put_slice(behind);
-            Answer::Body { header_version, body: longer, is_last }
+            Answer::Body { header_version, body: longer, is_last, mute }
         }
         answer => answer,
     }

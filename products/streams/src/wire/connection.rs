@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{FrameReader, Room};
@@ -59,8 +59,10 @@ impl<S: Service> Connection<S> {
         let mut under_way = FuturesOrdered::new();
         let mut takes_more = true;
         let mut ends = false;
+        let mut muted_until: Option<Instant> = None;
         loop {
-            let may_read = !ends && takes_more && under_way.len() < UNDER_WAY_MAX;
+            let is_muted = muted_until.is_some();
+            let may_read = !ends && !is_muted && takes_more && under_way.len() < UNDER_WAY_MAX;
             if ends && under_way.is_empty() {
                 return Ok(());
             }
@@ -70,10 +72,15 @@ impl<S: Service> Connection<S> {
                 biased;
                 Some((correlation, answer, room)) = under_way.next(), if !under_way.is_empty() => {
                     takes_more |= under_way.is_empty();
+                    let mute = Answer::mute(&answer);
                     timeout(self.limits.transfer, send(&mut writer, correlation, answer)).await??;
                     drop::<Option<tokio::sync::OwnedSemaphorePermit>>(room);
+                    if !mute.is_zero() {
+                        muted_until = muted_until.max(Some(Instant::now() + mute));
+                    }
                 }
                 () = stop.cancelled(), if !ends => ends = true,
+                () = sleep_until(muted_until.unwrap_or_else(Instant::now)), if is_muted => muted_until = None,
                 frame = timeout(patience, reader.next(bytes_max)), if may_read => {
                     let frame = match frame {
                         Ok(frame) => frame?,
@@ -103,7 +110,7 @@ impl<S: Service> Connection<S> {
 
 async fn send<W: AsyncWrite + Unpin>(to: &mut W, correlation: i32, answer: Answer) -> io::Result<()> {
     match answer {
-        Answer::None => Ok(()),
+        Answer::None(_) => Ok(()),
         Answer::Close(why) => Err(io::Error::new(io::ErrorKind::InvalidData, why)),
         Answer::Raw(token) => {
             let length = i32::try_from(token.len()).map_err(|_| io::ErrorKind::InvalidData)?;
@@ -111,7 +118,7 @@ async fn send<W: AsyncWrite + Unpin>(to: &mut W, correlation: i32, answer: Answe
             to.write_all(&token).await?;
             to.flush().await
         }
-        Answer::Body { header_version, body, is_last } => {
+        Answer::Body { header_version, body, is_last, .. } => {
             let head = framed(correlation, header_version, &body).ok_or(io::ErrorKind::InvalidData)?;
             let head = if header_version >= 1 { &head[..] } else { &head[..8] };
             to.write_all(head).await?;
@@ -119,5 +126,62 @@ async fn send<W: AsyncWrite + Unpin>(to: &mut W, correlation: i32, answer: Answe
             to.flush().await?;
             if is_last { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+    use futures::FutureExt;
+    use futures::future::{BoxFuture, ready};
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    const MUTE: Duration = Duration::from_secs(5);
+
+    /// Answers with nothing, and wants each client to wait.
+    struct Slow;
+
+    impl Service for Slow {
+        type Session = ();
+
+        fn call(self: &Arc<Self>, _: &Arc<()>, _: Request) -> Call {
+            let answer =
+                Answer::Body { header_version: 0, body: BytesMut::new(), is_last: false, mute: MUTE };
+            Call { answer: ready(answer).boxed(), lets_others_in: false }
+        }
+
+        fn takes_raw(&self, _: &()) -> bool {
+            false
+        }
+
+        fn raw(self: &Arc<Self>, _: &Arc<()>, _: Bytes) -> BoxFuture<'static, Answer> {
+            ready(Answer::Close("nobody asked")).boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_muted_connection_is_answered_and_not_read_from() {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let connection = Connection {
+            service: Arc::new(Slow),
+            session: Arc::new(()),
+            limits: Limits::default(),
+            room: Room::new(1 << 20),
+        };
+        tokio::spawn(connection.serve(server, CancellationToken::new()));
+        let began = Instant::now();
+        // ApiVersions of version 0 without a client's name, twice.
+        for correlation in 1..=2_u8 {
+            let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, correlation, 0xff, 0xff];
+            client.write_all(&request).await.unwrap();
+        }
+        let mut answer = [0; 8];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!((answer, began.elapsed()), ([0, 0, 0, 4, 0, 0, 0, 1], Duration::ZERO));
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, [0, 0, 0, 4, 0, 0, 0, 2]);
+        assert!((MUTE..MUTE * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
     }
 }

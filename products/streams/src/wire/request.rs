@@ -1,6 +1,7 @@
 //! Requests and answers: headers, versions, bodies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
@@ -33,11 +34,13 @@ pub enum Answer {
         body: BytesMut,
         /// The connection ends behind it.
         is_last: bool,
+        /// For so long nothing more is read from the connection (KIP-219).
+        mute: Duration,
     },
     /// This, without any header: a bare token of SASL.
     Raw(Bytes),
-    /// Nothing: a produce request that asked for no acknowledgement.
-    None,
+    /// Nothing: a produce request that asked for no acknowledgement. For so long nothing more is read.
+    None(Duration),
     /// The end of the connection, for this reason.
     Close(&'static str),
 }
@@ -51,7 +54,27 @@ impl Answer {
     /// The same, and the end of the connection behind it.
     pub fn and_close(self) -> Answer {
         match self {
-            Answer::Body { header_version, body, .. } => Answer::Body { header_version, body, is_last: true },
+            Answer::Body { header_version, body, mute, .. } => {
+                Answer::Body { header_version, body, is_last: true, mute }
+            }
+            other => other,
+        }
+    }
+
+    /// How long nothing more is read from the connection.
+    pub(super) fn mute(&self) -> Duration {
+        match self {
+            Answer::Body { mute, .. } | Answer::None(mute) => *mute,
+            Answer::Raw(_) | Answer::Close(_) => Duration::ZERO,
+        }
+    }
+
+    /// The same, and nothing is read from the connection for a while behind it.
+    pub fn and_mute(self, mute: Duration) -> Answer {
+        match self {
+            Answer::Body { header_version, body, is_last, .. } => {
+                Answer::Body { header_version, body, is_last, mute }
+            }
             other => other,
         }
     }
@@ -121,7 +144,7 @@ impl Request {
         match message.encode(&mut body, self.version) {
             Ok(()) => {
                 let header_version = key.response_header_version(self.version);
-                Answer::Body { header_version, body, is_last: false }
+                Answer::Body { header_version, body, is_last: false, mute: Duration::ZERO }
             }
             Err(error) => {
                 tracing::error!(%error, ?key, version = self.version, "an answer cannot be encoded");
