@@ -9,7 +9,8 @@ import uuid
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, AdminClient, ConfigResource, NewPartitions, NewTopic, ResourcePatternType,
+                                   ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion)
 from kafka import KafkaConsumer, KafkaProducer
 
 from server import Server, post_otlp
@@ -337,3 +338,59 @@ def test_signals_are_read_only(broker, project):
         with pytest.raises(KafkaException) as refused:
             attempt.result(SOON_S)
         assert refused.value.args[0].code() in codes, refused.value
+
+
+def test_users_do_what_rules_allow(broker, project):
+    topic, group, user = name(), name(), name()
+    config = settings(broker, project)
+    admin = AdminClient(config)
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(SOON_S)
+    password = uuid.uuid4().hex
+    made = UserScramCredentialUpsertion(user, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), password.encode())
+    admin.alter_user_scram_credentials([made])[user].result(SOON_S)
+    guest = {**config, "sasl.username": user, "sasl.password": password}
+
+    def allow(kind, what, operation):
+        rule = AclBinding(kind, what, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+        admin.create_acls([rule])[rule].result(SOON_S)
+
+    def sent():
+        told = []
+        producer = Producer({**guest, "message.timeout.ms": 10000, "topic.metadata.refresh.interval.ms": 500})
+        producer.produce(topic, b"x", on_delivery=lambda error, message: told.append(error and error.code()))
+        producer.flush(SOON_S)
+        return told
+
+    def read():
+        """Reads one message, or tells the first error."""
+        consumer = Consumer({**guest, "group.id": group, "auto.offset.reset": "earliest"})
+        consumer.subscribe([topic])
+        message = consumer.poll(SOON_S)
+        consumer.close()
+        return message.error().code() if message.error() else message.value()
+
+    assert topic not in AdminClient(guest).list_topics(timeout=SOON_S).topics
+    assert sent() == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
+    allow(ResourceType.TOPIC, topic, AclOperation.WRITE)
+    assert sent() == [None]
+    assert read() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    allow(ResourceType.GROUP, group, AclOperation.READ)
+    assert read() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    allow(ResourceType.TOPIC, topic, AclOperation.READ)
+    assert read() == b"x"
+    assert set(AdminClient(guest).list_topics(timeout=SOON_S).topics) == {topic}, "neither other topics nor the signals"
+
+
+def test_settings_of_the_broker():
+    flags = ["--kafka-set", "auto.create.topics.enable=false", "--kafka-set", "num.partitions=2,group.initial.rebalance.delay.ms=100"]
+    with Server(None, "--kafka-listen", "127.0.0.1:0", *flags) as server:
+        config = settings(server, server.project("set"))
+        admin, topic = AdminClient(config), name()
+        asked = admin.list_topics(topic, timeout=SOON_S).topics[topic]
+        assert asked.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        admin.create_topics([NewTopic(topic, -1)])[topic].result(SOON_S)
+        assert len(admin.list_topics(topic, timeout=SOON_S).topics[topic].partitions) == 2
+        broker_1 = ConfigResource("broker", "1")
+        told = admin.describe_configs([broker_1])[broker_1].result(SOON_S)
+        found = {name: told[name].value for name in ("auto.create.topics.enable", "num.partitions", "group.initial.rebalance.delay.ms")}
+        assert found == {"auto.create.topics.enable": "false", "num.partitions": "2", "group.initial.rebalance.delay.ms": "100"}
