@@ -20,6 +20,7 @@ use candor_model::{Clock, Random};
 use candor_people::People;
 use candor_query::Query;
 use candor_store::{Disk, Files, KeyWrap, RealDisk};
+use candor_streams::rest::RestState;
 use candor_streams::topics::Topics;
 use candor_streams::{Advertised, Streams, StreamsOptions};
 use tokio_util::sync::CancellationToken;
@@ -228,8 +229,13 @@ pub(super) async fn open(
             .layer(from_fn_with_state(places.clone(), aside::large))
             .layer(from_fn_with_state(pace.clone(), pace::paced))
     };
+    let rest = app.streams.clone().map(|streams| {
+        let (house, admission, clock) = (Arc::clone(&app), app.admission.clone(), Arc::clone(&app.clock));
+        let base = Arc::new(move |headers: &http::HeaderMap| house.base_for(headers));
+        candor_streams::rest::routes(RestState::new(streams, admission, clock, base))
+    });
     let http = [candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
-    let mut http: Vec<Router> = http.into_iter().map(taking_in).collect();
+    let mut http: Vec<Router> = http.into_iter().chain(rest).map(taking_in).collect();
     http.extend(app.streams.iter().map(|streams| streams.routes(app.admission.clone())));
     let grpc = taking_in(super::grpc::router(candor_logs::grpc(logs)));
     Ok(House { app, http, grpc })

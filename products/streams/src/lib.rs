@@ -2,6 +2,7 @@
 //!
 //! A connection proves who it is ([`auth`]); each request is answered by the part that owns what it asks about. Parts
 //! know each other by what they need: topics by [`directory::TopicDirectory`]. Records go through the gate into the log.
+//! Over HTTP ([`rest`]) the same parts are asked.
 
 pub mod admin;
 pub mod auth;
@@ -13,6 +14,7 @@ pub mod groups;
 mod node;
 mod parts;
 pub mod registry;
+pub mod rest;
 mod rights;
 mod settings;
 pub mod share;

@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::acl::Acls;
 use crate::admin::resources::ResourceConfigs;
 use crate::admin::{self, Admin, Quotas};
+use crate::auth::Door;
 use crate::auth::credentials::{CredentialError, Credentials};
 use crate::broker::Broker;
+use crate::caller::Caller;
 use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
 use crate::data::produce::Produce;
@@ -29,6 +31,7 @@ use crate::groups::Groups;
 use crate::node::{Advertised, Node};
 use crate::parts::Parts;
 use crate::registry::{self, Registry};
+use crate::rest::Client;
 use crate::settings::Settings;
 use crate::share::Shares;
 use crate::topics::{TopicError, Topics};
@@ -203,6 +206,23 @@ impl Streams {
             admission,
             anonymous: self.anonymous.clone(),
         })
+    }
+
+    /// Who asks over HTTP.
+    pub(crate) fn door(&self) -> Door {
+        let (credentials, tenancy) = (self.parts.credentials.clone(), self.parts.tenancy.clone());
+        Door::new(credentials, tenancy, self.anonymous.clone())
+    }
+
+    /// Acts as a client that has proved who it is, without a connection; none where its project is gone.
+    pub(crate) async fn client(&self, caller: Caller) -> Option<Client> {
+        let scope = self.broker.scope(caller.project).await?;
+        Some(Client::new(self.parts.clone(), scope, caller))
+    }
+
+    /// Room for large requests of all clients together.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// What clients are given as `bootstrap.servers`.

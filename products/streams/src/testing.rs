@@ -79,6 +79,7 @@ impl FailStop for Panic {
 /// Streams with one project, its owner and a user that may do nothing yet.
 pub(crate) struct House {
     pub streams: Streams,
+    pub tenancy: Tenancy,
     pub log: Log,
     pub gate: Arc<Gate>,
     pub scope: WriteScope,
@@ -120,7 +121,7 @@ impl House {
         let stop = CancellationToken::new();
         let options = StreamsOptions {
             database,
-            tenancy,
+            tenancy: tenancy.clone(),
             log: log.clone(),
             gate: Arc::clone(&gate),
             clock: ticking,
@@ -139,7 +140,7 @@ impl House {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let (owner, guest) = (caller("shop"), caller("guest"));
-        House { streams, log, gate, scope, clock, owner, guest, stop, _bed: bed }
+        House { streams, tenancy, log, gate, scope, clock, owner, guest, stop, _bed: bed }
     }
 
     pub fn rights(&self, caller: &Caller) -> Rights {

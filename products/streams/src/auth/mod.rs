@@ -1,7 +1,8 @@
-//! Who a client is: users of projects ([`credentials`]) and a connection's log in ([`sasl`]).
+//! Who a client is: users of projects ([`credentials`]), a connection's log in ([`sasl`]), a request's over HTTP ([`over_http`]).
 
 pub mod credentials;
 pub mod mechanism;
+pub mod over_http;
 pub mod sasl;
 mod scram;
 mod store;
@@ -9,4 +10,5 @@ mod store;
 mod tests;
 
 pub use credentials::{CredentialError, Credentials, Identity, NewUser};
+pub use over_http::{Door, Nobody};
 pub use sasl::Sasl;

@@ -77,6 +77,16 @@ impl Broker {
         }
     }
 
+    /// The right to write into a project; none where there is no such project.
+    pub(crate) async fn scope(&self, project: ProjectId) -> Option<WriteScope> {
+        let known = self.scopes.read().get(&project).cloned();
+        if known.is_some() {
+            return known;
+        }
+        self.admit(project).await;
+        self.scopes.read().get(&project).cloned()
+    }
+
     /// Looks again whether the projects of connected clients are still there. To be called every second or so.
     pub async fn look_again(&self) {
         let known: Vec<ProjectId> = self.scopes.read().keys().copied().collect();

@@ -10,7 +10,7 @@ mod follow;
 mod groups;
 mod lag;
 mod pages;
-mod partitioner;
+pub(crate) mod partitioner;
 mod produce;
 mod rates;
 mod records;

@@ -2,7 +2,7 @@
 //! part of MurmurHash2 (seed 0x9747b28c), by the number of partitions.
 
 /// The partition of a key; 0 where there are none.
-pub(super) fn partition_of(key: &[u8], partitions: u32) -> u32 {
+pub(crate) fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff).checked_rem(partitions).unwrap_or(0)
 }
 

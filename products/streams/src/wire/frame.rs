@@ -28,7 +28,7 @@ impl Room {
     }
 
     /// Waits for room. A frame larger than all there is gets all.
-    async fn take(&self, bytes: usize) -> io::Result<OwnedSemaphorePermit> {
+    pub(crate) async fn take(&self, bytes: usize) -> io::Result<OwnedSemaphorePermit> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.max);
         Arc::clone(&self.units).acquire_many_owned(units).await.map_err(io::Error::other)
     }

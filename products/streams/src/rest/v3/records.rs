@@ -1,0 +1,153 @@
+//! Reading a partition's records, from an offset or a time on.
+//!
+//! The REST Proxy's v3 has no such path of its own; this one has the shape of its lists, and keys and values as they
+//! are sent, so that what was read can be sent again. `metadata.next` reads on.
+
+use axum::Json;
+use axum::extract::State;
+use candor_model::EventTime;
+use data_encoding::BASE64;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::partitions::partition_at;
+use super::topics::find;
+use crate::rest::door::{Ask, Asked, Names};
+use crate::rest::error::{Answer, RestError};
+use crate::rest::format::Format;
+use crate::rest::read::{self, EARLIEST, LATEST, ReadRecord, Wanted};
+use crate::rest::{RestState, shown_time};
+
+/// Bytes of batches in one answer, where nothing is said, and at most.
+const BYTES: i32 = 1 << 20;
+const BYTES_MAX: i32 = 8 << 20;
+
+/// Records in one answer, where nothing is said, and at most.
+const RECORDS: usize = 500;
+const RECORDS_MAX: usize = 10_000;
+
+/// The longest wait for the first record, ms.
+const WAIT_MS_MAX: i32 = 30_000;
+
+#[derive(Serialize)]
+pub(super) struct List {
+    kind: &'static str,
+    metadata: Metadata,
+    data: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    #[serde(rename = "self")]
+    own: String,
+    next: String,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    topic_name: String,
+    partition_id: i32,
+    offset: i64,
+    timestamp: Option<String>,
+    timestamp_type: &'static str,
+    headers: Vec<Header>,
+    key: Option<Data>,
+    value: Option<Data>,
+}
+
+#[derive(Serialize)]
+struct Header {
+    name: String,
+    value: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Box<RawValue>,
+}
+
+pub(super) async fn read(
+    State(state): State<RestState>,
+    ask: Ask,
+    Names((named, topic, partition)): Names<(String, String, i32)>,
+    asked: Asked,
+) -> Answer<Json<List>> {
+    let cluster = ask.cluster(&named)?;
+    find(&ask.client, &topic, false).await?;
+    let format = asked.text("type").map(Format::of_v3).transpose()?;
+    let wanted = Wanted {
+        from: from(&ask, &topic, partition, &asked).await?,
+        bytes_max: asked.number("max_bytes")?.unwrap_or(BYTES).clamp(1, BYTES_MAX),
+        records_max: asked.number("max_records")?.unwrap_or(RECORDS).clamp(1, RECORDS_MAX),
+        wait_ms: asked.number::<i32>("wait_ms")?.unwrap_or(0).clamp(0, WAIT_MS_MAX),
+    };
+    let page = read::page(&state, &ask.client, &topic, partition, wanted).await?;
+    let at = partition_at(&cluster, &topic, partition).only("records");
+    let data = page.records.iter().map(|record| shown(&topic, partition, record, format));
+    let number = |number: i64| at.asked(&[("offset", &number.to_string())]).url().to_owned();
+    let list = List {
+        kind: "KafkaRecordList",
+        metadata: Metadata { own: number(wanted.from), next: number(page.next) },
+        data: data.collect(),
+    };
+    Ok(Json(list))
+}
+
+/// Where to read from: a number, `earliest` (which it is where nothing is said) or `latest`; or a time's first record.
+async fn from(ask: &Ask, topic: &str, partition: i32, asked: &Asked) -> Answer<i64> {
+    let time = match (asked.text("offset"), asked.text("timestamp")) {
+        (Some(_), Some(_)) => return Err(RestError::bad_request("give offset or timestamp, not both")),
+        (None | Some("earliest"), None) => EARLIEST,
+        (Some("latest"), None) => LATEST,
+        (Some(_), None) => {
+            let offset = asked.number::<i64>("offset")?.filter(|offset| *offset >= 0);
+            return offset
+                .ok_or_else(|| RestError::bad_request("offset is a number from 0 on, earliest or latest"));
+        }
+        (None, Some(time)) => time_ms(time)?,
+    };
+    match read::offset(&ask.client, topic, partition, time).await? {
+        // Nothing is as late as that: what comes next is.
+        -1 => read::offset(&ask.client, topic, partition, LATEST).await,
+        offset => Ok(offset),
+    }
+}
+
+/// A time of a query, milliseconds since 1970 or RFC 3339.
+fn time_ms(text: &str) -> Answer<i64> {
+    let ms = match text.parse::<i64>() {
+        Ok(ms) => Some(ms),
+        Err(_) => EventTime::parse(text).map(|time| time.micros.div_euclid(1000)),
+    };
+    let bad = || RestError::bad_request("timestamp is RFC 3339 or milliseconds since 1970");
+    ms.filter(|ms| *ms >= 0).ok_or_else(bad)
+}
+
+fn shown(topic: &str, partition: i32, record: &ReadRecord, format: Option<Format>) -> Shown {
+    let data = |bytes: &Option<bytes::Bytes>| {
+        let bytes = bytes.as_deref()?;
+        let wanted = format.unwrap_or_else(|| Format::guess(bytes));
+        let (format, data) = match wanted.show(bytes) {
+            Some(data) => (wanted, data),
+            // What is not what was asked for is shown as what it is.
+            None => (Format::Binary, Format::Binary.show(bytes)?),
+        };
+        Some(Data { kind: format.name(), data })
+    };
+    let headers = record.headers.iter().map(|(name, value)| Header {
+        name: String::from_utf8_lossy(name).into_owned(),
+        value: value.as_deref().map(|value| BASE64.encode(value)),
+    });
+    Shown {
+        topic_name: topic.to_owned(),
+        partition_id: partition,
+        offset: record.offset,
+        timestamp: (record.timestamp >= 0).then(|| shown_time(record.timestamp)),
+        timestamp_type: record.timestamp_type,
+        headers: headers.collect(),
+        key: data(&record.key),
+        value: data(&record.value),
+    }
+}
