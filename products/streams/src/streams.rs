@@ -133,7 +133,8 @@ impl Streams {
         .await?;
         let acls = Acls::open(database.clone(), credentials.clone()).await?;
         let resources = ResourceConfigs::open(database.clone()).await?;
-        let shares = Shares::new(log.clone(), groups.clone(), Arc::clone(&directory), resources.clone());
+        let shares =
+            Shares::new(log.clone(), groups.clone(), Arc::clone(&directory), resources.clone(), acls.clone());
         let admin = Admin::new(admin::Parts {
             topics: topics.clone(),
             credentials: credentials.clone(),

@@ -131,7 +131,7 @@ pub(crate) fn observe(columns: &mut Columns, rows: &Schema) {
         let changed = match same.and_then(|at| Some((at, current.get(at)?))) {
             Some((at, known)) => {
                 let kind = wider(known.data_type(), field.data_type());
-                (kind != *known.data_type()).then(|| (Some(at), kind))
+                (kind != *known.data_type()).then_some((Some(at), kind))
             }
             None => {
                 let name = field.name().to_lowercase();

@@ -39,7 +39,8 @@ impl World {
         let Some(first) = read.first() else { return Err(format!("nothing at {from} of {topic:?}")) };
         let holds = (first.base.0..first.base.0 + u64::from(first.count)).contains(&from);
         // What was compacted away leaves gaps.
-        if !holds && !(topic == keyed() && first.base.0 > from) {
+        let is_gap = topic == keyed() && first.base.0 > from;
+        if !holds && !is_gap {
             return Err(format!("asked {topic:?} for {from}, got {}", first.base.0));
         }
         if read.iter().any(|batch| batch.base >= Offset(end)) {

@@ -84,7 +84,7 @@ impl Parser {
         }
         let full = full_name(name, namespace);
         let found = self.names.get(&full).or_else(|| self.names.get(name));
-        found.copied().ok_or_else(|| SchemaError::Unknown(full))
+        found.copied().ok_or(SchemaError::Unknown(full))
     }
 
     fn union(

@@ -119,7 +119,7 @@ fn damaged_values_are_errors_or_values() {
             random.fill(&mut bytes);
             // Small numbers are lengths and tags that may fit.
             for byte in &mut bytes {
-                if random.next_u64() % 4 > 0 {
+                if !random.next_u64().is_multiple_of(4) {
                     *byte &= 0x1f;
                 }
             }

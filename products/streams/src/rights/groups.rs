@@ -91,10 +91,10 @@ pub async fn consumer_heartbeat(
     version: i16,
 ) -> ConsumerGroupHeartbeatResponse {
     let rights = parts.rights(caller);
-    let names = request.subscribed_topic_names.iter().flatten();
-    let may = rights.on_group(Operation::Read, &request.group_id).and_then(|()| {
-        names.map(|name| rights.on_topic(Operation::Describe, name)).collect::<Result<(), _>>()
-    });
+    let mut names = request.subscribed_topic_names.iter().flatten();
+    let may = rights
+        .on_group(Operation::Read, &request.group_id)
+        .and_then(|()| names.try_for_each(|name| rights.on_topic(Operation::Describe, name)));
     match may {
         Ok(()) => parts.groups.consumer_heartbeat(caller, request, version).await,
         Err(error) => ConsumerGroupHeartbeatResponse::default().with_error_code(error.code()),

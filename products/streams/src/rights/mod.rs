@@ -74,7 +74,7 @@ impl Rights {
 }
 
 /// Parts what may be done from what may not.
-fn parted<T>(
+pub(crate) fn parted<T>(
     all: Vec<T>,
     may: impl Fn(&T) -> Result<(), ResponseError>,
 ) -> (Vec<T>, Vec<(T, ResponseError)>) {

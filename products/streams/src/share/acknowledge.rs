@@ -125,9 +125,9 @@ impl Shares {
         if said.is_empty() {
             return Taken::new();
         }
-        let Asking { project, group, member, terms } = asking;
+        let Asking { project, group, member, terms, .. } = asking;
         let known: Vec<Result<(), ResponseError>> =
-            said.iter().map(|((topic, _), _)| self.topic(*project, *topic).map(|_| ())).collect();
+            said.iter().map(|((topic, _), _)| self.topic(asking, *topic).map(|_| ())).collect();
         let judged = self.inner.groups.with_share(*project, group, |share, now| {
             let mut taken = Taken::new();
             let mut wakes = false;

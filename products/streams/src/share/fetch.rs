@@ -202,8 +202,8 @@ impl Shares {
         place: Place,
         seen: &mut Vec<(Topic, Partition, Offset)>,
     ) -> Result<Found, ResponseError> {
-        let Asking { project, group, member, terms } = asking;
-        let view = self.topic(*project, place.0)?;
+        let Asking { project, group, member, terms, .. } = asking;
+        let view = self.topic(asking, place.0)?;
         let partition = partition(&view, place.1)?;
         let topic = Topic { project: *project, name: view.in_log.clone() };
         let log = &self.inner.log;

@@ -22,16 +22,19 @@ use std::time::Duration;
 use candor_log::Log;
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::share_group_describe_response::DescribedGroup;
 use kafka_protocol::messages::{
     GroupId, ShareGroupDescribeRequest, ShareGroupDescribeResponse, ShareGroupHeartbeatRequest,
     ShareGroupHeartbeatResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
+use crate::admin::acl::{Acls, Operation};
 use crate::admin::resources::ResourceConfigs;
 use crate::caller::Caller;
 use crate::directory::{TopicDirectory, TopicId, TopicView};
 use crate::groups::{Groups, SharePace};
+use crate::rights::{Rights, parted};
 use session::Sessions;
 
 /// A partition, by its topic's id.
@@ -51,6 +54,7 @@ struct Inner {
     groups: Groups,
     directory: Arc<dyn TopicDirectory>,
     configs: ResourceConfigs,
+    acls: Acls,
     sessions: Sessions,
 }
 
@@ -74,6 +78,7 @@ impl Terms {
 /// Who asks for what of which group.
 struct Asking<'a> {
     project: ProjectId,
+    rights: Rights,
     group: &'a str,
     member: Arc<str>,
     terms: Terms,
@@ -86,8 +91,14 @@ impl Shares {
         groups: Groups,
         directory: Arc<dyn TopicDirectory>,
         configs: ResourceConfigs,
+        acls: Acls,
     ) -> Shares {
-        Shares { inner: Arc::new(Inner { log, groups, directory, configs, sessions: Sessions::default() }) }
+        let sessions = Sessions::default();
+        Shares { inner: Arc::new(Inner { log, groups, directory, configs, acls, sessions }) }
+    }
+
+    fn rights(&self, caller: &Caller) -> Rights {
+        Rights::of(&self.inner.acls, caller)
     }
 
     /// ShareGroupHeartbeat, 1.
@@ -96,6 +107,14 @@ impl Shares {
         caller: &Caller,
         request: ShareGroupHeartbeatRequest,
     ) -> ShareGroupHeartbeatResponse {
+        let rights = self.rights(caller);
+        let mut names = request.subscribed_topic_names.iter().flatten();
+        let may = rights
+            .on_group(Operation::Read, &request.group_id)
+            .and_then(|()| names.try_for_each(|name| rights.on_topic(Operation::Describe, name)));
+        if let Err(error) = may {
+            return ShareGroupHeartbeatResponse::default().with_error_code(error.code());
+        }
         let of = |name| self.duration(caller.project, &request.group_id, name);
         let pace = SharePace {
             session: of("share.session.timeout.ms"),
@@ -108,9 +127,18 @@ impl Shares {
     pub async fn describe(
         &self,
         caller: &Caller,
-        request: ShareGroupDescribeRequest,
+        mut request: ShareGroupDescribeRequest,
     ) -> ShareGroupDescribeResponse {
-        self.inner.groups.share_describe(caller, request).await
+        let rights = self.rights(caller);
+        let (allowed, refused) = parted(std::mem::take(&mut request.group_ids), |group| {
+            rights.on_group(Operation::Describe, group)
+        });
+        request.group_ids = allowed;
+        let mut response = self.inner.groups.share_describe(caller, request).await;
+        response.groups.extend(refused.into_iter().map(|(group, error)| {
+            DescribedGroup::default().with_group_id(group).with_error_code(error.code())
+        }));
+        response
     }
 
     /// Forgets the sessions of a deleted project. Its groups go with the others.
@@ -136,7 +164,8 @@ impl Shares {
         if member.is_empty() || member.len() > MEMBER_BYTES_MAX {
             return Err(ResponseError::InvalidRequest);
         }
-        let project = caller.project;
+        let (project, rights) = (caller.project, self.rights(caller));
+        rights.on_group(Operation::Read, group)?;
         // That it is there is all that is asked.
         self.inner.groups.with_share(project, group, |_, _| ())?;
         let terms = Terms {
@@ -144,12 +173,14 @@ impl Shares {
             committed_only: self.config(project, group, "share.isolation.level") == "read_committed",
             from_start: self.config(project, group, "share.auto.offset.reset") == "earliest",
         };
-        Ok(Asking { project, group, member: Arc::from(member.as_str()), terms })
+        Ok(Asking { project, rights, group, member: Arc::from(member.as_str()), terms })
     }
 
-    /// A topic whose records can be shared.
-    fn topic(&self, project: ProjectId, id: TopicId) -> Result<Arc<TopicView>, ResponseError> {
-        let view = self.inner.directory.topic_by_id(project, id).ok_or(ResponseError::UnknownTopicId)?;
+    /// A topic whose records can be shared with who asks.
+    fn topic(&self, asking: &Asking<'_>, id: TopicId) -> Result<Arc<TopicView>, ResponseError> {
+        let view = self.inner.directory.topic_by_id(asking.project, id);
+        let view = view.ok_or(ResponseError::UnknownTopicId)?;
+        asking.rights.on_topic(Operation::Read, &view.name)?;
         match view.in_log.signal() {
             None => Ok(view),
             // What a signal's topic holds are no record batches.

@@ -19,9 +19,11 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::{Place, Shares, by_topic};
+use crate::admin::acl::Operation;
 use crate::caller::Caller;
 use crate::data::{LEADER_EPOCH, partition};
 use crate::groups::Share;
+use crate::rights::Rights;
 
 /// Groups that one request may ask for.
 const GROUPS_MAX: usize = 10_000;
@@ -39,15 +41,20 @@ impl Shares {
         caller: &Caller,
         request: DescribeShareGroupOffsetsRequest,
     ) -> DescribeShareGroupOffsetsResponse {
+        let rights = self.rights(caller);
         let each = request.groups.into_iter().take(GROUPS_MAX).map(|of| {
             let group = told::DescribeShareGroupOffsetsResponseGroup::default();
+            if let Err(error) = rights.on_group(Operation::Describe, &of.group_id) {
+                let group = group.with_error_code(error.code()).with_error_message(Some(sentence(error)));
+                return group.with_group_id(of.group_id);
+            }
             let starts = self.inner.groups.with_share(caller.project, &of.group_id, |share, _| {
                 share.parts().map(|(place, part)| (*place, part.start())).collect::<BTreeMap<_, _>>()
             });
             let group = match starts {
                 Ok(starts) => group.with_error_message(None).with_topics(match of.topics {
-                    None => self.describe_all(caller.project, starts),
-                    Some(topics) => self.describe_some(caller.project, &starts, topics),
+                    None => self.describe_all(&rights, starts),
+                    Some(topics) => self.describe_some(&rights, &starts, topics),
                 }),
                 Err(error) => group
                     .with_error_code(error.code())
@@ -60,11 +67,12 @@ impl Shares {
 
     fn describe_all(
         &self,
-        project: ProjectId,
+        rights: &Rights,
         starts: BTreeMap<Place, i64>,
     ) -> Vec<told::DescribeShareGroupOffsetsResponseTopic> {
         let topics = by_topic(starts).into_iter().filter_map(|(id, partitions)| {
-            let view = self.inner.directory.topic_by_id(project, id)?;
+            let view = self.inner.directory.topic_by_id(rights.project(), id)?;
+            rights.on_topic(Operation::Describe, &view.name).ok()?;
             let partitions = partitions.into_iter().map(|(index, start)| described(index, start));
             let topic = told::DescribeShareGroupOffsetsResponseTopic::default()
                 .with_topic_name(TopicName(StrBytes::from_string(view.name.to_string())))
@@ -77,20 +85,21 @@ impl Shares {
 
     fn describe_some(
         &self,
-        project: ProjectId,
+        rights: &Rights,
         starts: &BTreeMap<Place, i64>,
         topics: Vec<asked::DescribeShareGroupOffsetsRequestTopic>,
     ) -> Vec<told::DescribeShareGroupOffsetsResponseTopic> {
         let each = topics.into_iter().map(|topic| {
-            let view = self.inner.directory.topic(project, &topic.topic_name);
+            let view = rights.on_topic(Operation::Describe, &topic.topic_name).and_then(|()| {
+                let view = self.inner.directory.topic(rights.project(), &topic.topic_name);
+                view.ok_or(ResponseError::UnknownTopicOrPartition)
+            });
             let id = view.as_ref().map(|view| view.id).unwrap_or_default();
             let partitions = topic.partitions.into_iter().map(|index| {
-                let found = view.as_ref().filter(|view| partition(view, index).is_ok());
                 let start = starts.get(&(id, index)).copied().unwrap_or(NOWHERE);
-                let described = described(index, start);
-                match found {
-                    Some(_) => described,
-                    None => described.with_error_code(ResponseError::UnknownTopicOrPartition.code()),
+                match view.as_ref().map_err(|error| *error).and_then(|view| partition(view, index)) {
+                    Ok(_) => described(index, start),
+                    Err(error) => described(index, NOWHERE).with_error_code(error.code()),
                 }
             });
             told::DescribeShareGroupOffsetsResponseTopic::default()
@@ -107,7 +116,12 @@ impl Shares {
         caller: &Caller,
         request: AlterShareGroupOffsetsRequest,
     ) -> AlterShareGroupOffsetsResponse {
-        let project = caller.project;
+        let (project, rights) = (caller.project, self.rights(caller));
+        if let Err(error) = rights.on_group(Operation::Read, &request.group_id) {
+            return AlterShareGroupOffsetsResponse::default()
+                .with_error_code(error.code())
+                .with_error_message(Some(sentence(error)));
+        }
         let named: Named<i64> = request
             .topics
             .into_iter()
@@ -124,7 +138,7 @@ impl Shares {
                 let topics = named.iter().map(|(name, partitions)| {
                     let each = partitions
                         .iter()
-                        .map(|(index, start)| (*index, self.alter(project, share, name, *index, *start)));
+                        .map(|(index, start)| (*index, self.alter(&rights, share, name, *index, *start)));
                     each.collect::<Vec<_>>()
                 });
                 topics.collect::<Vec<_>>()
@@ -156,12 +170,14 @@ impl Shares {
 
     fn alter(
         &self,
-        project: ProjectId,
+        rights: &Rights,
         share: &mut Share,
         name: &str,
         index: i32,
         start: i64,
     ) -> Result<(), ResponseError> {
+        rights.on_topic(Operation::Read, name)?;
+        let project = rights.project();
         let view = self.inner.directory.topic(project, name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let partition: Partition = partition(&view, index)?;
         let topic = Topic { project, name: view.in_log.clone() };
@@ -178,19 +194,27 @@ impl Shares {
         caller: &Caller,
         request: DeleteShareGroupOffsetsRequest,
     ) -> DeleteShareGroupOffsetsResponse {
-        let project = caller.project;
+        let (project, rights) = (caller.project, self.rights(caller));
+        if let Err(error) = rights.on_group(Operation::Delete, &request.group_id) {
+            return DeleteShareGroupOffsetsResponse::default()
+                .with_error_code(error.code())
+                .with_error_message(Some(sentence(error)));
+        }
         let views: Vec<_> = request
             .topics
             .into_iter()
             .map(|topic| {
-                let view = self.inner.directory.topic(project, &topic.topic_name);
-                (topic.topic_name, view.map(|view| view.id))
+                let view = rights.on_topic(Operation::Read, &topic.topic_name).and_then(|()| {
+                    let view = self.inner.directory.topic(project, &topic.topic_name);
+                    view.map(|view| view.id).ok_or(ResponseError::UnknownTopicOrPartition)
+                });
+                (topic.topic_name, view)
             })
             .collect();
         let forgotten = self
             .change(project, &request.group_id, |share| {
-                for (_, topic) in &views {
-                    topic.map(|topic| share.forget_topic(topic));
+                for topic in views.iter().filter_map(|(_, topic)| topic.ok()) {
+                    share.forget_topic(topic);
                 }
             })
             .await;
@@ -200,7 +224,7 @@ impl Shares {
                 .with_error_message(Some(sentence(error)));
         }
         let responses = views.into_iter().map(|(name, topic)| {
-            let error = if topic.is_none() { ResponseError::UnknownTopicOrPartition.code() } else { 0 };
+            let error = topic.err().map_or(0, |error| error.code());
             deleted::DeleteShareGroupOffsetsResponseTopic::default()
                 .with_topic_name(name)
                 .with_topic_id(Uuid::from_bytes(topic.unwrap_or_default()))
@@ -241,6 +265,7 @@ fn described(index: i32, start: i64) -> told::DescribeShareGroupOffsetsResponseP
 fn sentence(error: ResponseError) -> StrBytes {
     StrBytes::from_static_str(match error {
         ResponseError::GroupIdNotFound => "there is no such share group",
+        ResponseError::GroupAuthorizationFailed => "no rule allows that with the group",
         ResponseError::NonEmptyGroup => "the group has members: stop them first",
         _ => "it cannot be stored now: try again",
     })

@@ -17,10 +17,13 @@ const APART: Duration = Duration::from_millis(900);
 /// Topics whose ends are noted. A look at more tells no rate of the others.
 const TOPICS_MAX: usize = 20_000;
 
+/// How many records a topic had taken at each look.
+type Looks = VecDeque<(Instant, u64)>;
+
 /// Ends of topics at the looks of the last minute.
 #[derive(Default)]
 pub(super) struct Rates {
-    topics: HashMap<(ProjectId, Arc<str>), VecDeque<(Instant, u64)>>,
+    topics: HashMap<(ProjectId, Arc<str>), Looks>,
     swept: Option<Instant>,
 }
 

@@ -208,7 +208,7 @@ async fn messages_of_transactions_say_how_they_stand() {
             .with_acks(-1)
             .with_transactional_id(Some(id.clone()))
             .with_topic_data(vec![topic]);
-        let sent = parts.produce.take(&bed.write, request, 12).answer.await.unwrap();
+        let sent = parts.produce.take(&bed.write, &parts.rights(&caller), request, 12).answer.await.unwrap();
         assert_eq!(sent.responses[0].partition_responses[0].error_code, 0);
         if value == "open" {
             continue;

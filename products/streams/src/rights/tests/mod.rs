@@ -2,6 +2,7 @@
 
 mod data;
 mod groups;
+mod shares;
 mod transactions;
 
 use bytes::BytesMut;

@@ -35,7 +35,8 @@ impl Bed {
     pub async fn over(base: Base) -> Bed {
         let configs = ResourceConfigs::open(base.meta.database.clone()).await.unwrap();
         let directory = Arc::new(base.topics.clone());
-        let shares = Shares::new(base.log.clone(), base.groups.clone(), directory, configs.clone());
+        let shares =
+            Shares::new(base.log.clone(), base.groups.clone(), directory, configs.clone(), base.acls.clone());
         Bed { base, shares, configs }
     }
 

@@ -69,6 +69,7 @@ pub struct Bed {
     pub settings: Settings,
     pub project: ProjectId,
     scope: WriteScope,
+    pub acls: Acls,
     /// Of one who may do everything.
     rights: Rights,
     pub log: Log,
@@ -184,6 +185,7 @@ impl Bed {
             settings,
             project,
             scope,
+            acls,
             rights,
             log,
             topics,
