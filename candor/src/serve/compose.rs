@@ -12,7 +12,7 @@ use candor_errors::{ErrorsState, Issues};
 use candor_gate::Gate;
 use candor_gate::admission::{self, Admission};
 use candor_keyring::{Keyring, Vault};
-use candor_lake::{Lake, LakeConfig, LakeParts};
+use candor_lake::{Lake, LakeConfig, LakeParts, ValueDecoder};
 use candor_log::Ingest;
 use candor_logs::{LogsState, sources::Sources};
 use candor_meta::Tenancy;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::storage::{self, Databases, LogParts, Place};
-use super::stream_tables::TopicTables;
+use super::stream_tables::{SchemaValues, TopicTables};
 use crate::app::App;
 use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
@@ -154,7 +154,11 @@ pub(super) async fn open(
                 .context("cannot open the topics")?
         }
     };
-    lake.serve_streams(Arc::new(TopicTables(topics)), None);
+    let values = streams.as_ref().map(|streams| {
+        let values: Arc<dyn ValueDecoder> = Arc::new(SchemaValues(streams.registry().clone()));
+        values
+    });
+    lake.serve_streams(Arc::new(TopicTables(topics)), values);
 
     let admission = Admission::new(
         tenancy.clone(),

@@ -1,15 +1,25 @@
-//! The registry of topics as the lake asks it.
+//! The registries of topics and of schemas as the lake asks them.
 
 use std::sync::Arc;
 
 use candor_gate::ValuesMode;
-use candor_lake::{StreamTables, StreamTopic};
-use candor_model::{ProjectId, TopicName};
+use candor_lake::{StreamTables, StreamTopic, ValueDecoder};
+use candor_model::{ProjectId, TopicName, Value};
+use candor_streams::registry::Registry;
 use candor_streams::topics::config::Values;
 use candor_streams::topics::{Topic, Topics};
 
 /// Topics whose records are tables.
 pub(super) struct TopicTables(pub(super) Topics);
+
+/// The registry of schemas as the lake asks it.
+pub(super) struct SchemaValues(pub(super) Registry);
+
+impl ValueDecoder for SchemaValues {
+    fn decode(&self, project: ProjectId, _: &TopicName, value: &[u8]) -> Option<Value> {
+        self.0.decode(project, value).map(|(_, value)| value)
+    }
+}
 
 fn of(topic: &Topic) -> StreamTopic {
     let config = &topic.config;

@@ -164,6 +164,7 @@ impl Streams {
             node,
         };
         let view = View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop);
+        view.decode_with(Arc::new(registry.clone()));
         let broker = Arc::new(Broker::new(parts.clone()));
         let looking = Arc::downgrade(&broker);
         tokio::spawn(async move {

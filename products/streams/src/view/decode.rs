@@ -1,9 +1,11 @@
 //! What a key, a value or a header says, for eyes: JSON and text as they stand, everything else as bytes.
 
 use async_trait::async_trait;
-use candor_model::ProjectId;
+use candor_model::{ProjectId, json};
 use data_encoding::BASE64;
 use serde::Serialize;
+
+use crate::registry::Registry;
 
 /// The first byte of a value that names its schema: Confluent's wire format, version 0, then four bytes of id.
 const FRAME_MAGIC: u8 = 0;
@@ -47,7 +49,7 @@ pub struct Part {
 pub struct Decoded {
     /// JSON.
     pub json: String,
-    /// What the schema is called: its type and the name of its record.
+    /// What the schema is called: its type.
     pub schema: String,
 }
 
@@ -55,7 +57,15 @@ pub struct Decoded {
 #[async_trait]
 pub trait Decoder: Send + Sync {
     /// What bytes that name a schema say; none where the schema is not known or does not fit them.
-    async fn decode(&self, project: ProjectId, schema_id: u32, payload: &[u8]) -> Option<Decoded>;
+    async fn decode(&self, project: ProjectId, bytes: &[u8]) -> Option<Decoded>;
+}
+
+#[async_trait]
+impl Decoder for Registry {
+    async fn decode(&self, project: ProjectId, bytes: &[u8]) -> Option<Decoded> {
+        let (schema, value) = Registry::decode(self, project, bytes)?;
+        Some(Decoded { json: json::to_string(&value), schema: schema.kind().name().to_owned() })
+    }
 }
 
 impl Part {
@@ -111,9 +121,4 @@ pub(super) fn schema_id(bytes: &[u8]) -> Option<u32> {
     let id: [u8; 4] = bytes.get(1..FRAME_BYTES)?.try_into().ok()?;
     // Ids are given from 1 on, and a binary value that begins with two noughts is likelier a number than a frame.
     Some(u32::from_be_bytes(id)).filter(|id| (1..=0x00ff_ffff).contains(id))
-}
-
-/// What stands behind the frame.
-pub(super) fn payload(bytes: &[u8]) -> &[u8] {
-    bytes.get(FRAME_BYTES..).unwrap_or_default()
 }

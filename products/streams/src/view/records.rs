@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::decode::{Decoder, Part, payload};
+use super::decode::{Decoder, Part};
 
 /// Read from the log at once, bytes as they are stored; one batch at the least.
 const READ_BYTES: usize = 1 << 20;
@@ -327,8 +327,8 @@ async fn shown(
 ) -> Option<Part> {
     let bytes = bytes?;
     let part = Part::of(&bytes, shown_max);
-    let (Some(decoder), Some(schema)) = (decoder, part.schema_id) else { return Some(part) };
-    match decoder.decode(project, schema, payload(&bytes)).await {
+    let (Some(decoder), Some(_)) = (decoder, part.schema_id) else { return Some(part) };
+    match decoder.decode(project, &bytes).await {
         Some(decoded) => Some(part.decoded(decoded, shown_max)),
         None => Some(part),
     }

@@ -167,14 +167,17 @@ async fn what_is_written_passes_the_gate_and_is_shown_as_stored() {
     struct Reads;
     #[async_trait::async_trait]
     impl Decoder for Reads {
-        async fn decode(&self, _: ProjectId, schema: u32, payload: &[u8]) -> Option<Decoded> {
-            let json = format!("{{\"{schema}\":{}}}", payload.len());
+        async fn decode(&self, _: ProjectId, bytes: &[u8]) -> Option<Decoded> {
+            let json = format!("{{\"length\":{}}}", bytes.len());
             Some(Decoded { json, schema: "avro Payment".into() })
         }
     }
     bed.view().decode_with(Arc::new(Reads));
     let part = bed.page("raw", Begin::Newest, None, 1).await.messages[0].value.clone().unwrap();
-    assert_eq!((part.text.as_deref(), part.schema.as_deref()), (Some(r#"{"7":7}"#), Some("avro Payment")));
+    assert_eq!(
+        (part.text.as_deref(), part.schema.as_deref()),
+        (Some(r#"{"length":12}"#), Some("avro Payment"))
+    );
 
     let wrong = NewMessage { value: Some("no base64!".into()), ..binary };
     assert!(matches!(bed.view().produce(&bed.write, "raw", wrong).await, Err(ViewError::Refused(_))));
