@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -201,7 +202,7 @@ def test_groups_of_real_consumers(rest, settings):
         assert (shown["state"], shown["type"], shown["is_simple"]) == ("STABLE", protocol.upper(), False)
         members = rest.v3("GET", f"/consumer-groups/{group}/consumers").json()["data"]
         assert [member["client_id"] for member in members] == ["c"]
-        given = rest.v3("GET", f"/consumer-groups/{group}/consumers/{members[0]['consumer_id']}/assignments").json()["data"]
+        given = rest.v3("GET", f"/consumer-groups/{group}/consumers/{urllib.parse.quote(members[0]['consumer_id'], safe='')}/assignments").json()["data"]
         assert sorted((one["topic_name"], one["partition_id"]) for one in given) == [(topic, 0), (topic, 1)]
         lags = rest.v3("GET", f"/consumer-groups/{group}/lags").json()["data"]
         assert {(lag["partition_id"], lag["lag"], lag["consumer_id"]) for lag in lags} == {(0, 0, members[0]["consumer_id"]), (1, 3, members[0]["consumer_id"])}

@@ -223,7 +223,9 @@ CASES = {
 }
 
 # Of these kafka-python has no definitions, or they come before a log in.
-NOT_HERE = {"SaslHandshake", "SaslAuthenticate", "ConsumerGroupHeartbeat", "ConsumerGroupDescribe", "GetTelemetrySubscriptions", "PushTelemetry"}
+NOT_HERE = {"SaslHandshake", "SaslAuthenticate", "ConsumerGroupHeartbeat", "ConsumerGroupDescribe", "GetTelemetrySubscriptions", "PushTelemetry",
+            "ShareGroupHeartbeat", "ShareGroupDescribe", "ShareFetch", "ShareAcknowledge", "DescribeShareGroupOffsets",
+            "AlterShareGroupOffsets", "DeleteShareGroupOffsets"}
 
 
 def test_every_version_of_every_request(broker, show):
