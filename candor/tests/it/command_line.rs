@@ -73,7 +73,15 @@ fn a_server_that_is_gone_is_said_to_be_gone() {
 #[test]
 fn one_process_a_data_dir() {
     let server = Server::start();
-    let output = server.run(&["serve", "--listen", "127.0.0.1:0", "--otlp-grpc-listen", "off"]);
+    let output = server.run(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--otlp-grpc-listen",
+        "off",
+        "--kafka-listen",
+        "off",
+    ]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(errors.contains("in use by another candor"), "{errors}");
@@ -85,7 +93,16 @@ fn a_taken_port_says_which_flag() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = server.ready["http"].as_str().expect("an address");
     let output = program()
-        .args(["serve", "--listen", taken, "--otlp-grpc-listen", "off", "--data-dir"])
+        .args([
+            "serve",
+            "--listen",
+            taken,
+            "--otlp-grpc-listen",
+            "off",
+            "--kafka-listen",
+            "off",
+            "--data-dir",
+        ])
         .arg(folder.path().join("d"))
         .output()
         .expect("runs");

@@ -70,7 +70,14 @@ impl Server {
             .expect("opens the log");
         let child = program()
             .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--otlp-grpc-listen", "127.0.0.1:0"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--otlp-grpc-listen",
+                "127.0.0.1:0",
+                "--kafka-listen",
+                "127.0.0.1:0",
+            ])
             .arg("--data-dir")
             .arg(&data_dir)
             .arg("--ready-file")

@@ -17,8 +17,8 @@ pub trait Source: Send + Sync {
     fn consumed(&self, topic: &Topic, partition: Partition, next: Offset);
     /// See [`Log::stable_ends`].
     fn stable_ends(&self, topic: &Topic) -> Vec<(Partition, Offset)>;
-    /// See [`Log::aborted`].
-    fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted>;
+    /// See [`Log::aborted_among`].
+    fn aborted_among(&self, batches: &[Committed]) -> Vec<Aborted>;
     /// See [`Log::read`].
     async fn read(
         &self,
@@ -43,8 +43,8 @@ impl Source for Log {
     fn stable_ends(&self, topic: &Topic) -> Vec<(Partition, Offset)> {
         Log::stable_ends(self, topic)
     }
-    fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted> {
-        Log::aborted(self, topic, partition, from, to)
+    fn aborted_among(&self, batches: &[Committed]) -> Vec<Aborted> {
+        Log::aborted_among(self, batches)
     }
     async fn read(
         &self,

@@ -102,7 +102,7 @@ impl Inner {
             };
         }
         let types = self.types_of(table, decoding, topic).await?;
-        let aborted = self.source.aborted(topic, partition, from, until);
+        let aborted = self.source.aborted_among(&batches);
         let decoding = decoding.clone();
         let Decoded { pieces, next } =
             blocking(move || Ok(decoding.decode(types, &batches, (from, until), aborted)?)).await?;

@@ -181,11 +181,18 @@ impl Source for MemoryLog {
         })
         .collect()
     }
-    fn aborted(&self, topic: &Topic, partition: Partition, from: Offset, to: Offset) -> Vec<Aborted> {
+    fn aborted_among(&self, batches: &[Committed]) -> Vec<Aborted> {
+        let Some(first) = batches.first() else { return Vec::new() };
         let state = self.state.lock();
-        let batches = state.topics.get(&(topic.clone(), partition)).map(Vec::as_slice).unwrap_or_default();
-        let (_, mut aborted) = MemoryLog::transactions(batches);
-        aborted.retain(|(aborted, marker)| aborted.first_offset < to && *marker >= from);
+        let all = state.topics.get(&(first.topic.clone(), first.partition));
+        let (_, mut aborted) = MemoryLog::transactions(all.map(Vec::as_slice).unwrap_or_default());
+        aborted.retain(|(aborted, marker)| {
+            batches.iter().any(|batch| {
+                let producer = Header::parse(&batch.batch).map(|header| header.producer_id);
+                producer.is_ok_and(|producer| producer == aborted.producer_id)
+                    && (aborted.first_offset..*marker).contains(&batch.base)
+            })
+        });
         aborted.into_iter().map(|(aborted, _)| aborted).collect()
     }
     fn consumed(&self, topic: &Topic, partition: Partition, next: Offset) {

@@ -117,7 +117,7 @@ mod tests {
     fn objects_are_found_however_the_stream_is_cut() {
         let stream = r#" {"a":"}{\"","b":[{},[1]]}{"c":"\\"}
             {} "#;
-        let whole = vec![r#"{"a":"}{\"","b":[{},[1]]}"#, r#"{"c":"\\"}"#, "{}"];
+        let whole = [r#"{"a":"}{\"","b":[{},[1]]}"#, r#"{"c":"\\"}"#, "{}"];
         for size in 1..stream.len() {
             let pieces: Vec<&str> = stream
                 .as_bytes()

@@ -239,14 +239,10 @@ impl Shares {
             }
             let batches =
                 self.read(&topic, partition, Offset(from), until, bytes.clamp(1, READ_BYTES)).await?;
-            let Some(last) = batches.last() else { break };
-            let aborted = match terms.committed_only {
-                true => {
-                    let to = Offset(last.base.0 + u64::from(last.count));
-                    log.aborted(&topic, partition, Offset(from), to)
-                }
-                false => Vec::new(),
-            };
+            if batches.is_empty() {
+                break;
+            }
+            let aborted = if terms.committed_only { log.aborted_among(&batches) } else { Vec::new() };
             let spans = records::spans(&batches, &aborted).map_err(|_| ResponseError::CorruptMessage)?;
             let from = i64::try_from(from).unwrap_or(i64::MAX);
             let given = self.inner.groups.with_share(*project, group, |share, now| {

@@ -147,9 +147,8 @@ pub(super) struct Found {
 pub(super) async fn find(log: &Log, stretch: Stretch, budget: &mut Budget) -> Result<Found, ReadError> {
     let partition = Partition(stretch.partition);
     let stable = log.last_stable_offset(&stretch.topic, partition).0;
-    let aborted = log.aborted(&stretch.topic, partition, Offset(stretch.from), Offset(stretch.to));
     let mut opener = Opener {
-        aborted: aborted.into_iter().map(|aborted| (aborted.first_offset.0, aborted.producer_id)).collect(),
+        aborted: VecDeque::new(),
         aborting: HashSet::new(),
         stable,
         found: VecDeque::new(),
@@ -170,6 +169,8 @@ pub(super) async fn find(log: &Log, stretch: Stretch, budget: &mut Budget) -> Re
         if batches.is_empty() {
             break;
         }
+        opener.aborted =
+            log.aborted_among(&batches).iter().map(|one| (one.first_offset.0, one.producer_id)).collect();
         let room = budget.bytes;
         // Decompressing is work for a thread that takes no connections.
         let opened = tokio::task::spawn_blocking(move || {

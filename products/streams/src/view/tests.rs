@@ -322,7 +322,7 @@ async fn users_and_rules_come_and_go() {
         allow: true,
     };
     assert_eq!(view.add_rule(&bed.write, &rule).await.unwrap(), rule);
-    assert_eq!(view.rules(&bed.read), [rule.clone()]);
+    assert_eq!(view.rules(&bed.read), std::slice::from_ref(&rule));
     for wrong in [
         AccessRule { resource: "planet".into(), ..rule.clone() },
         AccessRule { operation: "idempotent_write".into(), ..rule.clone() },

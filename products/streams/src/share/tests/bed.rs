@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use candor_model::TopicName;
 use kafka_protocol::messages::share_acknowledge_request as acked;
 use kafka_protocol::messages::share_fetch_request as asked;
 use kafka_protocol::messages::*;
@@ -149,10 +148,6 @@ impl Bed {
         for value in values {
             assert_eq!(self.base.send_as(None, false, (-1, -1), -1, 0, value, 9).await, OK);
         }
-    }
-
-    pub fn in_log(&self) -> TopicName {
-        self.base.topic().name
     }
 }
 

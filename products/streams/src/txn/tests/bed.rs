@@ -409,13 +409,13 @@ impl Bed {
         values
     }
 
-    pub fn phase(&self) -> Option<Phase> {
+    pub(in crate::txn) fn phase(&self) -> Option<Phase> {
         let entry = self.transactions.find(self.project, ID)?;
         entry.transaction().map(|transaction| transaction.phase)
     }
 
     /// What is stored of the transaction.
-    pub async fn stored(&self) -> Option<Transaction> {
+    pub(in crate::txn) async fn stored(&self) -> Option<Transaction> {
         let tables = Tables::open(self.meta.database.clone()).await.unwrap();
         let all = tables.load().await.unwrap();
         all.into_iter().find(|(key, _)| &*key.id == ID).map(|(_, transaction)| transaction)
