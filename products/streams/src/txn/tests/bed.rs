@@ -196,7 +196,7 @@ impl Bed {
     }
 
     pub fn caller(&self) -> Caller {
-        caller(self.project, "shop")
+        caller(self.project, ANONYMOUS)
     }
 
     /// Gives error, producer id and epoch.
