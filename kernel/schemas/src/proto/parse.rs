@@ -64,11 +64,13 @@ impl<'a> Parser<'a> {
 
     /// A name that may have parts and a leading dot.
     fn path(&mut self) -> Parsed<String> {
-        let mut out = String::new();
-        if self.take(".") {
-            out.push('.');
-        }
-        out.push_str(&self.word()?);
+        let dot = if self.take(".") { "." } else { "" };
+        Ok(format!("{dot}{}", self.full_name()?))
+    }
+
+    /// A name that may have parts.
+    fn full_name(&mut self) -> Parsed<String> {
+        let mut out = self.word()?;
         while self.take(".") {
             out.push('.');
             out.push_str(&self.word()?);
@@ -126,7 +128,7 @@ impl<'a> Parser<'a> {
                 }
                 "package" => {
                     self.at += 1;
-                    file.package = self.path()?;
+                    file.package = self.full_name()?;
                     self.expect(";")?;
                 }
                 "import" => {

@@ -130,6 +130,7 @@ fn imports_are_references_or_known() {
     assert!(error.contains("part.proto"), "{error}");
     for (bad, message) in [
         ("", ""),
+        ("package .p; message A {}", "a name is expected"),
         ("message A { B b = 1; }", "\"B\" is neither"),
         ("message A { int32 a = 1; int32 b = 1; }", "the number 1 is taken"),
         ("message A { int32 a = 0; }", "line 1"),
