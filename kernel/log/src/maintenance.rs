@@ -172,8 +172,10 @@ impl Maintenance {
         let State { partitions, retention, .. } = &mut *state;
         for partition in partitions {
             if partition.topic.name.signal().is_none() {
-                let retention = retention.get(&partition.topic).copied().unwrap_or_default();
-                trimmed |= self.trim_stream(partition, retention, now, open);
+                // Nothing goes of what nobody has said how long it is kept, as at a start.
+                if let Some(retention) = retention.get(&partition.topic).copied() {
+                    trimmed |= self.trim_stream(partition, retention, now, open);
+                }
                 continue;
             }
             let limit = consumed_by_all(&self.consumers, partition);

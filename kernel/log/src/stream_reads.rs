@@ -58,8 +58,10 @@ impl Log {
             }
         }
         let is_met = |(aborted, marker): &(Aborted, u64)| {
-            let mut of_producer = written.get(&aborted.producer_id).into_iter().flatten();
-            of_producer.any(|base| (aborted.first_offset.0..*marker).contains(base))
+            let Some(bases) = written.get(&aborted.producer_id) else { return false };
+            // In order, as they were read.
+            let next = bases.partition_point(|base| *base < aborted.first_offset.0);
+            bases.get(next).is_some_and(|base| base < marker)
         };
         let found = stream.aborted_to(first.base.0, to).into_iter().filter(is_met);
         found.map(|(aborted, _)| aborted).collect()

@@ -32,14 +32,37 @@ const SCHEMA_DEPTH_MAX: usize = 192;
 /// more; then the two count as incompatible.
 const COMPARED_MAX: usize = 500_000;
 
+/// Names and symbols of a schema in one opened value, bytes.
+const NAMES_BYTES_MAX: usize = 4 * candor_model::limits::RECORD_BYTES_MAX;
+
+/// Fields on the wire for each node that a value may have.
+const FIELDS_A_NODE: usize = 8;
+
 /// What a decoder may still make of a value.
 struct Budget {
     nodes: usize,
+    /// Bytes of names: a schema's may be long, and a value of no bytes repeats them.
+    names: usize,
+    /// Fields on the wire, those that are skipped or replaced by later ones too.
+    fields: usize,
 }
 
 impl Budget {
     fn new() -> Budget {
-        Budget { nodes: candor_model::limits::RECORD_NODES_MAX }
+        let nodes = candor_model::limits::RECORD_NODES_MAX;
+        Budget { nodes, names: NAMES_BYTES_MAX, fields: nodes.saturating_mul(FIELDS_A_NODE) }
+    }
+
+    /// A name or a symbol of the schema, for the value.
+    fn name(&mut self, name: &str) -> Result<String, DecodeError> {
+        self.names = self.names.checked_sub(name.len()).ok_or(DecodeError::TooMany)?;
+        Ok(name.to_owned())
+    }
+
+    /// Takes a field of the wire.
+    fn field(&mut self) -> Result<(), DecodeError> {
+        self.fields = self.fields.checked_sub(1).ok_or(DecodeError::TooMany)?;
+        Ok(())
     }
 
     /// Takes one node, at a depth.

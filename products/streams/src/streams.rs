@@ -202,11 +202,10 @@ impl Streams {
     pub fn routes(&self, admission: Admission) -> axum::Router {
         registry::http::routes(registry::http::Parts {
             registry: self.registry.clone(),
-            credentials: self.parts.credentials.clone(),
+            door: self.door(),
             acls: self.acls.clone(),
             tenancy: self.parts.tenancy.clone(),
             admission,
-            anonymous: self.anonymous.clone(),
         })
     }
 

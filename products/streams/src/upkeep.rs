@@ -62,7 +62,7 @@ fn compaction(config: &TopicConfig) -> Option<Compaction> {
 }
 
 fn tell(topics: &Topics, log: &Log) {
-    for (project, topic) in topics.configured() {
+    for (project, topic) in topics.all() {
         let name = LogTopic { project, name: topic.view.in_log.clone() };
         log.set_retention(&name, retention(&topic.config));
         log.set_compaction(&name, compaction(&topic.config));

@@ -164,7 +164,8 @@ impl Upkeep {
     ) -> Result<(), UpkeepError> {
         for partition in partitions.values().filter(|partition| partition.topic.name.signal().is_none()) {
             let said = self.node.shared.state.read().retention.get(&partition.topic).copied();
-            let retention = said.unwrap_or_default();
+            // Nothing goes of what nobody has said how long it is kept, as at a start.
+            let Some(retention) = said else { continue };
             let moment = age_of(&retention).map(|age| Timestamp(now.0.saturating_sub(age)));
             let start = self.sequencer.expired_of(partition.id, moment, retention.bytes).await?;
             if let Some(start) = start.filter(|start| may_go(partition.id, *start)) {

@@ -56,16 +56,16 @@ impl Schema {
             Type::Record { fields, .. } => {
                 let mut members = Vec::new();
                 for field in fields {
-                    members.push((field.name.clone(), self.value(field.of, input, budget, depth + 1)?));
+                    let name = budget.name(&field.name)?;
+                    members.push((name, self.value(field.of, input, budget, depth + 1)?));
                 }
                 Ok(Value::Object(Object(members)))
             }
             Type::Enum { symbols, .. } => {
                 let index = usize::try_from(long(input)?).ok();
                 let symbol = index.and_then(|index| symbols.get(index));
-                symbol
-                    .map(|symbol| Value::from(symbol.as_str()))
-                    .ok_or(DecodeError::Mismatch("no such symbol"))
+                let symbol = symbol.ok_or(DecodeError::Mismatch("no such symbol"))?;
+                Ok(Value::Str(budget.name(symbol)?))
             }
             Type::Fixed { size, logical, .. } => Ok(binary(take(input, *size)?, *logical)),
             Type::Open => Err(DecodeError::Mismatch("the schema is not whole")),

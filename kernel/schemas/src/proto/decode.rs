@@ -50,16 +50,20 @@ impl Schema {
         budget.take(depth)?;
         let message = self.messages.get(id).ok_or(DecodeError::NoMessage)?;
         let mut found: HashMap<usize, Vec<Raw<'_>>> = HashMap::new();
+        // Which member of each oneof came last.
+        let mut chosen: HashMap<_, usize> = HashMap::new();
         for piece in pieces {
             let mut input = *piece;
             while !input.is_empty() {
                 let (number, raw) = field(&mut input)?;
+                budget.field()?;
                 let Some(at) = message.by_number.get(&number) else { continue };
                 let Some(own) = message.fields.get(*at) else { continue };
-                if let Some(oneof) = own.oneof {
-                    let is_sibling =
-                        |at: &usize| message.fields.get(*at).is_some_and(|one| one.oneof == Some(oneof));
-                    found.retain(|other, _| other == at || !is_sibling(other));
+                if let Some(oneof) = own.oneof
+                    && let Some(before) = chosen.insert(oneof, *at)
+                    && before != *at
+                {
+                    found.remove(&before);
                 }
                 let all = found.entry(*at).or_default();
                 let keeps =
@@ -79,11 +83,11 @@ impl Schema {
                 Some(raws) => self.field_value(own, raws, budget, depth)?,
                 None if own.is_implicit => {
                     budget.take(depth)?;
-                    self.default(own)
+                    self.default(own, budget)?
                 }
                 None => continue,
             };
-            members.push((own.name.clone(), value));
+            members.push((budget.name(&own.name)?, value));
         }
         Ok(Value::Object(Object(members)))
     }
@@ -144,7 +148,7 @@ impl Schema {
             let value = match (values.as_slice(), of) {
                 ([], Single::Message(id)) => self.message(id, &[], budget, depth + 2)?,
                 ([], Single::Scalar(of)) => scalar_default(of),
-                ([], Single::Enum(id)) => self.enum_value(id, 0),
+                ([], Single::Enum(id)) => self.enum_value(id, 0, budget)?,
                 (values, _) => self.single(of, values, budget, depth + 2)?,
             };
             members.push((name.to_text(), value));
@@ -177,22 +181,24 @@ impl Schema {
             }
             (Single::Enum(id), Some(Raw::Varint(number))) => {
                 budget.take(depth)?;
-                Ok(self.enum_value(id, *number as i32))
+                self.enum_value(id, *number as i32, budget)
             }
             _ => Err(MISMATCH),
         }
     }
 
-    fn enum_value(&self, id: usize, number: i32) -> Value {
-        let name = self.enums.get(id).and_then(|of| of.values.get(&number));
-        name.map_or(Value::Int(i64::from(number)), |name| Value::from(name.as_str()))
+    fn enum_value(&self, id: usize, number: i32, budget: &mut Budget) -> Result<Value, DecodeError> {
+        match self.enums.get(id).and_then(|of| of.values.get(&number)) {
+            Some(name) => Ok(Value::Str(budget.name(name)?)),
+            None => Ok(Value::Int(i64::from(number))),
+        }
     }
 
-    fn default(&self, of: &Fld) -> Value {
+    fn default(&self, of: &Fld, budget: &mut Budget) -> Result<Value, DecodeError> {
         match of.kind {
-            Kind::Scalar(scalar) => scalar_default(scalar),
-            Kind::Enum(id) => self.enum_value(id, 0),
-            Kind::Message(_) | Kind::Map(..) => Value::Null,
+            Kind::Scalar(scalar) => Ok(scalar_default(scalar)),
+            Kind::Enum(id) => self.enum_value(id, 0, budget),
+            Kind::Message(_) | Kind::Map(..) => Ok(Value::Null),
         }
     }
 
@@ -233,7 +239,7 @@ impl Schema {
             "DoubleValue" | "FloatValue" | "Int64Value" | "UInt64Value" | "Int32Value" | "UInt32Value"
             | "BoolValue" | "StringValue" | "BytesValue" => match (first(), message.fields.first()) {
                 (Some((own, raws)), _) => Some(self.field_value(own, raws, budget, depth)?),
-                (None, Some(own)) => Some(self.default(own)),
+                (None, Some(own)) => Some(self.default(own, budget)?),
                 (None, None) => None,
             },
             "Struct" => Some(match first() {

@@ -191,6 +191,20 @@ impl Credentials {
 
     /// Makes a user that may do everything in the project, named as wished, or with `-2` and so on where that is taken.
     pub async fn create(&self, project: ProjectId, wish: &str) -> Result<NewUser, CredentialError> {
+        self.create_one(project, wish, true).await
+    }
+
+    /// Makes a user that may do what rules allow it, named in the same way.
+    pub async fn create_guest(&self, project: ProjectId, wish: &str) -> Result<NewUser, CredentialError> {
+        self.create_one(project, wish, false).await
+    }
+
+    async fn create_one(
+        &self,
+        project: ProjectId,
+        wish: &str,
+        is_owner: bool,
+    ) -> Result<NewUser, CredentialError> {
         check_name(wish)?;
         let (password, keys) = self.fresh_password().await?;
         let mut writer = self.writer().await?;
@@ -202,7 +216,7 @@ impl Credentials {
         };
         let username =
             username.filter(|name| name.len() <= USER_BYTES_MAX).ok_or(CredentialError::BadName)?;
-        let user = self.new_user(project, true, keys);
+        let user = self.new_user(project, is_owner, keys);
         *writer = true;
         let mut tx = self.change().await?;
         store::insert(&mut tx, &username, &user).await?;
@@ -383,7 +397,7 @@ impl Credentials {
     }
 
     /// The time, as the store sees it.
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 

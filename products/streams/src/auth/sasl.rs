@@ -100,7 +100,13 @@ impl Sasl {
         self.is_raw && !matches!(self.state, State::Rest | State::Over)
     }
 
-    /// True where the log in has run out: only another one is answered on this connection.
+    /// When the log in runs out: only another one is answered on this connection then.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// True where the log in has run out.
+    #[cfg(test)]
     pub fn is_expired(&self) -> bool {
         self.expires_at.is_some_and(|at| at <= self.credentials.now())
     }

@@ -19,6 +19,7 @@ use parking_lot::RwLock;
 use super::session::Session;
 use super::throttle::{Flow, Throttle, told};
 use super::{outdated, versions};
+use crate::auth::credentials::ANONYMOUS;
 use crate::auth::sasl::Sasl;
 use crate::caller::Caller;
 use crate::parts::Parts;
@@ -54,7 +55,7 @@ impl Broker {
         if let Some(project) = anonymous
             && self.admit(project).await
         {
-            session.prove(project, "ANONYMOUS");
+            session.prove(project, ANONYMOUS, None);
         }
         session
     }
@@ -130,7 +131,7 @@ impl Broker {
         session.expects_raw.store(sasl.expects_raw(), Ordering::Relaxed);
         match sasl.identity() {
             Some(identity) if !sasl.is_over() && self.admit(identity.project).await => {
-                session.prove(identity.project, &identity.user);
+                session.prove(identity.project, &identity.user, sasl.expires_at());
             }
             _ => session.forget(),
         }
@@ -364,6 +365,13 @@ impl Service for Broker {
         let Some(caller) = session.caller(&request) else {
             return at_once(Answer::Close("it comes before a log in"));
         };
+        if session.has_run_out(self.parts.credentials.now()) {
+            return at_once(Answer::Close("its log in has run out"));
+        }
+        let is_anonymous = &*caller.user == ANONYMOUS;
+        if !is_anonymous && self.parts.credentials.get(caller.project, &caller.user).is_none() {
+            return at_once(Answer::Close("its user was deleted"));
+        }
         let Some(scope) = self.scopes.read().get(&caller.project).cloned() else {
             return at_once(Answer::Close("its project was deleted"));
         };
@@ -378,6 +386,10 @@ impl Service for Broker {
 
     fn takes_raw(&self, session: &Session) -> bool {
         session.takes_raw()
+    }
+
+    fn knows(&self, session: &Session) -> bool {
+        session.is_proven()
     }
 
     fn raw(self: &Arc<Self>, session: &Arc<Session>, token: Bytes) -> BoxFuture<'static, Answer> {

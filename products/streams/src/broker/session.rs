@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candor_model::ProjectId;
+use candor_model::{ProjectId, Timestamp};
 use parking_lot::Mutex;
 
 use crate::auth::sasl::Sasl;
@@ -26,6 +26,8 @@ pub struct Session {
 struct Proven {
     project: ProjectId,
     user: Arc<str>,
+    /// When that has to be proved again; never for who proved nothing.
+    until: Option<Timestamp>,
 }
 
 impl Session {
@@ -39,9 +41,19 @@ impl Session {
         }
     }
 
-    /// Takes the client for this user from now on.
-    pub(super) fn prove(&self, project: ProjectId, user: &str) {
-        *self.proven.lock() = Some(Proven { project, user: Arc::from(user) });
+    /// Takes the client for this user from now on, up to a time.
+    pub(super) fn prove(&self, project: ProjectId, user: &str, until: Option<Timestamp>) {
+        *self.proven.lock() = Some(Proven { project, user: Arc::from(user), until });
+    }
+
+    /// True while it is taken for somebody.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.lock().is_some()
+    }
+
+    /// True where a log in has run out: only another one is answered on this connection (KIP-368).
+    pub(super) fn has_run_out(&self, now: Timestamp) -> bool {
+        self.proven.lock().as_ref().and_then(|proven| proven.until).is_some_and(|until| until <= now)
     }
 
     /// Takes it for nobody.
@@ -51,7 +63,7 @@ impl Session {
 
     /// Who asks; none before a proof.
     pub(super) fn caller(&self, request: &Request) -> Option<Caller> {
-        let Proven { project, user } = self.proven.lock().clone()?;
+        let Proven { project, user, .. } = self.proven.lock().clone()?;
         Some(Caller { project, user, client_id: request.client_id.clone(), host: self.host })
     }
 

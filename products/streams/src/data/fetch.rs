@@ -69,17 +69,18 @@ impl Fetch {
         if request.session_id != 0 && request.session_epoch > 0 {
             return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
         }
-        let asked = self.asked(rights, &request, version);
         let committed_only = request.isolation_level == 1;
-        let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
         let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(BYTES_MAX);
+        let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
         let deadline = Instant::now() + wait;
-        let gathered = loop {
+        let (asked, gathered) = loop {
+            // Looked up anew each time: a topic that was deleted meanwhile has nothing to wait for.
+            let asked = self.asked(rights, &request, version);
             let gathered = self.gather(&asked, bytes_max, committed_only).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if gathered.bytes >= bytes_min || gathered.is_final || left.is_zero() || asked.is_empty() {
-                break gathered;
+                break (asked, gathered);
             }
             self.wait(&asked, &gathered, left).await;
         };

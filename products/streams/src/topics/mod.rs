@@ -139,9 +139,9 @@ impl Topics {
         self.inner.state.read().topics(project)
     }
 
-    /// The topics of all projects that are configured otherwise than by default.
-    pub fn configured(&self) -> Vec<(ProjectId, Arc<Topic>)> {
-        self.inner.state.read().configured()
+    /// The topics of all projects.
+    pub fn all(&self) -> Vec<(ProjectId, Arc<Topic>)> {
+        self.inner.state.read().all()
     }
 
     /// A topic's configuration in types.

@@ -101,11 +101,10 @@ impl State {
         })
     }
 
-    /// The topics of all projects that have something set.
-    pub fn configured(&self) -> Vec<(ProjectId, Arc<Topic>)> {
+    /// The topics of all projects.
+    pub fn all(&self) -> Vec<(ProjectId, Arc<Topic>)> {
         let own = |(project, of): (&ProjectId, &Project)| {
-            let set = of.by_name.values().filter(|topic| !topic.overrides.is_empty());
-            set.map(|topic| (*project, Arc::clone(topic))).collect::<Vec<_>>()
+            of.by_name.values().map(|topic| (*project, Arc::clone(topic))).collect::<Vec<_>>()
         };
         self.projects.iter().flat_map(own).collect()
     }

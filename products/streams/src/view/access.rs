@@ -1,7 +1,5 @@
 //! Users of Kafka clients, and what rules (ACLs) let them do.
 
-use std::num::NonZeroU32;
-
 use candor_meta::{ReadScope, WriteScope};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +7,6 @@ use super::{View, ViewError, read, write};
 use crate::admin::acl::{
     ALL, CLUSTER, Filter, Operation, Pattern, PatternFilter, Permission, ResourceType, Rule,
 };
-use crate::auth::credentials::{ITERATIONS, ScramChange};
-use crate::auth::mechanism::Hash;
 
 /// A user of Kafka clients.
 #[derive(Debug, Clone, Serialize)]
@@ -173,17 +169,9 @@ impl View {
                 "there is a user {name} already: give it a new password"
             )));
         }
-        let made = if owner {
-            credentials.create(project, name).await?
-        } else {
-            // With a key that nobody knows the password of, and then with one of its own.
-            let mut nobodys = vec![0; Hash::Sha256.bytes()];
-            self.inner.random.fill(&mut nobodys);
-            let iterations = NonZeroU32::get(ITERATIONS);
-            let put =
-                ScramChange::Put { hash: Hash::Sha256, iterations, salt: nobodys.clone(), salted: nobodys };
-            credentials.change_scram(project, name, vec![put]).await?;
-            credentials.rotate(project, name).await?
+        let made = match owner {
+            true => credentials.create(project, name).await?,
+            false => credentials.create_guest(project, name).await?,
         };
         Ok(NewKafkaUser { username: made.username, password: made.password })
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use candor_model::ProjectId;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest, GroupId,
@@ -164,7 +165,9 @@ impl Inner {
             let request = OffsetFetchRequest::default().with_groups(asked.collect());
             let answer = self.parts.groups.offset_fetch(&caller, request, OFFSET_FETCH).await;
             for group in answer.groups {
-                if group.error_code != 0 {
+                // A share group has none.
+                let has_none = group.error_code == ResponseError::GroupIdNotFound.code();
+                if group.error_code != 0 && !has_none {
                     return Err(ViewError::Later("committed offsets cannot be read now: try again".into()));
                 }
                 let commits = group.topics.into_iter().flat_map(|of| {

@@ -17,6 +17,9 @@ use super::{Call, Service};
 /// Requests of one connection under way at once.
 const UNDER_WAY_MAX: usize = 64;
 
+/// One request of who has not proved yet who it is, bytes. So short a frame takes no room of others.
+const UNKNOWN_BYTES_MAX: usize = 60 << 10;
+
 /// What a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -66,8 +69,10 @@ impl<S: Service> Connection<S> {
             if ends && under_way.is_empty() {
                 return Ok(());
             }
-            let bytes_max = self.limits.request_bytes;
-            let patience = if reader.is_between() { self.limits.idle } else { self.limits.transfer };
+            let is_known = self.service.knows(&self.session);
+            let bytes_max = if is_known { self.limits.request_bytes } else { UNKNOWN_BYTES_MAX };
+            let may_idle = is_known && reader.is_between();
+            let patience = if may_idle { self.limits.idle } else { self.limits.transfer };
             tokio::select! {
                 biased;
                 Some((correlation, answer, room)) = under_way.next(), if !under_way.is_empty() => {

@@ -31,6 +31,11 @@ pub trait Service: Send + Sync + 'static {
     /// True where the connection's next frame is no request but a bare token of SASL.
     fn takes_raw(&self, session: &Self::Session) -> bool;
 
+    /// True where who is on the connection has proved who it is: before that its requests are small and it has less time.
+    fn knows(&self, _session: &Self::Session) -> bool {
+        true
+    }
+
     /// Answers such a token.
     fn raw(self: &Arc<Self>, session: &Arc<Self::Session>, token: Bytes) -> BoxFuture<'static, Answer>;
 }

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::super::RegistryError;
-use crate::auth::CredentialError;
+use crate::auth::Nobody;
 
 /// The media type of answers.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.schemaregistry.v1+json");
@@ -26,20 +26,22 @@ impl Refusal {
         Refusal { status, code, message: message.into() }
     }
 
-    pub(super) fn credentials(error: CredentialError) -> Refusal {
-        match error {
-            CredentialError::Busy => Refusal::new(503, 50303, error.to_string()),
-            other => Refusal::internal(&other),
-        }
-    }
-
-    pub(super) fn tenancy(error: candor_meta::TenancyError) -> Refusal {
+    pub(super) fn sql(error: candor_meta::SqlError) -> Refusal {
         Refusal::internal(&error)
     }
 
     fn internal(error: &dyn std::error::Error) -> Refusal {
         tracing::error!(error = candor_model::chain(error), "a request to the schema registry failed");
         Refusal::new(500, 50001, "Error in the backend data store; the server's log says more")
+    }
+}
+
+impl From<Nobody> for Refusal {
+    fn from(nobody: Nobody) -> Refusal {
+        match nobody {
+            Nobody::Busy => Refusal::new(503, 50303, nobody.to_string()),
+            Nobody::Unsaid | Nobody::Wrong => Refusal::new(401, 401, format!("Unauthorized: {nobody}")),
+        }
     }
 }
 

@@ -18,12 +18,11 @@ use axum::response::Response;
 use axum::routing::any;
 use candor_gate::admission::Admission;
 use candor_meta::Tenancy;
-use data_encoding::BASE64;
 use http::{HeaderMap, Method, header};
 
 use super::{Context, Registry, RegistryError, Subject};
 use crate::admin::acl::{Acls, Operation, Resource};
-use crate::auth::Credentials;
+use crate::auth::over_http::{Door, Nobody, Origin};
 use crate::caller::Caller;
 use answer::{Answer, Refusal, ok};
 use body::BODY_BYTES_MAX;
@@ -31,12 +30,11 @@ use body::BODY_BYTES_MAX;
 /// What the routes need of the house.
 pub(crate) struct Parts {
     pub registry: Registry,
-    pub credentials: Credentials,
+    /// Who asks.
+    pub door: Door,
     pub acls: Acls,
     pub tenancy: Tenancy,
     pub admission: Admission,
-    /// The project of clients on loopback that prove nothing, by name.
-    pub anonymous: Option<Arc<str>>,
 }
 
 /// Every path of the registry. The binary gives requests the peer's address as [`ConnectInfo`] of a `SocketAddr`.
@@ -59,7 +57,19 @@ async fn handle(parts: &Parts, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let caller = caller(parts, peer, &head.headers).await?;
+    let from = Origin { peer, client: parts.admission.client_ip(peer, &head.headers) };
+    let caller = parts.door.caller(from, &head.headers, None).await?;
+    // A user that is left of a deleted project.
+    if parts.tenancy.user_write(caller.project).await.map_err(Refusal::sql)?.is_none() {
+        return Err(Nobody::Wrong.into());
+    }
+    if matches!(head.method, Method::POST | Method::PUT) && !is_json(&head.headers) {
+        return Err(Refusal::new(
+            415,
+            415,
+            "HTTP 415 Unsupported Media Type: send JSON and say so in Content-Type",
+        ));
+    }
     let path = head.uri.path().strip_prefix("/registry").unwrap_or_default();
     let segments: Vec<String> =
         path.split('/').filter(|part| !part.is_empty()).map(|part| decoded(part, false)).collect();
@@ -172,49 +182,11 @@ impl Call<'_> {
     }
 }
 
-/// Who asks: by name and password, or on loopback nobody, where that was allowed.
-async fn caller(parts: &Parts, peer: IpAddr, headers: &HeaderMap) -> Result<Caller, Refusal> {
-    let host = parts.admission.client_ip(peer, headers);
-    let unauthorized = || {
-        Refusal::new(
-            401,
-            401,
-            "Unauthorized: send the project's Kafka username and password as Basic authorization",
-        )
-    };
-    let Some(given) = headers.get(header::AUTHORIZATION) else {
-        return anonymous(parts, host, peer, headers).await?.ok_or_else(unauthorized);
-    };
-    let pair = given.to_str().ok().and_then(|text| text.split_once(' '));
-    let pair = pair.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-    let pair = pair.and_then(|(_, encoded)| BASE64.decode(encoded.trim().as_bytes()).ok());
-    let pair = pair.and_then(|pair| String::from_utf8(pair).ok()).ok_or_else(unauthorized)?;
-    let (username, password) = pair.split_once(':').ok_or_else(unauthorized)?;
-    let identity =
-        parts.credentials.verify(username, password.as_bytes()).await.map_err(Refusal::credentials)?;
-    let identity = identity.ok_or_else(unauthorized)?;
-    Ok(Caller { project: identity.project, user: identity.user, client_id: None, host })
-}
-
-/// A client on this machine itself. What a browser was made to send is not: it names an origin, or a host that is no
-/// name of this machine.
-async fn anonymous(
-    parts: &Parts,
-    host: IpAddr,
-    peer: IpAddr,
-    headers: &HeaderMap,
-) -> Result<Option<Caller>, Refusal> {
-    let Some(name) = parts.anonymous.as_deref() else { return Ok(None) };
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let named = named.rsplit_once(':').map_or(named, |(name, _)| name).trim_matches(['[', ']']);
-    let is_here = named == "localhost" || named.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let is_browser = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
-    if !(is_here && host.is_loopback() && peer.is_loopback()) || is_browser {
-        return Ok(None);
-    }
-    let project = parts.tenancy.resolve(name).await.map_err(Refusal::tenancy)?;
-    let user = Arc::from(crate::auth::credentials::ANONYMOUS);
-    Ok(project.map(|project| Caller { project: project.id, user, client_id: None, host }))
+/// Whether a body says that it is JSON. A page of somebody else can make a browser send other kinds without asking.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind.ends_with("json") || kind == "application/octet-stream"
 }
 
 fn query(text: &str) -> HashMap<String, String> {
