@@ -1,7 +1,10 @@
 """Real Kafka clients, unmodified: librdkafka of 2026 (confluent-kafka) and of 2022 (Debian's kcat), and kafka-python."""
 
 import json
+import os
+import pathlib
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -41,6 +44,12 @@ def settings(broker, project, **more) -> dict:
 
 def name() -> str:
     return f"t-{uuid.uuid4().hex[:10]}"
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds so far of a process."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def produce(config, topic, values, **how) -> dict:
@@ -379,6 +388,47 @@ def test_users_do_what_rules_allow(broker, project):
     allow(ResourceType.TOPIC, topic, AclOperation.READ)
     assert read() == b"x"
     assert set(AdminClient(guest).list_topics(timeout=SOON_S).topics) == {topic}, "neither other topics nor the signals"
+
+
+def test_before_a_log_in_requests_are_short(broker):
+    host, port = broker.ready["kafka"].rsplit(":", 1)
+    for length, kept in ((50_000, True), (70_000, False), (90_000_000, False)):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(length.to_bytes(4, "big"))
+            connection.settimeout(1 if kept else 5)
+            try:
+                ended = connection.recv(1) == b""
+            except TimeoutError:
+                ended = False
+            except ConnectionResetError:
+                ended = True
+            assert ended != kept, length
+
+
+def test_a_deleted_user_is_answered_no_more(broker, project):
+    answer = broker.api("POST", f"/api/v1/streams/users?project={project['name']}", {"name": name(), "owner": True})
+    assert answer.status == 201, answer
+    user = answer.json()
+    admin = AdminClient(settings(broker, {"kafka": {**project["kafka"], **user}}))
+    assert admin.list_topics(timeout=SOON_S).brokers
+    assert broker.api("DELETE", f"/api/v1/streams/users/{user['username']}?project={project['name']}").status in (200, 204)
+    with pytest.raises(KafkaException):
+        admin.list_topics(timeout=3)
+
+
+def test_a_fetch_ends_when_its_topic_is_deleted(broker, project):
+    topic = name()
+    produce(settings(broker, project), topic, ["one"])
+    consumer = Consumer(settings(broker, project, **{"group.id": name(), "fetch.wait.max.ms": 20_000, "enable.partition.eof": False}))
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(4)])
+    assert consumer.poll(SOON_S).value() == b"one"
+    time.sleep(0.5)
+    admin = AdminClient(settings(broker, project))
+    before = cpu_s(broker.ready["pid"])
+    admin.delete_topics([topic])[topic].result(SOON_S)
+    time.sleep(3)
+    assert cpu_s(broker.ready["pid"]) - before < 1.5, "a fetch that waits spins"
+    consumer.close()
 
 
 def test_settings_of_the_broker():

@@ -1,5 +1,6 @@
 """Share groups (KIP-932) with real clients: librdkafka's share consumer, and that of Apache Kafka's Java client."""
 
+import json
 import socket
 import subprocess
 import threading
@@ -74,7 +75,7 @@ def group_from_start(project) -> str:
     return group
 
 
-def test_members_of_librdkafka_share_the_records_of_each_partition(project, show):
+def test_members_of_librdkafka_share_the_records_of_each_partition(broker, project, show):
     values = [str(number) for number in range(2000)]
     topic, group = topic_with(project, values), group_from_start(project)
     seen, lock, stop = Counter(), threading.Lock(), threading.Event()
@@ -100,6 +101,9 @@ def test_members_of_librdkafka_share_the_records_of_each_partition(project, show
     for one in members:
         one.join(SOON_S)
     assert seen == Counter(values), "each record once"
+    # The screen's list of groups shows it beside the others.
+    listed = broker.api("GET", f"/api/v1/streams/groups?project={project['name']}")
+    assert listed.status == 200 and group in json.dumps(listed.json()), listed
     show(f"kafka: a share group of 3 members of librdkafka {confluent_kafka.libversion()[0]}, 2 partitions: "
          f"{len(seen)} of {len(values)} records once each, in {took:.1f} s")
 
