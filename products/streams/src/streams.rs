@@ -206,6 +206,7 @@ impl Streams {
             acls: self.acls.clone(),
             tenancy: self.parts.tenancy.clone(),
             admission,
+            room: self.room.clone(),
         })
     }
 

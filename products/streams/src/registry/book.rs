@@ -13,7 +13,8 @@ use super::{Context, RegistryError, Scope, Settings, Subject};
 /// Schemas that a project may have.
 pub const SCHEMAS_PER_PROJECT_MAX: usize = 20_000;
 
-/// Bytes of all schemas of a project. They are in memory; parsed they take some ten times as much.
+/// Bytes of all schemas of a project, with what is kept with them. They are in memory; parsed they take some ten times as
+/// much.
 pub const SCHEMA_BYTES_PER_PROJECT_MAX: usize = 32 << 20;
 
 /// Versions over all subjects, and things that something is set of.
@@ -59,6 +60,8 @@ pub struct Stored {
     /// What is kept with it.
     pub extra: Extra,
     digest: [u8; 32],
+    /// Bytes of the references and of what is kept with it.
+    beside: usize,
     parsed: OnceLock<Option<Arc<Schema>>>,
 }
 
@@ -66,7 +69,15 @@ impl Stored {
     /// A schema; its text is in one form already.
     pub fn new(id: i32, kind: Kind, text: String, references: Vec<Reference>, extra: Extra) -> Stored {
         let digest = digest(kind, &text, &references, &extra);
-        Stored { id, kind, text, references, extra, digest, parsed: OnceLock::new() }
+        let names: usize = references.iter().map(|one| one.name.len() + one.subject.len()).sum();
+        let entries = references.len() * size_of::<Reference>();
+        let beside = names + entries + serde_json::to_vec(&extra).map_or(0, |extra| extra.len());
+        Stored { id, kind, text, references, extra, digest, beside, parsed: OnceLock::new() }
+    }
+
+    /// Bytes that it takes of what a project may have: everything that was sent.
+    fn bytes(&self) -> usize {
+        self.text.len() + self.beside
     }
 
     /// The same under another id.
@@ -268,12 +279,18 @@ impl Book {
         Ok(out)
     }
 
-    pub(super) fn check_room(&self) -> Result<(), RegistryError> {
-        let bytes: usize = self.schemas.values().map(|stored| stored.text.len()).sum();
+    /// Schemas, bytes of them, versions and settings.
+    fn size(&self) -> [usize; 3] {
+        let bytes = self.schemas.values().map(|stored| stored.bytes()).sum();
         let rows: usize = self.subjects.values().map(|versions| versions.len()).sum();
-        let fits = self.schemas.len() <= SCHEMAS_PER_PROJECT_MAX
-            && bytes <= SCHEMA_BYTES_PER_PROJECT_MAX
-            && rows + self.settings.len() <= ROWS_PER_PROJECT_MAX;
+        [self.schemas.len(), bytes, rows + self.settings.len()]
+    }
+
+    /// Refuses what makes more of this than a project may have; what makes less of it is always welcome.
+    pub(super) fn check_room(&self, before: &Book) -> Result<(), RegistryError> {
+        let most = [SCHEMAS_PER_PROJECT_MAX, SCHEMA_BYTES_PER_PROJECT_MAX, ROWS_PER_PROJECT_MAX];
+        let grown = self.size().into_iter().zip(before.size());
+        let fits = grown.zip(most).all(|((now, before), most)| now <= most || now <= before);
         let what = || {
             format!(
                 "the project is full: it may have {SCHEMAS_PER_PROJECT_MAX} schemas, {SCHEMA_BYTES_PER_PROJECT_MAX} \

@@ -125,7 +125,7 @@ impl Registry {
         for edit in edits {
             after.apply(edit);
         }
-        after.check_room()?;
+        after.check_room(before)?;
         *doubt = true;
         let mut tx = self.change().await?;
         for edit in edits {

@@ -12,7 +12,8 @@ on_both_engines!(
     schemas_are_there_again,
     at_once_one_schema_has_one_id,
     a_schema_that_is_referred_to_stays,
-    a_forgotten_project_has_nothing
+    a_forgotten_project_has_nothing,
+    what_is_kept_with_schemas_counts
 );
 
 fn subject(name: &str) -> Subject {
@@ -134,6 +135,22 @@ async fn a_forgotten_project_has_nothing(bed: Bed) {
         assert!(registry.book(P).is_empty());
         assert_eq!(registry.book(ProjectId(8)).subjects().count(), 1);
     }
+}
+
+async fn what_is_kept_with_schemas_counts(bed: Bed) {
+    let registry = Registry::open(bed.database.clone()).await.unwrap();
+    let large = |number: usize| {
+        let metadata = serde_json::json!({ "properties": { "note": "x".repeat(8 << 20), "number": number } });
+        Given { extra: Extra { metadata: Some(metadata), rule_set: None }, ..avro("\"int\"") }
+    };
+    for number in 0..3 {
+        registry.register(P, subject(&format!("s{number}")), large(number)).await.unwrap();
+    }
+    assert_eq!(code(registry.register(P, subject("s3"), large(3)).await), 42205, "32 MiB are full");
+    registry.register(P, subject("small"), record("A")).await.unwrap();
+    registry.delete_subject(P, subject("s0"), Deleted::Softly).await.unwrap();
+    registry.delete_subject(P, subject("s0"), Deleted::ForGood).await.unwrap();
+    registry.register(P, subject("s3"), large(3)).await.unwrap();
 }
 
 #[test]

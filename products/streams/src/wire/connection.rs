@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{FrameReader, Room};
+use super::frame::{FrameReader, Held, Room};
 use super::request::{Answer, Request, framed};
 use super::{Call, Service};
 
@@ -57,7 +57,7 @@ impl<S: Service> Connection<S> {
         stop: CancellationToken,
     ) -> io::Result<()> {
         let (read, write) = tokio::io::split(stream);
-        let mut reader = FrameReader::new(read, self.room.clone());
+        let mut reader = FrameReader::new(read, self.room.clone(), self.limits.transfer);
         let mut writer = BufWriter::new(write);
         let mut under_way = FuturesOrdered::new();
         let mut takes_more = true;
@@ -79,7 +79,7 @@ impl<S: Service> Connection<S> {
                     takes_more |= under_way.is_empty();
                     let mute = Answer::mute(&answer);
                     timeout(self.limits.transfer, send(&mut writer, correlation, answer)).await??;
-                    drop::<Option<tokio::sync::OwnedSemaphorePermit>>(room);
+                    drop::<Held>(room);
                     if !mute.is_zero() {
                         muted_until = muted_until.max(Some(Instant::now() + mute));
                     }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use connection::{Connection, Limits};
+pub(crate) use frame::Held;
 pub use frame::Room;
 pub use request::{Answer, Request};
 

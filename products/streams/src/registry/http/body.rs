@@ -2,15 +2,42 @@
 
 use candor_schemas::{Kind, SCHEMA_BYTES_MAX};
 use data_encoding::BASE64;
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Book, Extra, Given, Reference, RegistryError, Stored};
 use super::Call;
 use super::answer::Refusal;
+use crate::wire::{Held, Room};
 
 /// Longest body, bytes: the longest schema, escaped as text of JSON, and what comes with it.
-pub(super) const BODY_BYTES_MAX: usize = 4 * SCHEMA_BYTES_MAX;
+const BODY_BYTES_MAX: usize = 4 * SCHEMA_BYTES_MAX;
+
+/// A body, and the room that it holds.
+pub(super) struct Body {
+    pub bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl Body {
+    /// Reads a body whole. It takes room as it comes.
+    pub async fn read(room: &Room, body: axum::body::Body) -> Result<Body, Refusal> {
+        let (mut bytes, mut held) = (Vec::new(), Held::default());
+        let mut pieces = body.into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| Refusal::new(400, 400, "the body ended before it was whole"))?;
+            let whole = bytes.len() + piece.len();
+            if whole > BODY_BYTES_MAX {
+                return Err(Refusal::new(413, 413, format!("a body has at most {BODY_BYTES_MAX} bytes")));
+            }
+            let covered = held.cover(room, whole).await;
+            covered.map_err(|_| Refusal::new(503, 503, "the server stops: try again"))?;
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Body { bytes, _held: held })
+    }
+}
 
 /// A schema that is sent. What else clients send is not looked at.
 #[derive(Deserialize)]

@@ -24,8 +24,9 @@ use super::{Context, Registry, RegistryError, Subject};
 use crate::admin::acl::{Acls, Operation, Resource};
 use crate::auth::over_http::{Door, Nobody, Origin};
 use crate::caller::Caller;
+use crate::wire::Room;
 use answer::{Answer, Refusal, ok};
-use body::BODY_BYTES_MAX;
+use body::Body;
 
 /// What the routes need of the house.
 pub(crate) struct Parts {
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub acls: Acls,
     pub tenancy: Tenancy,
     pub admission: Admission,
+    /// For large bodies.
+    pub room: Room,
 }
 
 /// Every path of the registry. The binary gives requests the peer's address as [`ConnectInfo`] of a `SocketAddr`.
@@ -74,16 +77,14 @@ async fn handle(parts: &Parts, request: Request) -> Answer {
     let segments: Vec<String> =
         path.split('/').filter(|part| !part.is_empty()).map(|part| decoded(part, false)).collect();
     let query = query(head.uri.query().unwrap_or_default());
-    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
-    let body =
-        bytes.map_err(|_| Refusal::new(413, 413, format!("a body has at most {BODY_BYTES_MAX} bytes")))?;
+    let body = Body::read(&parts.room, body).await?;
     let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let mut context = Context::default_one();
     if let ["contexts", named, rest @ ..] = segments.as_slice() {
         context = Context::parse(named);
         segments = rest.to_vec();
     }
-    let call = Call { parts, caller, context, query, body: &body };
+    let call = Call { parts, caller, context, query, body: &body.bytes };
     call.route(&head.method, &segments).await
 }
 

@@ -91,6 +91,10 @@ impl Call<'_> {
             let message = format!("Invalid compatibility level. Valid values are {}", names.join(", "));
             return Err(RegistryError::new(42203, message).into());
         }
+        // It is kept: no longer than a name may be.
+        if let Some(alias) = body.alias.as_deref().filter(|alias| !alias.is_empty()) {
+            Subject::parse(alias, &self.context)?;
+        }
         let level = body.compatibility.as_deref().and_then(Level::from_name);
         let given = Settings {
             compatibility: level.map(|level| level.name().to_owned()),
