@@ -180,9 +180,10 @@ def test_the_java_client_reads_administers_and_survives_a_crash_of_the_broker(br
     again = [int(deliveries) for kind, value, deliveries, verdict in (line for line in lines if line[0] == "got") if int(deliveries) > 1]
     assert again, "what was given back is given again, and counted"
     took = time.monotonic() - began
-    assert java(f"offsets {group}") == [["offset", topic, "0", "8"]]
+    assert java(f"offsets {group}") == [["offset", topic, "0", "8", "0"]], "it has no lag"
     assert ["group", group, "Share"] in java("groups") and java(f"describe {group}") == [["state", "Empty", "0"]]
     java(f"move {group} {topic} 0 4")
+    assert java(f"offsets {group}") == [["offset", topic, "0", "4", "4"]]
     # Every second one is accepted, the others are locked when the broker is killed.
     first = java.got(f"read {group} {topic} 4 {SOON_S} accept,leave")
     accepted = {value for value, _, verdict in first if verdict == "accept"}

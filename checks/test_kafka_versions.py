@@ -85,7 +85,11 @@ def read_offsets(scene, v):
     group = {"group_id": f"g-{uuid.uuid4().hex[:8]}"}
     assert errors(offsets(scene, group, 5)) == {FINE}
     topic = {"name": scene.topic, "partition_indexes": [0]}
-    return scene.connection.ask(consumer.OffsetFetchRequest, v, **group, topics=[topic], groups=[{**group, "member_epoch": -1, "topics": [{**topic, "topic_id": scene.id}]}])
+    answer = scene.connection.ask(consumer.OffsetFetchRequest, v, **group, topics=[topic], groups=[{**group, "member_epoch": -1, "topics": [{**topic, "topic_id": scene.id}]}])
+    told = (answer.groups[0] if v >= 8 else answer).topics[0]
+    assert (told.topic_id if v >= 10 else told.name) == (scene.id if v >= 10 else scene.topic), told
+    assert (told.partitions[0].committed_offset, told.partitions[0].metadata) == (2, "note"), told
+    return answer
 
 
 def empty_group(scene):
@@ -256,3 +260,27 @@ def test_a_version_yet_to_come_is_told_what_there_is(broker):
     frame = connection.take(struct.unpack(">i", connection.take(4))[0])
     correlation, code = struct.unpack(">ih", frame[:6])
     assert (correlation, code) == (7, UNSUPPORTED_VERSION)
+
+
+def test_what_topic_ids_name_no_topic(broker):
+    scene, nowhere, unknown = Scene(broker), uuid.uuid4(), 100
+    group = {"group_id": empty_group(scene)}
+    part = {"partition_index": 0, "committed_offset": 7, "committed_leader_epoch": -1, "committed_metadata": None}
+    committed = scene.connection.ask(consumer.OffsetCommitRequest, 10, **group, generation_id_or_member_epoch=-1, member_id="",
+                                     topics=[{"topic_id": of, "partitions": [part]} for of in (nowhere, scene.id)])
+    assert {topic.topic_id: topic.partitions[0].error_code for topic in committed.topics} == {nowhere: unknown, scene.id: FINE}
+    topics = [{"topic_id": of, "partition_indexes": [0]} for of in (nowhere, scene.id)]
+    asked = [{**group, "member_epoch": -1, "topics": topics}, {"group_id": "another", "member_epoch": -1, "topics": None}]
+    some, none = scene.connection.ask(consumer.OffsetFetchRequest, 10, groups=asked).groups
+    told = {topic.topic_id: (topic.partitions[0].error_code, topic.partitions[0].committed_offset) for topic in some.topics}
+    assert told == {nowhere: (unknown, -1), scene.id: (FINE, 7)} and none.topics == []
+    every = scene.connection.ask(consumer.OffsetFetchRequest, 10, groups=[{**group, "member_epoch": -1, "topics": None}]).groups[0]
+    assert [(topic.topic_id, topic.partitions[0].committed_offset) for topic in every.topics] == [(scene.id, 7)]
+
+
+def test_what_only_tiered_storage_would_have(broker):
+    scene = Scene(broker)
+    part = {"partition_index": 0, "current_leader_epoch": 0, "timestamp": -6}
+    answer = scene.connection.ask(consumer.ListOffsetsRequest, 11, replica_id=-1, isolation_level=0, topics=[{"name": scene.topic, "partitions": [part]}], timeout_ms=1000)
+    told = answer.topics[0].partitions[0]
+    assert (told.error_code, told.offset, told.timestamp) == (FINE, -1, -1)

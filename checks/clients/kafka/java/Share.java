@@ -78,9 +78,10 @@ public class Share {
             case "offsets" -> {
                 var offsets = admin.listShareGroupOffsets(Map.of(group, new ListShareGroupOffsetsSpec()))
                     .partitionsToOffsetInfo(group).get();
-                var sorted = new TreeMap<String, Long>();
-                offsets.forEach((place, info) -> sorted.put(place.topic() + " " + place.partition(), info.startOffset()));
-                sorted.forEach((place, start) -> say("offset " + place + " " + start));
+                var sorted = new TreeMap<String, String>();
+                offsets.forEach((place, info) -> sorted.put(place.topic() + " " + place.partition(),
+                    info.startOffset() + " " + info.lag().map(Object::toString).orElse("?")));
+                sorted.forEach((place, stands) -> say("offset " + place + " " + stands));
             }
             case "move" -> admin.alterShareGroupOffsets(group, Map.of(
                 new TopicPartition(words.get(2), Integer.parseInt(words.get(3))), Long.parseLong(words.get(4)))).all().get();

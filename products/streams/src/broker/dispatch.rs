@@ -23,7 +23,7 @@ use crate::auth::credentials::ANONYMOUS;
 use crate::auth::sasl::Sasl;
 use crate::caller::Caller;
 use crate::parts::Parts;
-use crate::rights::{groups, offsets, transactions};
+use crate::rights::{by_id, groups, offsets, transactions};
 use crate::share;
 use crate::wire::{Answer, Call, Request, Service};
 
@@ -170,6 +170,8 @@ impl Broker {
                 Call { answer: answer.boxed(), lets_others_in: false }
             }
             ApiKey::ListOffsets => {
+                // Version 11 has another time to ask for, and no other field (KIP-1023).
+                let request = request.of_version(version.min(10));
                 then(request, async move |m| parts.offsets.list(&parts.rights(&caller), m, version).await)
             }
             ApiKey::OffsetForLeaderEpoch => {
@@ -220,6 +222,12 @@ impl Broker {
             ApiKey::LeaveGroup => {
                 then(request, async move |m| groups::leave(&parts, &caller, m, version).await)
             }
+            ApiKey::OffsetCommit if version >= by_id::FROM => {
+                with(async move { by_id::commit(&parts, &caller, &request).await })
+            }
+            ApiKey::OffsetFetch if version >= by_id::FROM => {
+                with(async move { by_id::fetch(&parts, &caller, &request).await })
+            }
             ApiKey::OffsetCommit => {
                 then(request, async move |m| offsets::commit(&parts, &caller, m, version).await)
             }
@@ -263,9 +271,10 @@ impl Broker {
                 let (answer, lock_ms) = shares.acknowledge(&caller, message, may_renew).await;
                 Ok(share::wire::acknowledged(&request, &answer, lock_ms))
             }),
-            ApiKey::DescribeShareGroupOffsets => {
-                then(request, async move |m| shares.describe_offsets(&caller, m).await)
-            }
+            ApiKey::DescribeShareGroupOffsets => with(async move {
+                let (answer, lags) = shares.describe_offsets(&caller, request.of_version(0).decode()?).await;
+                Ok(share::wire::offsets_described(&request, &answer, &lags))
+            }),
             ApiKey::AlterShareGroupOffsets => {
                 then(request, async move |m| shares.alter_offsets(&caller, m).await)
             }

@@ -27,12 +27,13 @@ use crate::admin::acl::Operation;
 use crate::directory::TopicDirectory;
 use crate::rights::Rights;
 
-/// What a timestamp of ListOffsets stands for where it is none (KIP-79, KIP-734, KIP-405, KIP-1005).
+/// What a timestamp of ListOffsets stands for where it is none (KIP-79, KIP-734, KIP-405, KIP-1005, KIP-1023).
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// From this version on ListOffsets tells the leader's epoch (KIP-320).
 const EPOCH_FROM: i16 = 4;
@@ -123,7 +124,7 @@ impl Offsets {
             LATEST => Ok(Some((log.high_watermark(topic, partition), -1))),
             EARLIEST | EARLIEST_LOCAL => Ok(Some((log.log_start(topic, partition), -1))),
             MAX_TIMESTAMP => log.max_timestamp(topic, partition).await.map_err(failed),
-            LATEST_TIERED => Ok(None),
+            LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
             time if time >= 0 => {
                 let found = log.offset_for_timestamp(topic, partition, time).await.map_err(failed)?;
                 let end = log.last_stable_offset(topic, partition);

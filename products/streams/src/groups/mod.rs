@@ -26,4 +26,4 @@ pub use registry::Groups;
 pub use serve::Coordinator;
 pub(crate) use serve::SharePace;
 pub use settings::Settings;
-pub(crate) use share::{Acknowledgement, Given, Share, Span, Verdict, Wish};
+pub(crate) use share::{Acknowledgement, Given, Share, Span, Stands, Verdict, Wish};

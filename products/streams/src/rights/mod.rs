@@ -4,11 +4,14 @@
 //! not allowed is answered with Kafka's error, the rest is done. Records in and out ask for themselves, for they look
 //! each topic up anyway; so does the administration.
 
+pub(crate) mod by_id;
 pub(crate) mod groups;
 pub(crate) mod offsets;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transactions;
+
+use std::collections::BTreeSet;
 
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
@@ -73,10 +76,17 @@ impl Rights {
     }
 }
 
+/// Each once, however often it is named: an answer is many times as long as a question.
+pub(crate) fn once<T, N: Ord>(mut all: Vec<T>, name: impl Fn(&T) -> N) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    all.retain(|one| seen.insert(name(one)));
+    all
+}
+
 /// Parts what may be done from what may not.
 pub(crate) fn parted<T>(
     all: Vec<T>,
-    may: impl Fn(&T) -> Result<(), ResponseError>,
+    mut may: impl FnMut(&T) -> Result<(), ResponseError>,
 ) -> (Vec<T>, Vec<(T, ResponseError)>) {
     let (mut allowed, mut refused) = (Vec::with_capacity(all.len()), Vec::new());
     for one in all {

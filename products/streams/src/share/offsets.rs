@@ -13,7 +13,7 @@ use kafka_protocol::messages::describe_share_group_offsets_response as told;
 use kafka_protocol::messages::{
     AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse, DeleteShareGroupOffsetsRequest,
     DeleteShareGroupOffsetsResponse, DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse,
-    TopicName,
+    GroupId, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
@@ -22,8 +22,8 @@ use super::{Place, Shares, by_topic};
 use crate::admin::acl::Operation;
 use crate::caller::Caller;
 use crate::data::{LEADER_EPOCH, partition};
-use crate::groups::Share;
-use crate::rights::Rights;
+use crate::groups::{Share, Stands};
+use crate::rights::{Rights, once};
 
 /// Groups that one request may ask for.
 const GROUPS_MAX: usize = 10_000;
@@ -31,25 +31,37 @@ const GROUPS_MAX: usize = 10_000;
 /// Where a group stands that has not begun to read a partition.
 const NOWHERE: i64 = -1;
 
+/// How far groups are behind.
+pub(crate) type Lags = BTreeMap<(GroupId, Place), i64>;
+
 /// Partitions of topics by name, each with where it is to stand or not.
 type Named<T> = Vec<(TopicName, Vec<(i32, T)>)>;
 
 impl Shares {
-    /// DescribeShareGroupOffsets, 0.
-    pub async fn describe_offsets(
+    /// DescribeShareGroupOffsets, 0 to 1; version 1 tells the lags, too (KIP-1226).
+    pub(crate) async fn describe_offsets(
         &self,
         caller: &Caller,
         request: DescribeShareGroupOffsetsRequest,
-    ) -> DescribeShareGroupOffsetsResponse {
+    ) -> (DescribeShareGroupOffsetsResponse, Lags) {
         let rights = self.rights(caller);
-        let each = request.groups.into_iter().take(GROUPS_MAX).map(|of| {
+        let mut lags = Lags::new();
+        let groups = once(request.groups, |of| of.group_id.clone());
+        let each = groups.into_iter().take(GROUPS_MAX).map(|of| {
             let group = told::DescribeShareGroupOffsetsResponseGroup::default();
             if let Err(error) = rights.on_group(Operation::Describe, &of.group_id) {
                 let group = group.with_error_code(error.code()).with_error_message(Some(sentence(error)));
                 return group.with_group_id(of.group_id);
             }
             let starts = self.inner.groups.with_share(caller.project, &of.group_id, |share, _| {
-                share.parts().map(|(place, part)| (*place, part.start())).collect::<BTreeMap<_, _>>()
+                share.parts().map(|(place, part)| (*place, part.stands())).collect::<BTreeMap<_, _>>()
+            });
+            let lags_of = starts.iter().flatten().filter_map(|(place, stands)| {
+                Some(((of.group_id.clone(), *place), self.lag(caller.project, *place, *stands)?))
+            });
+            lags.extend(lags_of);
+            let starts = starts.map(|starts| {
+                starts.into_iter().map(|(place, stands)| (place, stands.start)).collect::<BTreeMap<_, _>>()
             });
             let group = match starts {
                 Ok(starts) => group.with_error_message(None).with_topics(match of.topics {
@@ -62,7 +74,17 @@ impl Shares {
             };
             group.with_group_id(of.group_id)
         });
-        DescribeShareGroupOffsetsResponse::default().with_groups(each.collect())
+        let groups = each.collect();
+        (DescribeShareGroupOffsetsResponse::default().with_groups(groups), lags)
+    }
+
+    /// Records of a partition that a group is not done with. None where the topic is gone.
+    fn lag(&self, project: ProjectId, (topic, index): Place, stands: Stands) -> Option<i64> {
+        let view = self.inner.directory.topic_by_id(project, topic)?;
+        let partition = partition(&view, index).ok()?;
+        let topic = Topic { project, name: view.in_log.clone() };
+        let end = i64::try_from(self.inner.log.high_watermark(&topic, partition).0).unwrap_or(i64::MAX);
+        Some((end - stands.start - stands.over).max(0))
     }
 
     fn describe_all(
@@ -89,13 +111,13 @@ impl Shares {
         starts: &BTreeMap<Place, i64>,
         topics: Vec<asked::DescribeShareGroupOffsetsRequestTopic>,
     ) -> Vec<told::DescribeShareGroupOffsetsResponseTopic> {
-        let each = topics.into_iter().map(|topic| {
+        let each = once(topics, |topic| topic.topic_name.clone()).into_iter().map(|topic| {
             let view = rights.on_topic(Operation::Describe, &topic.topic_name).and_then(|()| {
                 let view = self.inner.directory.topic(rights.project(), &topic.topic_name);
                 view.ok_or(ResponseError::UnknownTopicOrPartition)
             });
             let id = view.as_ref().map(|view| view.id).unwrap_or_default();
-            let partitions = topic.partitions.into_iter().map(|index| {
+            let partitions = once(topic.partitions, |index| *index).into_iter().map(|index| {
                 let start = starts.get(&(id, index)).copied().unwrap_or(NOWHERE);
                 match view.as_ref().map_err(|error| *error).and_then(|view| partition(view, index)) {
                     Ok(_) => described(index, start),

@@ -1,14 +1,24 @@
-//! Version 2 of ShareFetch and ShareAcknowledge (Kafka 4.2), of which the decoder knows version 1: what is new in a
-//! request is cut out of it, what is new in an answer is put in.
+//! Version 2 of ShareFetch and ShareAcknowledge and version 1 of DescribeShareGroupOffsets (Kafka 4.2), of which the decoder
+//! knows the ones before: what is new in a request is cut out of it, what is new in an answer is put in.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest};
+use kafka_protocol::messages::{
+    DescribeShareGroupOffsetsResponse, ShareAcknowledgeRequest, ShareAcknowledgeResponse, ShareFetchRequest,
+};
+use kafka_protocol::protocol::StrBytes;
 
 use super::fetch::Newer;
-use crate::wire::{Answer, Request};
+use super::offsets::Lags;
+use crate::wire::{Answer, PutFields, Request};
 
 /// The version that the decoder knows.
 const KNOWN: i16 = 1;
+
+/// From this version on DescribeShareGroupOffsets tells lags.
+const LAGS_FROM: i16 = 1;
+
+/// The lag of a group that has not begun to read.
+const NO_LAG: i64 = -1;
 
 const MALFORMED: &str = "it is malformed";
 
@@ -63,6 +73,50 @@ pub(crate) fn acknowledged(request: &Request, message: &ShareAcknowledgeResponse
         }
         answer => answer,
     }
+}
+
+/// The answer to a DescribeShareGroupOffsets: version 1 says how far groups are behind.
+pub(crate) fn offsets_described(
+    request: &Request,
+    message: &DescribeShareGroupOffsetsResponse,
+    lags: &Lags,
+) -> Answer {
+    if request.version < LAGS_FROM {
+        return request.answer(message);
+    }
+    let mut body = BytesMut::new();
+    let put_message = |body: &mut BytesMut, error: i16, message: &Option<StrBytes>| {
+        body.put_i16(error);
+        match message {
+            Some(message) => body.put_text(message, true),
+            None => body.put_no_length(true),
+        }
+        body.put_end(true);
+    };
+    body.put_i32(message.throttle_time_ms);
+    body.put_length(message.groups.len(), true);
+    for group in &message.groups {
+        body.put_text(&group.group_id, true);
+        body.put_length(group.topics.len(), true);
+        for topic in &group.topics {
+            body.put_text(&topic.topic_name, true);
+            body.put_slice(topic.topic_id.as_bytes());
+            body.put_length(topic.partitions.len(), true);
+            for of in &topic.partitions {
+                let place = (topic.topic_id.into_bytes(), of.partition_index);
+                let lag = lags.get(&(group.group_id.clone(), place)).filter(|_| of.start_offset >= 0);
+                body.put_i32(of.partition_index);
+                body.put_i64(of.start_offset);
+                body.put_i32(of.leader_epoch);
+                body.put_i64(lag.copied().unwrap_or(NO_LAG));
+                put_message(&mut body, of.error_code, &of.error_message);
+            }
+            body.put_end(true);
+        }
+        put_message(&mut body, group.error_code, &group.error_message);
+    }
+    body.put_end(true);
+    request.written(body)
 }
 
 /// A request without the `N` bytes that lie so many bytes behind its two names, and those.

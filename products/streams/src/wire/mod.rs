@@ -5,6 +5,7 @@
 //! a row. Answers go out in the order of the requests all the same.
 
 mod connection;
+mod fields;
 mod frame;
 mod request;
 mod shape;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use connection::{Connection, Limits};
+pub(crate) use fields::{Fields, PutFields, Read};
 pub(crate) use frame::Held;
 pub use frame::Room;
 pub use request::{Answer, Request};

@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-use super::shapes;
+use super::{Fields, shapes};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -137,15 +137,24 @@ impl Request {
         T::decode(&mut body, self.version).map_err(|_| "it is malformed")
     }
 
+    /// The message's fields, to be read by hand; from a version on it is flexible (KIP-482).
+    pub(crate) fn fields(&self, flexible_from: i16) -> Fields {
+        Fields::new(self.body.clone(), self.version >= flexible_from)
+    }
+
+    /// The answer whose message was written by hand.
+    pub(crate) fn written(&self, body: BytesMut) -> Answer {
+        let Some(key) = self.key else { return Answer::Close("it is not known") };
+        let header_version = key.response_header_version(self.version);
+        Answer::Body { header_version, body, is_last: false, mute: Duration::ZERO }
+    }
+
     /// The answer that holds this message.
     pub fn answer<T: Encodable>(&self, message: &T) -> Answer {
         let Some(key) = self.key else { return Answer::Close("it is not known") };
         let mut body = BytesMut::new();
         match message.encode(&mut body, self.version) {
-            Ok(()) => {
-                let header_version = key.response_header_version(self.version);
-                Answer::Body { header_version, body, is_last: false, mute: Duration::ZERO }
-            }
+            Ok(()) => self.written(body),
             Err(error) => {
                 tracing::error!(%error, ?key, version = self.version, "an answer cannot be encoded");
                 Answer::Close("its answer cannot be encoded")
@@ -158,6 +167,9 @@ impl Request {
 fn newest(key: ApiKey) -> i16 {
     match key {
         ApiKey::ShareFetch | ApiKey::ShareAcknowledge => 2,
+        ApiKey::DescribeShareGroupOffsets => 1,
+        ApiKey::OffsetCommit | ApiKey::OffsetFetch => 10,
+        ApiKey::ListOffsets => 11,
         key => key.valid_versions().max,
     }
 }

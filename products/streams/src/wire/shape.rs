@@ -10,7 +10,7 @@
 //! lengths are varints and each struct ends with tagged fields.
 
 /// Elements of all arrays of a request together.
-const ELEMENTS_MAX: u32 = 500_000;
+pub(super) const ELEMENTS_MAX: u32 = 500_000;
 
 /// Nested arrays: the deepest shape has four.
 const DEPTH_MAX: u8 = 8;

@@ -1,6 +1,6 @@
 //! What each request looks like: see [`super::shape`] for how to read a line.
 //!
-//! From the message definitions of Apache Kafka 4.1, in the order of the API keys.
+//! From the message definitions of Apache Kafka 4.2, in the order of the API keys.
 
 use std::sync::LazyLock;
 
@@ -25,8 +25,8 @@ const LINES: &[Line] = &[
     (ApiKey::Fetch, Some(12), "0-14:i4 i4 i4 i4 i1 7+:i4 7+:i4 [0-12:s 13+:id [i4 9+:i4 i8 12+:i4 5+:i8 i4]] 7+:[7-12:s 13+:id 7+:i4*] 11+:s"),
     (ApiKey::ListOffsets, Some(6), "i4 2+:i1 [s [i4 4+:i4 i8]] 10+:i4"),
     (ApiKey::Metadata, Some(9), "[10+:id s] 4+:i1 8-10:i1 8+:i1"),
-    (ApiKey::OffsetCommit, Some(8), "s i4 s 7+:s 0-4:i8 [s [i4 i8 6+:i4 s]]"),
-    (ApiKey::OffsetFetch, Some(6), "0-7:s 0-7:[0-7:s 0-7:i4*] 8+:[8+:s 9+:s 9+:i4 8+:[8+:s 8+:i4*]] 7+:i1"),
+    (ApiKey::OffsetCommit, Some(8), "s i4 s 7+:s 0-4:i8 [0-9:s 10+:id [i4 i8 6+:i4 s]]"),
+    (ApiKey::OffsetFetch, Some(6), "0-7:s 0-7:[0-7:s 0-7:i4*] 8+:[8+:s 9+:s 9+:i4 8+:[8-9:s 10+:id 8+:i4*]] 7+:i1"),
     (ApiKey::FindCoordinator, Some(3), "0-3:s 1+:i1 4+:s*"),
     (ApiKey::JoinGroup, Some(6), "s i4 1+:i4 s 5+:s s [s b] 8+:s"),
     (ApiKey::Heartbeat, Some(4), "s i4 s 3+:s"),

@@ -23,7 +23,7 @@ use super::consumer::{JOINING, LEAVING, Topic, World};
 use crate::directory::TopicId;
 
 pub(super) use image::Head;
-pub(crate) use partition::{Acknowledgement, Given, Limits, SharePartition, Span, Verdict, Wish};
+pub(crate) use partition::{Acknowledgement, Given, Limits, SharePartition, Span, Stands, Verdict, Wish};
 
 /// The one assignor's name.
 pub(super) const ASSIGNOR: &str = "simple";

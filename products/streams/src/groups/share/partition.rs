@@ -120,6 +120,15 @@ pub(crate) struct Limits {
     pub deliveries: i16,
 }
 
+/// How far a group is with a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stands {
+    /// The first offset that is not done with.
+    pub start: i64,
+    /// Offsets behind it that are.
+    pub over: i64,
+}
+
 /// A partition as one share group sees it.
 #[derive(Debug)]
 pub(crate) struct SharePartition {
@@ -176,6 +185,12 @@ impl SharePartition {
             (run.last - first + 1, standing, run.deliveries)
         });
         (self.start, stored.collect())
+    }
+
+    /// How far it is.
+    pub fn stands(&self) -> Stands {
+        let over = self.runs.iter().filter(|(_, run)| run.standing.is_over());
+        Stands { start: self.start, over: over.map(|(first, run)| run.last - first + 1).sum() }
     }
 
     /// The first offset that is not done with.

@@ -61,7 +61,7 @@ async fn records_and_offsets_of_a_group_need_a_rule() {
     assert!(described.groups[0].members.is_empty());
     let of = DescribeShareGroupOffsetsRequestGroup::default().with_group_id(group()).with_topics(None);
     let offsets = DescribeShareGroupOffsetsRequest::default().with_groups(vec![of]);
-    assert_eq!(shares.describe_offsets(guest, offsets).await.groups[0].error_code, GROUP);
+    assert_eq!(shares.describe_offsets(guest, offsets).await.0.groups[0].error_code, GROUP);
     let alter = AlterShareGroupOffsetsRequest::default().with_group_id(group());
     assert_eq!(shares.alter_offsets(guest, alter).await.error_code, GROUP);
     let delete = DeleteShareGroupOffsetsRequest::default().with_group_id(group());

@@ -18,7 +18,7 @@ impl Bed {
             .with_group_id(GroupId(text(READERS)))
             .with_topics(topics);
         let request = DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]);
-        let response = self.shares.describe_offsets(&self.base.caller(), request).await;
+        let response = self.shares.describe_offsets(&self.base.caller(), request).await.0;
         crate::txn::tests::bed::fits(&response, 0..=0);
         let group = &response.groups[0];
         if group.error_code != OK {
@@ -26,6 +26,17 @@ impl Bed {
         }
         let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
         Ok(partitions.map(|one| (one.partition_index, one.start_offset, one.error_code)).collect())
+    }
+
+    /// How far the group is behind, by partition.
+    async fn lags(&self) -> Vec<(i32, i64)> {
+        use describe_share_group_offsets_request as asked;
+        let group = asked::DescribeShareGroupOffsetsRequestGroup::default()
+            .with_group_id(GroupId(text(READERS)))
+            .with_topics(None);
+        let request = DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]);
+        let (_, lags) = self.shares.describe_offsets(&self.base.caller(), request).await;
+        lags.into_iter().map(|((_, (_, index)), lag)| (index, lag)).collect()
     }
 
     /// Gives the group's error, or the partition's.
@@ -61,6 +72,22 @@ impl Bed {
             error => error,
         }
     }
+}
+
+#[tokio::test]
+async fn a_lag_counts_what_is_not_done_with() {
+    let bed = Bed::new().await;
+    bed.configure("share.auto.offset.reset", "earliest").await;
+    bed.join("one").await;
+    bed.send(&["a", "b", "c", "d"]).await;
+    assert_eq!(bed.fetch("one", 0, &[]).await, Ok(vec![(0, 3, 1)]));
+    assert_eq!(bed.lags().await, [(0, 4)]);
+    assert_eq!(bed.acknowledge("one", 1, &[(1, 1, 1)]).await, OK);
+    assert_eq!(bed.starts(None).await, Ok(vec![(0, 0, OK)]));
+    assert_eq!(bed.lags().await, [(0, 3)], "one in the midst is done with");
+    assert_eq!(bed.acknowledge("one", 2, &[(0, 0, 1)]).await, OK);
+    assert_eq!(bed.starts(None).await, Ok(vec![(0, 2, OK)]));
+    assert_eq!(bed.lags().await, [(0, 2)]);
 }
 
 #[tokio::test]

@@ -75,3 +75,45 @@ fn an_answer_says_how_long_records_are_locked() {
     message.encode(&mut before, 1).unwrap();
     assert_eq!(before[11..], body[..]);
 }
+
+#[test]
+fn the_newer_answer_about_offsets_has_a_lag_more() {
+    use kafka_protocol::messages::describe_share_group_offsets_response::{
+        DescribeShareGroupOffsetsResponseGroup, DescribeShareGroupOffsetsResponsePartition,
+        DescribeShareGroupOffsetsResponseTopic,
+    };
+    use kafka_protocol::messages::{DescribeShareGroupOffsetsResponse, TopicName};
+
+    let id = uuid::Uuid::from_u128(7);
+    let partition = |index, start| {
+        DescribeShareGroupOffsetsResponsePartition::default()
+            .with_partition_index(index)
+            .with_start_offset(start)
+            .with_error_code(9)
+            .with_error_message(Some(text("no")))
+    };
+    let topic = DescribeShareGroupOffsetsResponseTopic::default()
+        .with_topic_name(TopicName(text("orders")))
+        .with_topic_id(id)
+        .with_partitions(vec![partition(0, 5), partition(1, -1)]);
+    let group = DescribeShareGroupOffsetsResponseGroup::default()
+        .with_group_id(GroupId(text("g")))
+        .with_error_message(None)
+        .with_topics(vec![topic]);
+    let message = DescribeShareGroupOffsetsResponse::default().with_groups(vec![group]);
+    let lags = [((GroupId(text("g")), (id.into_bytes(), 0)), 42)].into();
+    let encoded = |version| {
+        let request = Request::for_test(ApiKey::DescribeShareGroupOffsets, version, Bytes::new());
+        match wire::offsets_described(&request, &message, &lags) {
+            Answer::Body { body, .. } => body.to_vec(),
+            _ => panic!("no body"),
+        }
+    };
+    let mut newer = encoded(1);
+    // Behind throttling, group and topic each partition has its index, its start, its epoch, its lag, its error.
+    let first = 4 + 1 + 2 + 1 + 7 + 16 + 1 + 4 + 8 + 4;
+    assert_eq!(newer.drain(first..first + 8).collect::<Vec<_>>(), 42_i64.to_be_bytes());
+    let second = first + 2 + 3 + 1 + 4 + 8 + 4;
+    assert_eq!(newer.drain(second..second + 8).collect::<Vec<_>>(), (-1_i64).to_be_bytes());
+    assert_eq!(newer, encoded(0));
+}
