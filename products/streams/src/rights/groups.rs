@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Rights, parted};
+use super::{Rights, once, parted};
 use crate::admin::acl::Operation;
 use crate::caller::Caller;
 use crate::parts::Parts;
@@ -164,8 +164,8 @@ pub async fn describe(
 ) -> DescribeGroupsResponse {
     let rights = parts.rights(caller);
     let tells = request.include_authorized_operations && version >= OPERATIONS_FROM;
-    let (allowed, refused) =
-        parted(std::mem::take(&mut request.groups), |name| rights.on_group(Operation::Describe, name));
+    let groups = once(std::mem::take(&mut request.groups), Clone::clone);
+    let (allowed, refused) = parted(groups, |name| rights.on_group(Operation::Describe, name));
     request.groups = allowed;
     let mut response = parts.groups.describe_groups(caller, request, version).await;
     if tells {
@@ -188,8 +188,8 @@ pub async fn consumer_describe(
 ) -> ConsumerGroupDescribeResponse {
     let rights = parts.rights(caller);
     let tells = request.include_authorized_operations;
-    let (allowed, refused) =
-        parted(std::mem::take(&mut request.group_ids), |name| rights.on_group(Operation::Describe, name));
+    let groups = once(std::mem::take(&mut request.group_ids), Clone::clone);
+    let (allowed, refused) = parted(groups, |name| rights.on_group(Operation::Describe, name));
     request.group_ids = allowed;
     let mut response = parts.groups.consumer_describe(caller, request, version).await;
     for group in &mut response.groups {
@@ -231,8 +231,8 @@ pub async fn delete(
     version: i16,
 ) -> DeleteGroupsResponse {
     let rights = parts.rights(caller);
-    let (allowed, refused) =
-        parted(std::mem::take(&mut request.groups_names), |name| rights.on_group(Operation::Delete, name));
+    let groups = once(std::mem::take(&mut request.groups_names), Clone::clone);
+    let (allowed, refused) = parted(groups, |name| rights.on_group(Operation::Delete, name));
     request.groups_names = allowed;
     let mut response = parts.groups.delete_groups(caller, request, version).await;
     response.results.extend(refused.into_iter().map(|(name, error)| {

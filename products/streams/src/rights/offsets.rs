@@ -1,5 +1,7 @@
 //! Committed offsets: to commit takes READ of group and topic, to look DESCRIBE, to remove DELETE of the group.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -154,8 +156,11 @@ async fn fetch_many(
     mut request: OffsetFetchRequest,
     version: i16,
 ) -> OffsetFetchResponse {
+    // A group that is asked about again might be meant for other topics: it is not passed over in silence.
+    let mut seen = BTreeSet::new();
     let (mut allowed, refused) = parted(std::mem::take(&mut request.groups), |group| {
-        rights.on_group(Operation::Describe, &group.group_id)
+        rights.on_group(Operation::Describe, &group.group_id)?;
+        seen.insert(group.group_id.clone()).then_some(()).ok_or(ResponseError::InvalidRequest)
     });
     // The topics that are refused, group by group as they are asked for and answered.
     let hidden: Vec<Vec<OffsetFetchResponseTopics>> =

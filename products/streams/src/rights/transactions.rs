@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
     WriteTxnMarkersResponse,
 };
 
-use super::parted;
+use super::{once, parted};
 use crate::admin::acl::Operation;
 use crate::caller::Caller;
 use crate::parts::Parts;
@@ -143,8 +143,11 @@ pub async fn describe_producers(
     version: i16,
 ) -> DescribeProducersResponse {
     let rights = parts.rights(caller);
-    let (allowed, refused) =
-        parted(std::mem::take(&mut request.topics), |topic| rights.on_topic(Operation::Read, &topic.name));
+    let mut topics = once(std::mem::take(&mut request.topics), |topic| topic.name.clone());
+    for topic in &mut topics {
+        topic.partition_indexes = once(std::mem::take(&mut topic.partition_indexes), |index| *index);
+    }
+    let (allowed, refused) = parted(topics, |topic| rights.on_topic(Operation::Read, &topic.name));
     request.topics = allowed;
     let mut response = parts.transactions.describe_producers(caller, request, version).await;
     response.topics.extend(refused.into_iter().map(|(topic, error)| {
@@ -164,9 +167,8 @@ pub async fn describe(
     version: i16,
 ) -> DescribeTransactionsResponse {
     let rights = parts.rights(caller);
-    let (allowed, refused) = parted(std::mem::take(&mut request.transactional_ids), |id| {
-        rights.on_transactional_id(Operation::Describe, id)
-    });
+    let ids = once(std::mem::take(&mut request.transactional_ids), Clone::clone);
+    let (allowed, refused) = parted(ids, |id| rights.on_transactional_id(Operation::Describe, id));
     request.transactional_ids = allowed;
     let mut response = parts.transactions.describe_transactions(caller, request, version).await;
     for state in &mut response.transaction_states {

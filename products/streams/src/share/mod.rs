@@ -34,7 +34,7 @@ use crate::admin::resources::ResourceConfigs;
 use crate::caller::Caller;
 use crate::directory::{TopicDirectory, TopicId, TopicView};
 use crate::groups::{Groups, SharePace};
-use crate::rights::{Rights, parted};
+use crate::rights::{Rights, once, parted};
 use session::Sessions;
 
 /// A partition, by its topic's id.
@@ -130,9 +130,8 @@ impl Shares {
         mut request: ShareGroupDescribeRequest,
     ) -> ShareGroupDescribeResponse {
         let rights = self.rights(caller);
-        let (allowed, refused) = parted(std::mem::take(&mut request.group_ids), |group| {
-            rights.on_group(Operation::Describe, group)
-        });
+        let groups = once(std::mem::take(&mut request.group_ids), Clone::clone);
+        let (allowed, refused) = parted(groups, |group| rights.on_group(Operation::Describe, group));
         request.group_ids = allowed;
         let mut response = self.inner.groups.share_describe(caller, request).await;
         response.groups.extend(refused.into_iter().map(|(group, error)| {

@@ -24,6 +24,9 @@ const PLACES_MAX: usize = 200_000;
 /// Groups that one request may ask for.
 const GROUPS_MAX: usize = 1_000;
 
+/// Bytes of an answer after which no further group is told: its client asks for fewer at once.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
 /// What is asked of one group.
 struct Question<'a> {
     group: &'a str,
@@ -92,6 +95,7 @@ impl Groups {
         require_stable: bool,
     ) -> OffsetFetchResponse {
         let mut groups = Vec::with_capacity(request.groups.len().min(GROUPS_MAX));
+        let mut bytes = 0;
         for (number, asked) in request.groups.iter().enumerate() {
             let member = asked.member_id.as_deref().filter(|member| version >= 9 && !member.is_empty());
             let question = Question {
@@ -102,10 +106,12 @@ impl Groups {
                 member: member.map(|member| (member, asked.member_epoch)),
                 require_stable,
             };
-            let outcome = match number < GROUPS_MAX {
+            let outcome = match number < GROUPS_MAX && bytes < ANSWER_BYTES_MAX {
                 true => self.offsets_of(caller.project, &question).await,
                 false => Err(ResponseError::InvalidRequest),
             };
+            let found = outcome.iter().flatten().flat_map(|(_, found)| found);
+            bytes += found.map(|found| size_of::<Found>() + found.metadata.len()).sum::<usize>();
             let response = OffsetFetchResponseGroup::default().with_group_id(asked.group_id.clone());
             groups.push(match outcome {
                 Err(error) => response.with_error_code(error.code()),
@@ -192,14 +198,18 @@ impl Groups {
             }
         };
         if let Some(topics) = &question.topics {
-            return topics
-                .iter()
-                .map(|(name, partitions)| {
-                    let kept = keep(name);
-                    let found = partitions.iter().map(|partition| one(&(Arc::clone(&kept), *partition)));
-                    (TopicName((*name).clone()), found.collect())
-                })
-                .collect();
+            // Each place once, however often it is named: what is kept with one may be long.
+            let mut seen = std::collections::BTreeSet::new();
+            let mut told = Topics::with_capacity(topics.len());
+            for (name, partitions) in topics {
+                let kept = keep(name);
+                let new = partitions.iter().filter(|partition| seen.insert((*name, **partition)));
+                let found: Vec<Found> = new.map(|partition| one(&(Arc::clone(&kept), *partition))).collect();
+                if !found.is_empty() || partitions.is_empty() {
+                    told.push((TopicName((*name).clone()), found));
+                }
+            }
+            return told;
         }
         let mut topics: Topics = Vec::new();
         let Some((state, places)) = found else { return topics };

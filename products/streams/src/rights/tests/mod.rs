@@ -2,6 +2,7 @@
 
 mod data;
 mod groups;
+mod repeated;
 mod shares;
 mod transactions;
 
