@@ -15,6 +15,7 @@ pub mod query;
 pub mod search;
 pub mod streams;
 pub mod streams_access;
+pub mod streams_bridges;
 pub mod streams_groups;
 pub mod streams_messages;
 pub mod streams_tail;
@@ -74,6 +75,10 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/streams/acls", || {
         get(streams_access::rules).post(streams_access::add_rule).delete(streams_access::remove_rule)
     }),
+    ("/api/v1/streams/bridges", || get(streams_bridges::list).post(streams_bridges::create)),
+    ("/api/v1/streams/bridges/{bridge}", || get(streams_bridges::show).delete(streams_bridges::remove)),
+    ("/api/v1/streams/bridges/{bridge}/pause", || post(streams_bridges::pause)),
+    ("/api/v1/streams/bridges/{bridge}/resume", || post(streams_bridges::resume)),
     ("/api/v1/flush", || post(maintenance::flush)),
     ("/api/v1/backup", || post(maintenance::backup)),
     ("/api/v1/lake/catalog", || post(lake::catalog)),

@@ -4,6 +4,7 @@
 //! [`config::parse`] lays the three over one another. Commands that are not built are absent, not stubs; flags of
 //! `serve` whose listener is not built are accepted and hidden.
 
+pub mod bridge;
 pub mod config;
 pub mod duration;
 pub mod limit;
@@ -67,6 +68,9 @@ pub enum Command {
     Flush(FlushArgs),
     /// Follow a project's log records as they arrive
     Tail(TailArgs),
+    /// Mirrors of topics from and to other Kafka clusters
+    #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
+    Bridge(bridge::BridgeCommand),
     /// Tables for other tools
     #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
     Lake(LakeCommand),

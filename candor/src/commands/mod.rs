@@ -1,18 +1,22 @@
 //! What each command does: ask the server, print the result on standard output.
 
+mod bridge;
 mod lake;
 mod project;
 mod rows;
 mod setup;
 mod tail;
 
-use anyhow::{Context, Result};
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::cli::{BackupCommand, Command, FlushArgs, Global, LakeCommand, VerifyCommand};
 use crate::client::Client;
-use crate::{backup, demo, output, verify};
+use crate::{backup, demo, files, output, verify};
 
 /// Runs a command other than `serve`.
 pub fn run(command: Command, global: &Global) -> Result<()> {
@@ -25,6 +29,7 @@ pub fn run(command: Command, global: &Global) -> Result<()> {
             Command::Serve(_) => Ok(()),
             Command::Setup(arguments) => setup::run(&Client::find(global)?, &arguments, global.json).await,
             Command::Project(command) => project::run(&Client::find(global)?, &command, global.json).await,
+            Command::Bridge(command) => bridge::run(&Client::find(global)?, &command, global.json).await,
             Command::Query(arguments) => rows::run(&Client::find(global)?, &arguments, global.json).await,
             Command::Flush(arguments) => flush(&Client::find(global)?, &arguments, global.json).await,
             Command::Tail(arguments) => tail::run(&Client::find(global)?, &arguments, global.json).await,
@@ -57,4 +62,25 @@ async fn flush(client: &Client, arguments: &FlushArgs, as_json: bool) -> Result<
         return output::json(&answer);
     }
     output::line(&answer.get("snapshot").map(ToString::to_string).unwrap_or_default())
+}
+
+/// The first line of a file, or of standard input for `-`.
+fn password(file: &Path) -> Result<String> {
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .take(16 << 10)
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
+        text
+    } else {
+        files::read_text(file).with_context(|| {
+            format!("cannot read {}\nname a file whose first line is the password", file.display())
+        })?
+    };
+    match text.lines().next() {
+        Some(password) if !password.is_empty() => Ok(password.to_owned()),
+        _ => bail!("{} has no first line\nwrite the password into it", file.display()),
+    }
 }

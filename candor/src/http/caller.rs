@@ -131,6 +131,15 @@ impl Caller {
             _ => Err(Problem::forbidden("only an owner or admin of the organisation may do this")),
         }
     }
+
+    /// Refuses whoever is less than an owner of the organisation.
+    pub async fn must_own(&self, app: &App, org: OrgId) -> Answer<()> {
+        let Some(user) = self.user() else { return Ok(()) };
+        match app.tenancy.role_of(user.id, org).await? {
+            Some(Role::Owner) => Ok(()),
+            _ => Err(Problem::forbidden("only an owner of the organisation may do this")),
+        }
+    }
 }
 
 impl FromRequestParts<Arc<App>> for Caller {

@@ -135,6 +135,7 @@ pub(super) async fn open(
                 gate: Arc::clone(&gate),
                 clock: Arc::clone(&clock),
                 random: Arc::clone(&random),
+                keyring: Arc::clone(&keyring),
                 advertised: advertised(options, bound),
                 stop: stop.clone(),
                 anonymous: options.kafka_anonymous.as_deref().map(Arc::from),

@@ -53,7 +53,8 @@ pub struct Identity {
 pub struct Keyring {
     derive: hkdf::Prk,
     files: Sealer,
-    random: Arc<dyn Random>,
+    pub(crate) secrets: Sealer,
+    pub(crate) random: Arc<dyn Random>,
     projects: Mutex<HashMap<Scope, Arc<ProjectKeys>>>,
     subject_keys: Mutex<Recent<Arc<SubjectKey>>>,
     known: Mutex<Recent<()>>,
@@ -78,9 +79,11 @@ impl Keyring {
     pub fn new(root: &RootKey, random: Arc<dyn Random>) -> Keyring {
         let derive = hkdf::Salt::new(hkdf::HKDF_SHA256, b"candor keyring 1").extract(&root.0);
         let files = Sealer::new(&expand(&derive, &[b"files"]));
+        let secrets = Sealer::new(&expand(&derive, &[b"secrets"]));
         Keyring {
             derive,
             files,
+            secrets,
             random,
             projects: Mutex::default(),
             subject_keys: Mutex::new(Recent::new(SUBJECT_KEYS_MAX)),

@@ -15,6 +15,7 @@ mod keys;
 mod known;
 mod root;
 mod sealed;
+mod secrets;
 mod vault;
 
 pub use keys::{Identity, Keyring, Sealing, VaultEntry};

@@ -27,6 +27,6 @@ pub use control::{Marker, MarkerKind};
 pub use find::{Found, first_at_or_after, greatest_timestamp};
 pub use header::{HEADER_BYTES, Header, TimestampType};
 pub use opened::{Bounds, Opened, Records, open};
-pub use place::{PLACE_BYTES, place, placed, set_max_timestamp};
+pub use place::{PLACE_BYTES, place, placed, set_max_timestamp, set_producer};
 pub use produced::{Checked, ProducedLimits, validate_produced};
 pub use record::{Headers, HeadersBuf, Record};

@@ -1,7 +1,8 @@
 //! What a broker writes into a batch: where it stands, and the broker's time.
 
 use crate::bad::BadBatch;
-use crate::header::{CHECKED_AT, Header, LOG_APPEND_TIME, TimestampType, put};
+use crate::build::Producer;
+use crate::header::{CHECKED_AT, Header, LOG_APPEND_TIME, TRANSACTIONAL, TimestampType, put};
 
 /// Bytes at the front of a batch that say where it stands: base offset, length, leader epoch. The checksum does not
 /// cover them.
@@ -46,4 +47,18 @@ pub fn set_max_timestamp(batch: &mut [u8], kind: TimestampType, timestamp: i64) 
 pub(crate) fn seal(batch: &mut [u8]) {
     let crc = crc32c::crc32c(batch.get(CHECKED_AT..).unwrap_or_default());
     put(batch, 17, crc.to_be_bytes());
+}
+
+/// Makes a batch that was read one of a producer's transaction, to be sent as it is otherwise: base offset 0, no leader
+/// epoch, the producer's numbers, a checksum of its own. The records keep their bytes. Nothing where it is no batch.
+pub fn set_producer(batch: &mut [u8], producer: Producer) {
+    let Ok(mut header) = Header::parse(batch) else { return };
+    header.base_offset = 0;
+    header.leader_epoch = -1;
+    header.attributes |= TRANSACTIONAL;
+    header.producer_id = producer.id;
+    header.producer_epoch = producer.epoch;
+    header.base_sequence = producer.sequence;
+    put(batch, 0, header.write());
+    seal(batch);
 }

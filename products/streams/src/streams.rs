@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use candor_gate::Gate;
 use candor_gate::admission::Admission;
+use candor_keyring::Keyring;
 use candor_log::Log;
 use candor_meta::{Database, SqlError, Tenancy};
 use candor_model::{Clock, ProjectId, Random};
@@ -19,6 +20,7 @@ use crate::admin::resources::ResourceConfigs;
 use crate::admin::{self, Admin, Quotas};
 use crate::auth::Door;
 use crate::auth::credentials::{CredentialError, Credentials};
+use crate::bridge::{self, Bridges};
 use crate::broker::Broker;
 use crate::caller::Caller;
 use crate::data::fetch::Fetch;
@@ -60,6 +62,8 @@ pub struct StreamsOptions {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// What seals the passwords of other clusters.
+    pub keyring: Arc<Keyring>,
     /// How clients reach the broker.
     pub advertised: Advertised,
     /// The project of clients on loopback that prove nothing, by name: it may be made later.
@@ -97,13 +101,14 @@ pub struct Streams {
     anonymous: Option<Arc<str>>,
     registry: Registry,
     acls: Acls,
+    bridges: Bridges,
 }
 
 impl Streams {
     /// Opens topics, groups and users.
     pub async fn open(options: StreamsOptions) -> Result<Streams, OpenError> {
         let StreamsOptions { database, tenancy, log, gate, clock, random, advertised, .. } = options;
-        let StreamsOptions { anonymous, settings, stop, .. } = options;
+        let StreamsOptions { anonymous, settings, stop, keyring, .. } = options;
         let node = Node::open(&database, &*random, advertised).await?;
         let topics =
             Topics::open(database.clone(), Arc::clone(&clock), Arc::clone(&random), settings.topics.clone())
@@ -146,7 +151,7 @@ impl Streams {
             broker_configs: settings.told(),
         });
         let signals = Signals::new(log.clone());
-        let registry = Registry::open(database).await?;
+        let registry = Registry::open(database.clone()).await?;
         gate.set_schemas(Arc::new(registry.clone()));
         upkeep::start(topics.clone(), log.clone(), stop.clone());
         let parts = Parts {
@@ -163,7 +168,9 @@ impl Streams {
             topics: topics.clone(),
             node,
         };
-        let view = View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop);
+        let (ticking, dice) = (Arc::clone(&clock), Arc::clone(&random));
+        let view =
+            View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop.clone());
         view.decode_with(Arc::new(registry.clone()));
         let broker = Arc::new(Broker::new(parts.clone()));
         let looking = Arc::downgrade(&broker);
@@ -174,7 +181,18 @@ impl Streams {
                 broker.look_again().await;
             }
         });
-        Ok(Streams { broker, parts, view, room: Room::new(ROOM_BYTES), anonymous, registry, acls })
+        let room = Room::new(ROOM_BYTES);
+        let bridges = Bridges::open(bridge::Parts {
+            database,
+            keyring,
+            clock: ticking,
+            random: dice,
+            broker: Arc::clone(&broker),
+            room: room.clone(),
+            stop,
+        })
+        .await?;
+        Ok(Streams { broker, parts, view, room, anonymous, registry, acls, bridges })
     }
 
     /// The users of clients.
@@ -195,6 +213,11 @@ impl Streams {
     /// The schemas of topics.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The bridges to other clusters.
+    pub fn bridges(&self) -> &Bridges {
+        &self.bridges
     }
 
     /// The paths of the schema registry, for the listener that serves HTTP. It gives requests the peer's address as
@@ -251,6 +274,7 @@ impl Streams {
     /// Lets go of a deleted project: its clients are answered no more, its topics, groups and users go. Doing it again
     /// changes nothing.
     pub async fn forget(&self, project: ProjectId) -> Result<(), OpenError> {
+        self.bridges.forget(project).await?;
         self.broker.forget(project);
         self.parts.signals.forget(project);
         self.parts.shares.forget_project(project);

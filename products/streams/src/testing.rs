@@ -117,7 +117,7 @@ impl House {
             limits: candor_log::Limits { journal_file_bytes: 1 << 20, ..Default::default() },
         };
         let log = Log::open(options).await.unwrap();
-        let gate = Arc::new(Gate::new(keyring, Arc::clone(&ticking), Arc::clone(&random)));
+        let gate = Arc::new(Gate::new(Arc::clone(&keyring), Arc::clone(&ticking), Arc::clone(&random)));
         let stop = CancellationToken::new();
         let options = StreamsOptions {
             database,
@@ -126,6 +126,7 @@ impl House {
             gate: Arc::clone(&gate),
             clock: ticking,
             random,
+            keyring,
             advertised: Advertised { host: Arc::from("localhost"), port: 9092 },
             anonymous: None,
             settings: Settings::default(),

@@ -29,6 +29,16 @@ export interface NewMessage { key: string | null; value: string | null; headers:
 export interface Produced { partition: number; offset: number; message: Message | null }
 export interface KafkaUser { name: string; owner: boolean; created_at: string }
 export interface NewKafkaUser { username: string; password: string }
+export interface NewBridge {
+  name: string; direction: "pull" | "push"; bootstrap: string[]; tls: boolean; ca: string | null; sasl: { mechanism: string; username: string; password?: string } | null;
+  topics: string[]; exclude: string[]; prefix: string; start: "earliest" | "latest"; groups: boolean;
+}
+export interface Bridge extends NewBridge {
+  created_at: string; group: string; state: "starting" | "running" | "failing" | "paused"; error: string | null; retry_in_s: number | null;
+  records: number; bytes: number; records_per_second: number; lag: number; groups_error: string | null;
+  mirrored: { source: string; target: string | null; error: string | null; lag: number; partitions: { partition: number; position: number; end: number; lag: number }[] }[];
+  mirrored_groups: { group: string; partitions: number; error: string | null }[];
+}
 export interface Rule { resource: string; name: string; prefixed: boolean; principal: string; host: string; operation: string; allow: boolean }
 
 const base = "/api/v1/streams", enc = encodeURIComponent;
@@ -38,6 +48,7 @@ const at = (path: string, project: string, query: Record<string, string | undefi
   return `${base}${path}?${search}`;
 };
 const topicPath = (topic: string) => `/topics/${enc(topic)}`;
+const bridgePath = (bridge: string) => `/bridges/${enc(bridge)}`;
 const groupPath = (group: string) => `/groups/${enc(group)}`;
 
 export const streams = {
@@ -55,6 +66,11 @@ export const streams = {
   lag: (project: string, group: string, signal?: AbortSignal) => call<LagHistory>("GET", at(`${groupPath(group)}/lag`, project), undefined, signal),
   reset: (project: string, group: string, body: Reset) => call<{ offsets: Moved[] }>("POST", at(`${groupPath(group)}/reset`, project), body),
   deleteGroup: (project: string, group: string) => call<void>("DELETE", at(groupPath(group), project)),
+  bridges: (project: string, signal?: AbortSignal) => call<Bridge[]>("GET", at("/bridges", project), undefined, signal),
+  bridge: (project: string, bridge: string, signal?: AbortSignal) => call<Bridge>("GET", at(bridgePath(bridge), project), undefined, signal),
+  createBridge: (project: string, body: NewBridge) => call<Bridge>("POST", at("/bridges", project), body),
+  holdBridge: (project: string, bridge: string, act: "pause" | "resume") => call<Bridge>("POST", at(`${bridgePath(bridge)}/${act}`, project)),
+  deleteBridge: (project: string, bridge: string) => call<{ group_left: string | null }>("DELETE", at(bridgePath(bridge), project)),
   users: (project: string, signal?: AbortSignal) => call<KafkaUser[]>("GET", at("/users", project), undefined, signal),
   createUser: (project: string, name: string, owner: boolean) => call<NewKafkaUser>("POST", at("/users", project), { name, owner }),
   renewUser: (project: string, name: string) => call<NewKafkaUser>("POST", at(`/users/${enc(name)}/password`, project)),
@@ -171,6 +187,14 @@ export function perSecond(rate: number | null): string {
   if (rate < 0.05) return "<0.1/s";
   return rate < 10 ? `${rate.toFixed(1)}/s` : `${new Intl.NumberFormat("en", { maximumFractionDigits: 0 }).format(rate)}/s`;
 }
+
+/** The states of a bridge: how each is drawn, said, and meant. */
+export const bridgeStates: Record<Bridge["state"], [css: string, words: string, meaning: string]> = {
+  starting: ["soft", "starting", "It connects to both sides"],
+  running: ["state-ok", "running", "Records go over as they come"],
+  failing: ["level-error", "standing still", "Something is wrong; it tries again by itself"],
+  paused: ["soft", "paused", "Somebody holds it; it goes on where it stood"],
+};
 
 /** What each way to open values means, the calmest words for it. */
 export const valueModes: [mode: string, name: string, meaning: string][] = [

@@ -1,10 +1,12 @@
-// Streams: topics, groups, users and rules, and one topic or group whole.
+// Streams: topics, groups, bridges, users and rules, and one topic, group or bridge whole.
 import { useKeys } from "../lib/keys";
 import { useLoad } from "../lib/load";
 import { go, href, setQuery, usePlace } from "../lib/route";
 import { streams } from "../lib/streams";
 import { Empty, Shown, Snippet } from "../parts/basics";
 import { AccessPage } from "../streams/Access";
+import { BridgePage } from "../streams/BridgePage";
+import { Bridges } from "../streams/Bridges";
 import { GroupPage } from "../streams/Group";
 import { Groups } from "../streams/Groups";
 import { Topic } from "../streams/Topic";
@@ -25,14 +27,15 @@ export function Streams({ project }: { project: string }) {
     <Shown loaded={overview}>
       {(data) => !data.listening ? <Off /> : name && part === "topics" ? <Topic key={name} project={project} name={name} overview={data} />
         : name && part === "groups" ? <GroupPage key={name} project={project} name={name} overview={data} />
+        : name && part === "bridges" ? <BridgePage key={name} project={project} name={name} overview={data} />
         : (
           <div className="streams">
             <nav className="tabs" aria-label="Streams">
-              {([["topics", "Topics"], ["groups", "Groups"], ["access", "Users and rules"]] as const).map(([id, label]) => (
+              {([["topics", "Topics"], ["groups", "Groups"], ["bridges", "Bridges"], ["access", "Users and rules"]] as const).map(([id, label]) => (
                 <a key={id} className="tab" aria-current={part === id ? "page" : undefined} href={href([project, "streams", ...(id === "topics" ? [] : [id])])}>{label}</a>
               ))}
             </nav>
-            {part === "groups" ? <Groups project={project} overview={data} /> : part === "access" ? <AccessPage project={project} overview={data} /> : <Topics project={project} overview={data} />}
+            {part === "groups" ? <Groups project={project} overview={data} /> : part === "bridges" ? <Bridges project={project} overview={data} /> : part === "access" ? <AccessPage project={project} overview={data} /> : <Topics project={project} overview={data} />}
           </div>
         )}
     </Shown>

@@ -47,7 +47,7 @@ impl Hash {
     }
 
     /// `Hi` of RFC 5802. Costs one HMAC an iteration: some milliseconds, so not on an async thread.
-    pub(super) fn salted(self, password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Vec<u8> {
+    pub(crate) fn salted(self, password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Vec<u8> {
         let algorithm = match self {
             Hash::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
             Hash::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
@@ -57,11 +57,11 @@ impl Hash {
         salted
     }
 
-    pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         digest::digest(self.digest_algorithm(), bytes).as_ref().to_vec()
     }
 
-    pub(super) fn hmac(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+    pub(crate) fn hmac(self, key: &[u8], message: &[u8]) -> Vec<u8> {
         hmac::sign(&hmac::Key::new(self.hmac_algorithm(), key), message).as_ref().to_vec()
     }
 }
@@ -117,7 +117,7 @@ impl ScramKey {
 }
 
 /// Compares secrets in a time that tells nothing of where they differ.
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     // What is compared byte by byte are HMACs of the two, and by a function that takes equally long for all.
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"compare");
     hmac::verify(&key, one, hmac::sign(&key, other).as_ref()).is_ok()

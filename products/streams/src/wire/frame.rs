@@ -78,7 +78,7 @@ impl Held {
 
 /// A frame, and the room that it holds.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Without its length.
     pub bytes: Bytes,
     /// Given back when the request is answered.
@@ -86,7 +86,7 @@ pub(super) struct Frame {
 }
 
 /// Reads frames. Reading may be given up and begun again at any await.
-pub(super) struct FrameReader<S> {
+pub(crate) struct FrameReader<S> {
     stream: S,
     buffer: BytesMut,
     room: Room,

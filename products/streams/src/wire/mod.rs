@@ -18,9 +18,10 @@ use futures::future::BoxFuture;
 
 pub use connection::{Connection, Limits};
 pub(crate) use fields::{Fields, PutFields, Read};
-pub(crate) use frame::Held;
+pub(crate) use frame::{FrameReader, Held};
 pub use frame::Room;
 pub use request::{Answer, Request};
+pub(crate) use shape::Shape;
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {

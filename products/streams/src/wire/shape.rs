@@ -20,7 +20,7 @@ type Versions = (i16, i16);
 
 /// A request's shape.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// From which version on it is flexible.
     flexible: Option<i16>,
     fields: Vec<Field>,
@@ -47,7 +47,7 @@ enum Kind {
 
 /// Why a request is not what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Misshapen {
+pub(crate) enum Misshapen {
     #[error("it ends early")]
     Short,
     #[error("a length is negative")]

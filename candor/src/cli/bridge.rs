@@ -1,0 +1,106 @@
+//! `candor bridge …`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+
+/// `bridge …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BridgeCommand {
+    /// Mirror topics between a project and another Kafka cluster from now on
+    Create(Box<CreateArgs>),
+    /// The bridges of a project
+    List {
+        /// `name`, or `org/name`
+        #[arg(long, value_name = "NAME")]
+        project: String,
+    },
+    /// A bridge with its topics and groups
+    Show(NamedArgs),
+    /// Hold a bridge; it goes on where it stood
+    Pause(NamedArgs),
+    /// Let a bridge go on, or begin it anew
+    Resume(NamedArgs),
+    /// Remove a bridge; what it mirrored stays
+    Delete(NamedArgs),
+}
+
+/// A bridge.
+#[derive(Debug, Clone, Args)]
+pub struct NamedArgs {
+    /// The bridge
+    pub name: String,
+    /// `name`, or `org/name`
+    #[arg(long, value_name = "NAME")]
+    pub project: String,
+}
+
+/// Where a topic is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// With the oldest record
+    Earliest,
+    /// With what comes from now on
+    Latest,
+}
+
+/// A mechanism of SASL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mechanism {
+    /// The password as it is
+    #[value(name = "PLAIN")]
+    Plain,
+    /// RFC 7677
+    #[value(name = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// The same with the longer hash
+    #[value(name = "SCRAM-SHA-512")]
+    ScramSha512,
+}
+
+/// `bridge create`.
+#[derive(Debug, Clone, Args)]
+#[command(group(ArgGroup::new("direction").required(true).args(["from", "to"])))]
+pub struct CreateArgs {
+    /// The bridge
+    pub name: String,
+    /// `name`, or `org/name`
+    #[arg(long, value_name = "NAME")]
+    pub project: String,
+    /// Read from this cluster
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub from: Vec<String>,
+    /// Write to this cluster
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub to: Vec<String>,
+    /// Topics, `*` standing for any characters
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "*")]
+    pub topics: Vec<String>,
+    /// Topics to leave out
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// What names begin with on the other side
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+    /// Carry the offsets of consumer groups over
+    #[arg(long)]
+    pub groups: bool,
+    /// Where a topic is begun
+    #[arg(long, value_enum, default_value = "earliest")]
+    pub start: Start,
+    /// Speak TLS with the other cluster
+    #[arg(long)]
+    pub tls: bool,
+    /// Certificates (PEM) to trust instead of the system's; turns TLS on
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Log in to the other cluster
+    #[arg(long, value_name = "MECHANISM", value_enum, requires_all = ["username", "password_file"])]
+    pub sasl: Option<Mechanism>,
+    /// As this user
+    #[arg(long, value_name = "U", requires = "sasl")]
+    pub username: Option<String>,
+    /// A file whose first line is the password; `-` reads standard input
+    #[arg(long, value_name = "FILE", requires = "sasl")]
+    pub password_file: Option<PathBuf>,
+}
