@@ -1,17 +1,24 @@
 """TLS on the listener: what is printed names the listener itself, and works for who trusts the certificate."""
 
+import concurrent.futures
 import json
 import os
+import pathlib
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import urllib.error
 import urllib.request
 
+import confluent_kafka
+import kafka
 import pytest
 
 from server import binary, otlp_logs
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 @pytest.fixture
@@ -60,3 +67,51 @@ def test_what_is_printed_names_the_listener_with_tls(own_server, certificate, tm
     assert here in door["secret"], door["secret"]
     assert get(f"{path}catalog.db", {"Authorization": f"Bearer {door['token']}"}) == 200
     assert get(f"{path}catalog.db", {}) == 401
+
+
+def over_tls(client, mechanism, bootstrap, user, password, cert):
+    """One record to a topic of its own and back by a real client that trusts the certificate."""
+    topic = f"tls-{client}-{mechanism.lower()}"
+    if client == "confluent":
+        config = {"bootstrap.servers": bootstrap, "security.protocol": "SASL_SSL", "ssl.ca.location": cert, "sasl.mechanism": mechanism,
+                  "sasl.username": user, "sasl.password": password}
+        producer = confluent_kafka.Producer(config)
+        producer.produce(topic, b"sealed")
+        assert producer.flush(20) == 0
+        consumer = confluent_kafka.Consumer({**config, "group.id": topic, "auto.offset.reset": "earliest"})
+        consumer.subscribe([topic])
+        found = consumer.consume(1, 20)
+        consumer.close()
+        return [record.value() for record in found]
+    if client == "kafka_python":
+        config = {"bootstrap_servers": bootstrap, "security_protocol": "SASL_SSL", "ssl_cafile": cert, "sasl_mechanism": mechanism,
+                  "sasl_plain_username": user, "sasl_plain_password": password}
+        producer = kafka.KafkaProducer(**config)
+        producer.send(topic, b"sealed").get(20)
+        producer.close()
+        consumer = kafka.KafkaConsumer(topic, **config, auto_offset_reset="earliest", consumer_timeout_ms=20_000)
+        found = [next(consumer).value]
+        consumer.close()
+        return found
+    done = subprocess.run(["node", str(HERE / "clients/kafka/tls.mjs"), bootstrap, user, password, topic, mechanism.lower(), cert],
+                          capture_output=True, text=True, timeout=60, cwd=HERE)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [value.encode() for value in json.loads(done.stdout)]
+
+
+def test_kafka_clients_over_tls(own_server, certificate, show):
+    cert, key = map(str, certificate)
+    server = own_server("--kafka-listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
+    kafka_user = server.project("shop")["kafka"]
+    address = (kafka_user["bootstrap"], kafka_user["username"], kafka_user["password"])
+    clients = ["confluent", "kafka_python"] + (["kafkajs"] if (HERE / "node_modules/kafkajs").exists() else [])
+    rounds = [(client, mechanism) for client in clients for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")]
+    with concurrent.futures.ThreadPoolExecutor(len(rounds)) as pool:
+        found = list(pool.map(lambda which: over_tls(*which, *address, cert), rounds))
+    assert found == [[b"sealed"]] * len(rounds), list(zip(rounds, found))
+    # Without TLS the listener says nothing to a client, and to one that trusts nobody nothing either.
+    with pytest.raises((OSError, kafka.errors.KafkaError)):
+        kafka.KafkaProducer(bootstrap_servers=address[0], bootstrap_timeout_ms=2000)
+    with socket.create_connection(address[0].rsplit(":", 1), timeout=10) as plain, pytest.raises(ssl.SSLError):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+    show(f"kafka over TLS: {', '.join(clients)} by PLAIN and SCRAM: a record in and out")

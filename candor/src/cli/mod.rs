@@ -100,7 +100,8 @@ pub struct ServeArgs {
     /// [default: files in the data dir]
     #[arg(long, value_name = "URL")]
     pub objects: Option<String>,
-    /// Believe X-Forwarded-For of peers in this network; may be given more than once
+    /// Believe X-Forwarded-For of peers in this network, and that TLS of Kafka clients ends there; may be given more
+    /// than once
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<String>,
     /// What DSNs and links name [default: the bound address]
@@ -130,10 +131,33 @@ pub struct ServeArgs {
     /// What `bootstrap` names
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka_advertise: Option<String>,
-    /// A setting of Kafka's brokers: auto.create.topics.enable, num.partitions or
-    /// group.initial.rebalance.delay.ms; may be given more than once
+    /// A setting of Kafka's brokers: auto.create.topics.enable, num.partitions,
+    /// group.initial.rebalance.delay.ms or connections.max.reauth.ms; may be given more than once
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     pub kafka_set: Vec<String>,
+    /// Take tokens of this identity provider from Kafka clients (OAUTHBEARER): what they say as `iss`
+    #[arg(long, value_name = "ISSUER", requires = "kafka_oauth_jwks", requires = "kafka_oauth_audience")]
+    pub kafka_oauth_issuer: Option<String>,
+    /// The provider's public keys: a JSON Web Key Set, as a file or at an https URL
+    #[arg(long, value_name = "FILE|URL", requires = "kafka_oauth_issuer")]
+    pub kafka_oauth_jwks: Option<String>,
+    /// For whom tokens are made: what they say as `aud`
+    #[arg(long, value_name = "AUDIENCE", requires = "kafka_oauth_issuer")]
+    pub kafka_oauth_audience: Option<String>,
+    /// The claim of tokens that names the user
+    #[arg(long, value_name = "CLAIM", default_value = "sub")]
+    pub kafka_oauth_user_claim: String,
+    /// The claim of tokens that names the project
+    #[arg(long, value_name = "CLAIM", requires = "kafka_oauth_issuer")]
+    pub kafka_oauth_project_claim: Option<String>,
+    /// The project that all tokens open, in place of a claim
+    #[arg(
+        long,
+        value_name = "PROJECT",
+        requires = "kafka_oauth_issuer",
+        conflicts_with = "kafka_oauth_project_claim"
+    )]
+    pub kafka_oauth_project: Option<String>,
     /// Keep spans
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration::parse)]
     pub keep_spans: duration::Seconds,

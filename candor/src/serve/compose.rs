@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::options::Options;
 use super::storage::{self, Databases, LogParts, Place};
 use super::stream_tables::{SchemaValues, TopicTables};
+use super::token_keys::TokenKeys;
 use crate::app::App;
 use crate::ballast::Ballast;
 use crate::data_dir::DataDir;
@@ -128,6 +129,7 @@ pub(super) async fn open(
     let ingest = Ingest::new(Arc::clone(&gate), log.clone());
     let streams = match kafka {
         Some(bound) => {
+            let oauth = options.kafka_oauth.as_ref();
             let options = StreamsOptions {
                 database: meta.clone(),
                 tenancy: tenancy.clone(),
@@ -140,8 +142,13 @@ pub(super) async fn open(
                 stop: stop.clone(),
                 anonymous: options.kafka_anonymous.as_deref().map(Arc::from),
                 settings: options.kafka_settings.clone(),
+                tokens: options.kafka_oauth.as_ref().map(|oauth| oauth.tokens.clone()),
             };
-            Some(Streams::open(options).await.context("cannot open the streams")?)
+            let streams = Streams::open(options).await.context("cannot open the streams")?;
+            if let (Some(tokens), Some(oauth)) = (streams.tokens(), oauth) {
+                TokenKeys::new(tokens.clone(), oauth.keys.clone())?.start(stop.clone()).await?;
+            }
+            Some(streams)
         }
         None => None,
     };

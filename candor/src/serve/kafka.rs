@@ -1,10 +1,11 @@
 //! The Kafka listener: sockets, TLS, how many connections. What is said on them is [`candor_streams`]'s.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use candor_streams::Streams;
+use candor_gate::admission::Network;
+use candor_streams::{Peer, Streams};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -22,15 +23,19 @@ pub(super) struct KafkaListener {
     pub(super) sockets: Vec<TcpListener>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) streams: Streams,
+    /// Where TLS ends before us: clients behind these may log in on connections without it.
+    pub(super) trusted_proxies: Arc<[Network]>,
 }
 
 impl KafkaListener {
     /// Serves until `stop`, then lets requests under way end; the caller bounds how long.
     pub(super) async fn run(self, stop: CancellationToken) {
+        self.warn_of_the_clear();
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let loops = self.sockets.into_iter().map(|socket| {
             let (permits, stop) = (Arc::clone(&permits), stop.clone());
             let (streams, tls) = (self.streams.clone(), self.tls.clone());
+            let proxies = Arc::clone(&self.trusted_proxies);
             async move {
                 let mut open = JoinSet::new();
                 loop {
@@ -45,6 +50,8 @@ impl KafkaListener {
                     while open.try_join_next().is_some() {}
                     match accepted {
                         Ok((stream, peer)) => {
+                            let is_private = tls.is_some() || is_private(peer.ip(), &proxies);
+                            let peer = Peer { address: peer, is_private };
                             let (streams, tls, stop) = (streams.clone(), tls.clone(), stop.clone());
                             open.spawn(async move {
                                 connection(stream, peer, streams, tls, stop).await;
@@ -63,11 +70,31 @@ impl KafkaListener {
         });
         futures::future::join_all(loops).await;
     }
+
+    /// Says at the start what clients elsewhere will find.
+    fn warn_of_the_clear(&self) {
+        let is_elsewhere = |socket: &TcpListener| socket.local_addr().is_ok_and(|at| !is_loopback(at.ip()));
+        if self.tls.is_none() && self.trusted_proxies.is_empty() && self.sockets.iter().any(is_elsewhere) {
+            tracing::warn!(
+                "Kafka clients on other machines cannot log in without TLS: give --tls-cert and --tls-key, or name \
+                 with --trusted-proxy where TLS ends"
+            );
+        }
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Whether nobody reads along on a connection without TLS.
+fn is_private(peer: IpAddr, trusted_proxies: &[Network]) -> bool {
+    is_loopback(peer) || trusted_proxies.iter().any(|network| network.contains(peer))
 }
 
 async fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     streams: Streams,
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
@@ -82,5 +109,30 @@ async fn connection(
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a Kafka connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_tls_loopback_and_proxies_alone_are_private() {
+        let proxies: Vec<Network> = ["10.1.0.0/16", "2001:db8::/32"].map(|text| text.parse().unwrap()).into();
+        for (peer, without, with) in [
+            ("127.0.0.1", true, true),
+            ("127.9.9.9", true, true),
+            ("::1", true, true),
+            ("::ffff:127.0.0.1", true, true),
+            ("10.1.2.3", false, true),
+            ("::ffff:10.1.2.3", false, true),
+            ("2001:db8::1", false, true),
+            ("10.2.0.1", false, false),
+            ("192.168.1.1", false, false),
+            ("::", false, false),
+        ] {
+            let peer: IpAddr = peer.parse().unwrap();
+            assert_eq!((is_private(peer, &[]), is_private(peer, &proxies)), (without, with), "{peer}");
+        }
     }
 }

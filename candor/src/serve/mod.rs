@@ -11,6 +11,7 @@ mod options;
 mod signals;
 mod storage;
 mod stream_tables;
+mod token_keys;
 
 pub use options::UsageError;
 
@@ -125,7 +126,12 @@ async fn serve(options: Options, as_json: bool) -> Result<()> {
         _ => format!("http://{}", reachable(http)),
     };
     if let Some(streams) = app.streams.clone().filter(|_| !kafka_sockets.is_empty()) {
-        let listener = KafkaListener { sockets: kafka_sockets, tls: acceptor.clone(), streams };
+        let listener = KafkaListener {
+            sockets: kafka_sockets,
+            tls: acceptor.clone(),
+            streams,
+            trusted_proxies: options.trusted_proxies.as_slice().into(),
+        };
         listeners.push(tokio::spawn(listener.run(stop.clone())));
     }
     if !grpc_sockets.is_empty() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use candor_gate::admission::Network;
 use candor_lake::Retention;
 use candor_log::Limits;
+use candor_streams::{ProjectOf, TokenSettings};
 
 use crate::cli::duration::Seconds;
 use crate::cli::{Global, ServeArgs};
@@ -42,6 +43,24 @@ pub enum ObjectsAt {
     S3(String),
 }
 
+/// Where the public keys of an identity provider are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysAt {
+    /// In a file.
+    File(PathBuf),
+    /// At this URL.
+    Url(String),
+}
+
+/// An identity provider whose tokens Kafka clients may log in with.
+#[derive(Debug, Clone)]
+pub struct Oauth {
+    /// What is checked in them.
+    pub tokens: TokenSettings,
+    /// By which keys.
+    pub keys: KeysAt,
+}
+
 /// The checked options.
 #[derive(Debug)]
 pub struct Options {
@@ -55,6 +74,8 @@ pub struct Options {
     pub(super) kafka_anonymous: Option<String>,
     /// Settings of Kafka's brokers.
     pub(super) kafka_settings: candor_streams::Settings,
+    /// Which tokens Kafka clients may log in with.
+    pub(super) kafka_oauth: Option<Oauth>,
     pub(super) metadata: Metadata,
     pub(super) objects: ObjectsAt,
     pub(super) trusted_proxies: Vec<Network>,
@@ -120,6 +141,7 @@ impl Options {
     /// Checks what was said.
     pub(super) fn validate(arguments: ServeArgs, global: &Global) -> Result<Options, UsageError> {
         let (retention, log_limits) = (retention(&arguments)?, log_limits(&arguments)?);
+        let kafka_oauth = oauth(&arguments)?;
         let metadata = metadata(arguments.metadata)?;
         if metadata != Metadata::Sqlite && arguments.root_key.is_none() {
             return Err(UsageError {
@@ -153,6 +175,7 @@ impl Options {
             kafka_advertise: arguments.kafka_advertise.map(advertised).transpose()?,
             kafka_anonymous: arguments.kafka_anonymous,
             kafka_settings: kafka_settings(arguments.kafka_set)?,
+            kafka_oauth,
             metadata,
             objects: objects(arguments.objects)?,
             trusted_proxies: arguments
@@ -187,6 +210,58 @@ fn kafka_settings(given: Vec<String>) -> Result<candor_streams::Settings, UsageE
         set.map_err(|what| UsageError { flag: "kafka-set", value: text, what: what.into() })?;
     }
     Ok(settings)
+}
+
+fn oauth(arguments: &ServeArgs) -> Result<Option<Oauth>, UsageError> {
+    // That these come together is the command line's to see to.
+    let (Some(issuer), Some(keys), Some(audience)) =
+        (&arguments.kafka_oauth_issuer, &arguments.kafka_oauth_jwks, &arguments.kafka_oauth_audience)
+    else {
+        return Ok(None);
+    };
+    let project = match (&arguments.kafka_oauth_project_claim, &arguments.kafka_oauth_project) {
+        (Some(claim), _) => ProjectOf::Claim(claim.clone()),
+        (None, Some(project)) => ProjectOf::All(project.clone()),
+        (None, None) => {
+            return Err(UsageError {
+                flag: "kafka-oauth-issuer",
+                value: issuer.clone(),
+                what: "which project do its tokens open?\nname the claim that says so with \
+                       --kafka-oauth-project-claim, or one project for all with --kafka-oauth-project"
+                    .into(),
+            });
+        }
+    };
+    let tokens = TokenSettings {
+        issuer: issuer.clone(),
+        audience: audience.clone(),
+        user_claim: arguments.kafka_oauth_user_claim.clone(),
+        project,
+    };
+    Ok(Some(Oauth { tokens, keys: keys_at(keys)? }))
+}
+
+/// Keys that others could change on the way would let anybody in: without TLS they come from this machine alone.
+fn keys_at(text: &str) -> Result<KeysAt, UsageError> {
+    if !text.contains("://") {
+        return Ok(KeysAt::File(text.into()));
+    }
+    let uri: Option<http::Uri> = text.parse().ok();
+    let is_fine = uri.is_some_and(|uri| {
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let is_here = host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        !host.is_empty() && (uri.scheme_str() == Some("https") || uri.scheme_str() == Some("http") && is_here)
+    });
+    match is_fine {
+        true => Ok(KeysAt::Url(text.to_owned())),
+        false => Err(UsageError {
+            flag: "kafka-oauth-jwks",
+            value: text.to_owned(),
+            what: "not a place for keys\ngive a file, or a URL as in https://id.example.org/keys; http:// is for an \
+                   address of loopback alone"
+                .into(),
+        }),
+    }
 }
 
 /// `HOST:PORT` as clients are told it.
@@ -304,6 +379,44 @@ mod tests {
         let refused = retention(&serve("candor serve --keep-errors 0s")).expect_err("too short").to_string();
         assert!(refused.starts_with("--keep-errors 0s: too short"), "{refused}");
         assert!(log_limits(&serve("candor serve --log-retention 59s")).is_err());
+    }
+
+    #[test]
+    fn tokens_name_their_project_and_keys_come_safely() {
+        assert!(oauth(&serve("candor serve")).expect("valid").is_none());
+        let line = "candor serve --kafka-oauth-issuer https://id.example.org --kafka-oauth-audience kafka --kafka-oauth-jwks";
+        let refused = oauth(&serve(&format!("{line} keys.json"))).expect_err("no project").to_string();
+        assert!(refused.contains("--kafka-oauth-project-claim"), "{refused}");
+        let of = |keys: &str| {
+            oauth(&serve(&format!("{line} {keys} --kafka-oauth-project shop"))).map(Option::unwrap)
+        };
+        let found = of("keys.json").expect("valid");
+        assert_eq!(found.keys, KeysAt::File("keys.json".into()));
+        assert_eq!(found.tokens.project, ProjectOf::All("shop".to_owned()));
+        assert_eq!(found.tokens.user_claim, "sub");
+        for url in ["https://id.example.org/keys", "http://127.0.0.1:8080/keys", "http://[::1]/keys"] {
+            assert_eq!(of(url).expect(url).keys, KeysAt::Url(url.to_owned()));
+        }
+        for url in [
+            "http://id.example.org/keys",
+            "http://10.0.0.1/keys",
+            "ftp://id.example.org/keys",
+            "https://",
+            "http://localhost/",
+        ] {
+            assert!(
+                of(url).is_err_and(|refused| refused.to_string().contains("not a place for keys")),
+                "{url}"
+            );
+        }
+        for wrong in [
+            "candor serve --kafka-oauth-issuer x",
+            "candor serve --kafka-oauth-issuer x --kafka-oauth-jwks y",
+            "candor serve --kafka-oauth-jwks y",
+            "candor serve --kafka-oauth-project shop",
+        ] {
+            assert!(crate::cli::Cli::try_parse_from(wrong.split_whitespace()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

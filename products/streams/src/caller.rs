@@ -1,9 +1,18 @@
 //! Who asks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use candor_model::ProjectId;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Nobody reads along between here and there: TLS, loopback, or a proxy at which TLS ends.
+    pub is_private: bool,
+}
 
 /// A client that has proved who it is, for one request.
 #[derive(Debug, Clone)]

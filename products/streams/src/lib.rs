@@ -29,6 +29,8 @@ pub mod wire;
 #[cfg(test)]
 mod testing;
 
+pub use auth::{ProjectOf, TokenSettings, Tokens};
+pub use caller::Peer;
 pub use node::{Advertised, NODE_ID};
 pub use settings::{NAMES as SETTING_NAMES, SettingError, Settings};
 pub use streams::{OpenError, Streams, StreamsOptions};

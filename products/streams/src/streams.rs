@@ -1,7 +1,6 @@
 //! Streams as the program that composes them sees them.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::acl::Acls;
 use crate::admin::resources::ResourceConfigs;
 use crate::admin::{self, Admin, Quotas};
-use crate::auth::Door;
 use crate::auth::credentials::{CredentialError, Credentials};
+use crate::auth::{Door, TokenSettings, Tokens};
 use crate::bridge::{self, Bridges};
 use crate::broker::Broker;
-use crate::caller::Caller;
+use crate::caller::{Caller, Peer};
 use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
 use crate::data::produce::Produce;
@@ -70,6 +69,8 @@ pub struct StreamsOptions {
     pub anonymous: Option<Arc<str>>,
     /// What the operator set.
     pub settings: Settings,
+    /// Which tokens of an identity provider are taken; none where there is none.
+    pub tokens: Option<TokenSettings>,
     /// Ends what goes on by itself.
     pub stop: CancellationToken,
 }
@@ -99,6 +100,7 @@ pub struct Streams {
     view: View,
     room: Room,
     anonymous: Option<Arc<str>>,
+    tokens: Option<Tokens>,
     registry: Registry,
     acls: Acls,
     bridges: Bridges,
@@ -108,7 +110,7 @@ impl Streams {
     /// Opens topics, groups and users.
     pub async fn open(options: StreamsOptions) -> Result<Streams, OpenError> {
         let StreamsOptions { database, tenancy, log, gate, clock, random, advertised, .. } = options;
-        let StreamsOptions { anonymous, settings, stop, keyring, .. } = options;
+        let StreamsOptions { anonymous, settings, tokens, stop, keyring, .. } = options;
         let node = Node::open(&database, &*random, advertised).await?;
         let topics =
             Topics::open(database.clone(), Arc::clone(&clock), Arc::clone(&random), settings.topics.clone())
@@ -148,12 +150,13 @@ impl Streams {
             resources,
             log: Arc::new(upkeep::Kept(log.clone())),
             random: Arc::clone(&random),
-            broker_configs: settings.told(),
+            broker_configs: settings.told(tokens.is_some()),
         });
         let signals = Signals::new(log.clone());
         let registry = Registry::open(database.clone()).await?;
         gate.set_schemas(Arc::new(registry.clone()));
         upkeep::start(topics.clone(), log.clone(), stop.clone());
+        let tokens = tokens.map(|settings| Tokens::new(settings, tenancy.clone(), Arc::clone(&clock)));
         let parts = Parts {
             tenancy,
             admin: Arc::new(admin),
@@ -172,7 +175,7 @@ impl Streams {
         let view =
             View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop.clone());
         view.decode_with(Arc::new(registry.clone()));
-        let broker = Arc::new(Broker::new(parts.clone()));
+        let broker = Arc::new(Broker::new(parts.clone(), settings.log_in_ms, tokens.clone()));
         let looking = Arc::downgrade(&broker);
         tokio::spawn(async move {
             loop {
@@ -192,12 +195,17 @@ impl Streams {
             stop,
         })
         .await?;
-        Ok(Streams { broker, parts, view, room, anonymous, registry, acls, bridges })
+        Ok(Streams { broker, parts, view, room, anonymous, tokens, registry, acls, bridges })
     }
 
     /// The users of clients.
     pub fn credentials(&self) -> &Credentials {
         &self.parts.credentials
+    }
+
+    /// What checks tokens, where some are taken: it wants keys.
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.tokens.as_ref()
     }
 
     /// The topics of all projects.
@@ -221,7 +229,7 @@ impl Streams {
     }
 
     /// The paths of the schema registry, for the listener that serves HTTP. It gives requests the peer's address as
-    /// [`axum::extract::ConnectInfo`] of a [`SocketAddr`].
+    /// [`axum::extract::ConnectInfo`] of a [`std::net::SocketAddr`].
     pub fn routes(&self, admission: Admission) -> axum::Router {
         registry::http::routes(registry::http::Parts {
             registry: self.registry.clone(),
@@ -257,11 +265,11 @@ impl Streams {
     }
 
     /// Serves a connection until the client leaves, misbehaves, or `stop`.
-    pub async fn serve<S>(&self, stream: S, peer: SocketAddr, stop: CancellationToken) -> io::Result<()>
+    pub async fn serve<S>(&self, stream: S, peer: Peer, stop: CancellationToken) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let anonymous = match self.anonymous.as_deref().filter(|_| peer.ip().is_loopback()) {
+        let anonymous = match self.anonymous.as_deref().filter(|_| peer.address.ip().is_loopback()) {
             Some(name) => self.parts.tenancy.resolve(name).await.map_err(io::Error::other)?.map(|of| of.id),
             None => None,
         };

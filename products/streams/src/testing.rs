@@ -130,6 +130,7 @@ impl House {
             advertised: Advertised { host: Arc::from("localhost"), port: 9092 },
             anonymous: None,
             settings: Settings::default(),
+            tokens: None,
             stop: stop.clone(),
         };
         let streams = Streams::open(options).await.unwrap();

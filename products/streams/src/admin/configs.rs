@@ -249,12 +249,6 @@ impl Admin {
                 "Replicas of a topic that nobody gave a number of.",
             ),
             ("delete.topic.enable", "true".to_owned(), Kind::Flag.wire(), "Whether topics can be deleted."),
-            (
-                "sasl.enabled.mechanisms",
-                crate::auth::sasl::Mechanism::ALL.map(|mechanism| mechanism.name()).join(","),
-                Kind::List(&[]).wire(),
-                "The mechanisms by which clients log in.",
-            ),
         ];
         let told = told
             .iter()

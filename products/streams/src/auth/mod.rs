@@ -1,4 +1,4 @@
-//! Who a client is: users of projects ([`credentials`]), a connection's log in ([`sasl`]), a request's over HTTP ([`over_http`]).
+//! Who a client is: users of projects ([`credentials`]), users that tokens name ([`token`]), a connection's log in ([`sasl`]), a request's over HTTP ([`over_http`]).
 
 pub mod credentials;
 pub mod mechanism;
@@ -8,7 +8,9 @@ mod scram;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod token;
 
 pub use credentials::{CredentialError, Credentials, Identity, NewUser};
 pub use over_http::{Door, Nobody};
 pub use sasl::Sasl;
+pub use token::{ProjectOf, TokenSettings, Tokens};

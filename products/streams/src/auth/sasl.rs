@@ -2,6 +2,9 @@
 //! carries its messages, and in the end it is known who the client is. A client may log in again on a live connection,
 //! as the same user by the same mechanism.
 //!
+//! Where others could read along, no mechanism is offered: PLAIN would show the password, and whatever follows the log in
+//! would be theirs to read and to change.
+//!
 //! After a handshake of version 0 the mechanism's messages come without Kafka's framing; [`Sasl::raw`] takes those.
 
 use bytes::Bytes;
@@ -16,6 +19,7 @@ use candor_model::Timestamp;
 use super::credentials::{CredentialError, Credentials, Identity};
 use super::mechanism::Hash;
 use super::scram::{Challenge, ClientFirst, ScramError};
+use super::token::{self, Tokens};
 
 /// A way to prove who one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +28,19 @@ pub enum Mechanism {
     Plain,
     /// A proof of knowing the password.
     Scram(Hash),
+    /// A token that somebody else made (RFC 7628).
+    Bearer,
 }
 
 impl Mechanism {
-    /// All that are offered.
-    pub const ALL: [Mechanism; 3] =
-        [Mechanism::Plain, Mechanism::Scram(Hash::Sha256), Mechanism::Scram(Hash::Sha512)];
+    /// All that there are, the one last that the operator has to set up.
+    const ALL: [Mechanism; 4] =
+        [Mechanism::Plain, Mechanism::Scram(Hash::Sha256), Mechanism::Scram(Hash::Sha512), Mechanism::Bearer];
+
+    /// Those that are offered: tokens where the operator set up who makes them.
+    pub fn offered(takes_tokens: bool) -> impl Iterator<Item = Mechanism> {
+        Mechanism::ALL.into_iter().filter(move |mechanism| takes_tokens || *mechanism != Mechanism::Bearer)
+    }
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -37,8 +48,24 @@ impl Mechanism {
             Mechanism::Plain => "PLAIN",
             Mechanism::Scram(Hash::Sha256) => "SCRAM-SHA-256",
             Mechanism::Scram(Hash::Sha512) => "SCRAM-SHA-512",
+            Mechanism::Bearer => "OAUTHBEARER",
         }
     }
+}
+
+/// What is said in place of the mechanisms where others could read along: clients print it beside what they asked for.
+/// It has the form of a mechanism's name (RFC 4422, section 3.1) and is the value of `security.protocol` that helps.
+pub const USE_TLS: &str = "USE_SASL_SSL";
+
+/// By what a connection may log in, and for how long.
+#[derive(Clone)]
+pub struct Terms {
+    /// Nobody reads along: the connection has TLS, or does not leave what the operator trusts.
+    pub is_private: bool,
+    /// How long a log in lasts, milliseconds (`connections.max.reauth.ms`); none for as long as the connection.
+    pub lifetime_ms: Option<u32>,
+    /// Checks tokens, where some are taken.
+    pub tokens: Option<Tokens>,
 }
 
 enum State {
@@ -64,6 +91,8 @@ enum Answer {
     More(Bytes),
     /// The client is who it says.
     Done(Bytes, Identity, Mechanism),
+    /// The client is whom its token names, until then.
+    Vouched(Identity, Timestamp),
 }
 
 /// One connection's log in.
@@ -73,16 +102,25 @@ pub struct Sasl {
     identity: Option<(Identity, Mechanism)>,
     /// The handshake was of version 0: messages come without framing.
     is_raw: bool,
-    /// How long a log in lasts, milliseconds (`connections.max.reauth.ms`); none for ever.
-    lifetime_ms: Option<u32>,
+    terms: Terms,
     expires_at: Option<Timestamp>,
 }
 
 impl Sasl {
-    /// A connection of which nothing is known. A log in lasts `lifetime_ms` milliseconds, or as long as the connection.
-    pub fn new(credentials: Credentials, lifetime_ms: Option<u32>) -> Sasl {
-        let state = State::Rest;
-        Sasl { credentials, state, identity: None, is_raw: false, lifetime_ms, expires_at: None }
+    /// A connection of which nothing is known.
+    pub fn new(credentials: Credentials, terms: Terms) -> Sasl {
+        Sasl { credentials, state: State::Rest, identity: None, is_raw: false, terms, expires_at: None }
+    }
+
+    /// The mechanisms that this connection may choose from.
+    fn offered(&self) -> impl Iterator<Item = Mechanism> {
+        let Terms { is_private, tokens, .. } = &self.terms;
+        Mechanism::offered(tokens.is_some()).filter(|_| *is_private)
+    }
+
+    /// True where it is a token that says who the client is: there may be no user of that name.
+    pub fn is_by_token(&self) -> bool {
+        matches!(self.identity, Some((_, Mechanism::Bearer)))
     }
 
     /// Who the client is, once it has logged in. While it logs in again it is who it was.
@@ -113,14 +151,19 @@ impl Sasl {
 
     /// Answers SaslHandshake, versions 0 and 1.
     pub fn handshake(&mut self, request: &SaslHandshakeRequest, version: i16) -> SaslHandshakeResponse {
-        let names = Mechanism::ALL.map(|mechanism| StrBytes::from_static_str(mechanism.name()));
-        let response = SaslHandshakeResponse::default().with_mechanisms(names.into());
+        let mut names: Vec<&str> = self.offered().map(Mechanism::name).collect();
+        if names.is_empty() {
+            names.push(USE_TLS);
+        }
+        let names = names.into_iter().map(StrBytes::from_static_str).collect();
+        let response = SaslHandshakeResponse::default().with_mechanisms(names);
         if !matches!(self.state, State::Rest) {
             self.state = State::Over;
             return response.with_error_code(ResponseError::IllegalSaslState.code());
         }
         let asked = request.mechanism.as_str();
-        match Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == asked) {
+        let chosen = self.offered().find(|mechanism| mechanism.name() == asked);
+        match chosen {
             Some(mechanism) => {
                 self.is_raw = version == 0;
                 self.state = State::Chosen(mechanism);
@@ -146,8 +189,10 @@ impl Sasl {
         match self.step(&request.auth_bytes).await {
             Ok(bytes) => {
                 let is_done = matches!(self.state, State::Rest);
-                let lifetime = self.lifetime_ms.filter(|_| is_done).map_or(0, i64::from);
-                response.with_auth_bytes(bytes).with_session_lifetime_ms(lifetime)
+                let until = self.expires_at.filter(|_| is_done);
+                let now = self.credentials.now();
+                let lifetime_ms = until.map_or(0, |until| until.0.saturating_sub(now.0) / 1000);
+                response.with_auth_bytes(bytes).with_session_lifetime_ms(lifetime_ms)
             }
             Err(refused) => refusal(response, &refused),
         }
@@ -161,27 +206,25 @@ impl Sasl {
 
     async fn step(&mut self, message: &[u8]) -> Result<Bytes, Refused> {
         let state = std::mem::replace(&mut self.state, State::Over);
-        match self.answer(state, message).await? {
-            Answer::More(bytes) => Ok(bytes),
-            Answer::Done(bytes, identity, mechanism) => {
-                if let Some((before, by)) = &self.identity {
-                    if *before != identity {
-                        return Err(failed("a connection stays one user's: log in as another on a new one"));
-                    }
-                    if *by != mechanism {
-                        return Err(failed(
-                            "a connection keeps its mechanism: log in by another on a new one",
-                        ));
-                    }
-                }
-                self.state = State::Rest;
-                self.expires_at = self.lifetime_ms.map(|lifetime| {
-                    Timestamp(self.credentials.now().0.saturating_add(i64::from(lifetime) * 1000))
-                });
-                self.identity = Some((identity, mechanism));
-                Ok(bytes)
+        let (bytes, identity, mechanism, vouched_until) = match self.answer(state, message).await? {
+            Answer::More(bytes) => return Ok(bytes),
+            Answer::Done(bytes, identity, mechanism) => (bytes, identity, mechanism, None),
+            Answer::Vouched(identity, until) => (Bytes::new(), identity, Mechanism::Bearer, Some(until)),
+        };
+        if let Some((before, by)) = &self.identity {
+            if *before != identity {
+                return Err(failed("a connection stays one user's: log in as another on a new one"));
+            }
+            if *by != mechanism {
+                return Err(failed("a connection keeps its mechanism: log in by another on a new one"));
             }
         }
+        self.state = State::Rest;
+        let now = self.credentials.now();
+        let lasts = self.terms.lifetime_ms.map(|ms| Timestamp(now.0.saturating_add(i64::from(ms) * 1000)));
+        self.expires_at = lasts.into_iter().chain(vouched_until).min();
+        self.identity = Some((identity, mechanism));
+        Ok(bytes)
     }
 
     async fn answer(&mut self, state: State, message: &[u8]) -> Result<Answer, Refused> {
@@ -204,6 +247,13 @@ impl Sasl {
                 let (challenge, answer) = first.challenge(hash, key, &self.credentials.nonce());
                 self.state = State::Challenged { hash, challenge: Box::new(challenge), identity };
                 Ok(Answer::More(Bytes::from(answer)))
+            }
+            State::Chosen(Mechanism::Bearer) => {
+                let tokens = self.terms.tokens.as_ref().ok_or_else(|| illegal("tokens are not taken"))?;
+                let said = token::message::read(message).map_err(failed)?;
+                let (identity, until) =
+                    tokens.check(&said).await.map_err(|error| failed(&error.to_string()))?;
+                Ok(Answer::Vouched(identity, until))
             }
             State::Challenged { hash, challenge, identity } => {
                 let last = challenge.finish(message).map_err(scram_failed)?;

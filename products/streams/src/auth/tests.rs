@@ -11,6 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::credentials::{ITERATIONS, ScramChange};
 use super::mechanism::Hash;
+use super::sasl::{Terms, USE_TLS};
 use super::scram::tests::client_final;
 use super::*;
 use crate::testing::{Bed, on_both_engines};
@@ -33,6 +34,10 @@ async fn open(bed: &Bed, seed: u64) -> Open {
 
 fn identity(project: ProjectId, user: &str) -> Identity {
     Identity { project, user: Arc::from(user) }
+}
+
+fn terms(lifetime_ms: Option<u32>) -> Terms {
+    Terms { is_private: true, lifetime_ms, tokens: None }
 }
 
 fn shake(sasl: &mut Sasl, mechanism: &str, version: i16) -> i16 {
@@ -67,6 +72,7 @@ on_both_engines!(
     plain_logs_in,
     scram_logs_in_by_both_hashes,
     what_comes_out_of_turn_ends_the_connection,
+    where_others_read_along_no_mechanism_is_offered,
     a_live_connection_logs_in_again,
     old_clients_send_without_framing,
     who_was_right_is_known_for_a_while,
@@ -113,7 +119,7 @@ async fn plain_logs_in(bed: Bed) {
     let user = credentials.create(SHOP, "shop").await.unwrap();
     let password = &user.password;
     for good in [format!("\0shop\0{password}"), format!("shop\0shop\0{password}")] {
-        let mut sasl = Sasl::new(credentials.clone(), None);
+        let mut sasl = Sasl::new(credentials.clone(), terms(None));
         assert_eq!(shake(&mut sasl, "PLAIN", 1), 0);
         assert_eq!(sasl.identity(), None);
         assert_eq!(send(&mut sasl, &good).await, (0, String::new()));
@@ -130,7 +136,7 @@ async fn plain_logs_in(bed: Bed) {
         "shop".to_owned(),
         String::new(),
     ] {
-        let mut sasl = Sasl::new(credentials.clone(), None);
+        let mut sasl = Sasl::new(credentials.clone(), terms(None));
         assert_eq!(shake(&mut sasl, "PLAIN", 1), 0);
         assert_eq!(send(&mut sasl, &bad).await.0, 58, "{bad:?}");
         assert!(sasl.identity().is_none() && sasl.is_over());
@@ -141,12 +147,12 @@ async fn scram_logs_in_by_both_hashes(bed: Bed) {
     let Open { credentials, .. } = open(&bed, 1).await;
     let user = credentials.create(SHOP, "shop").await.unwrap();
     for (name, hash) in [("SCRAM-SHA-256", Hash::Sha256), ("SCRAM-SHA-512", Hash::Sha512)] {
-        let mut sasl = Sasl::new(credentials.clone(), Some(5000));
+        let mut sasl = Sasl::new(credentials.clone(), terms(Some(5000)));
         assert_eq!(shake(&mut sasl, name, 1), 0);
         assert_eq!(scram(&mut sasl, hash, "shop", &user.password).await, 0);
         assert_eq!(sasl.identity(), Some(&identity(SHOP, "shop")));
         for (user, password) in [("shop", "wrong"), ("nobody", &*user.password)] {
-            let mut sasl = Sasl::new(credentials.clone(), None);
+            let mut sasl = Sasl::new(credentials.clone(), terms(None));
             assert_eq!(shake(&mut sasl, name, 1), 0);
             assert_eq!(scram(&mut sasl, hash, user, password).await, 58);
             assert!(sasl.identity().is_none() && sasl.is_over());
@@ -166,21 +172,41 @@ async fn scram_logs_in_by_both_hashes(bed: Bed) {
 
 async fn what_comes_out_of_turn_ends_the_connection(bed: Bed) {
     let Open { credentials, .. } = open(&bed, 1).await;
-    let mut early = Sasl::new(credentials.clone(), None);
+    let mut early = Sasl::new(credentials.clone(), terms(None));
     assert_eq!(send(&mut early, "x").await.0, 34);
     assert!(early.is_over());
     assert_eq!(shake(&mut early, "PLAIN", 1), 34, "it stays over");
-    let mut unknown = Sasl::new(credentials.clone(), None);
+    let mut unknown = Sasl::new(credentials.clone(), terms(None));
     assert_eq!(shake(&mut unknown, "GSSAPI", 1), 33);
     assert!(unknown.is_over());
-    let mut twice = Sasl::new(credentials.clone(), None);
+    let mut twice = Sasl::new(credentials.clone(), terms(None));
     assert_eq!(shake(&mut twice, "PLAIN", 1), 0);
     assert_eq!(shake(&mut twice, "PLAIN", 1), 34);
     assert!(twice.is_over());
-    let mut garbage = Sasl::new(credentials.clone(), None);
+    let mut garbage = Sasl::new(credentials.clone(), terms(None));
     assert_eq!(shake(&mut garbage, "SCRAM-SHA-256", 1), 0);
     assert_eq!(send(&mut garbage, "n,,garbage").await.0, 58);
     assert_eq!(send(&mut garbage, "n,,n=a,r=b").await.0, 34);
+}
+
+async fn where_others_read_along_no_mechanism_is_offered(bed: Bed) {
+    let Open { credentials, .. } = open(&bed, 1).await;
+    let user = credentials.create(SHOP, "shop").await.unwrap();
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", USE_TLS] {
+        for version in [0, 1] {
+            let mut sasl = Sasl::new(credentials.clone(), Terms { is_private: false, ..terms(None) });
+            let name = StrBytes::from_string(mechanism.to_owned());
+            let response = sasl.handshake(&SaslHandshakeRequest::default().with_mechanism(name), version);
+            assert_eq!(response.error_code, 33);
+            assert_eq!(response.mechanisms.iter().map(|name| &**name).collect::<Vec<_>>(), [USE_TLS]);
+            assert!(sasl.is_over() && !sasl.expects_raw());
+            // Whoever sends the password all the same is not let in by it.
+            let right = format!("\0shop\0{}", user.password);
+            assert_ne!(send(&mut sasl, &right).await.0, 0);
+            assert_eq!(sasl.raw(right.as_bytes()).await, None);
+            assert_eq!(sasl.identity(), None);
+        }
+    }
 }
 
 async fn a_live_connection_logs_in_again(bed: Bed) {
@@ -189,7 +215,7 @@ async fn a_live_connection_logs_in_again(bed: Bed) {
     let other = credentials.create(OTHER, "other").await.unwrap();
     let plain = |user: &NewUser| format!("\0{}\0{}", user.username, user.password);
     let log_in = async || {
-        let mut sasl = Sasl::new(credentials.clone(), Some(1000));
+        let mut sasl = Sasl::new(credentials.clone(), terms(Some(1000)));
         shake(&mut sasl, "PLAIN", 1);
         let bytes = Bytes::from(plain(&shop));
         let response = sasl.authenticate(&SaslAuthenticateRequest::default().with_auth_bytes(bytes)).await;
@@ -219,7 +245,7 @@ async fn a_live_connection_logs_in_again(bed: Bed) {
 async fn old_clients_send_without_framing(bed: Bed) {
     let Open { credentials, .. } = open(&bed, 1).await;
     let user = credentials.create(SHOP, "shop").await.unwrap();
-    let mut sasl = Sasl::new(credentials.clone(), None);
+    let mut sasl = Sasl::new(credentials.clone(), terms(None));
     assert!(!sasl.expects_raw());
     shake(&mut sasl, "SCRAM-SHA-512", 0);
     assert!(sasl.expects_raw());
@@ -228,11 +254,11 @@ async fn old_clients_send_without_framing(bed: Bed) {
     let last = client_final(Hash::Sha512, &user.password, "n=shop,r=abc", challenge);
     assert!(sasl.expects_raw() && sasl.raw(last.as_bytes()).await.is_some());
     assert!(!sasl.expects_raw() && sasl.identity().is_some());
-    let mut wrong = Sasl::new(credentials.clone(), None);
+    let mut wrong = Sasl::new(credentials.clone(), terms(None));
     shake(&mut wrong, "PLAIN", 0);
     assert_eq!(wrong.raw(b"\0shop\0no").await, None);
     assert!(wrong.is_over());
-    let mut framed = Sasl::new(credentials, None);
+    let mut framed = Sasl::new(credentials, terms(None));
     shake(&mut framed, "PLAIN", 0);
     assert_eq!(send(&mut framed, "x").await.0, 34);
 }
@@ -277,10 +303,10 @@ async fn keys_that_clients_made_work(bed: Bed) {
         [(Hash::Sha512, 5000)]
     );
     assert_eq!(credentials.verify("app", b"secret").await.unwrap(), Some(identity(SHOP, "app")));
-    let mut sasl = Sasl::new(credentials.clone(), None);
+    let mut sasl = Sasl::new(credentials.clone(), terms(None));
     shake(&mut sasl, "SCRAM-SHA-512", 1);
     assert_eq!(scram(&mut sasl, Hash::Sha512, "app", "secret").await, 0);
-    let mut sasl = Sasl::new(credentials.clone(), None);
+    let mut sasl = Sasl::new(credentials.clone(), terms(None));
     shake(&mut sasl, "SCRAM-SHA-256", 1);
     assert_eq!(scram(&mut sasl, Hash::Sha256, "app", "secret").await, 58, "no key for that hash");
     let few = credentials.change_scram(SHOP, "app", vec![put(Hash::Sha256, 4095, "x")]).await;

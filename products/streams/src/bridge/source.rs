@@ -11,13 +11,12 @@ use kafka_protocol::messages::list_offsets_request::{
 };
 use kafka_protocol::messages::{ApiKey, FetchResponse};
 use kafka_protocol::protocol::StrBytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::batches::{self, Read};
 use super::client::{Bounds, Cluster, Node, Side};
 use super::spec::Start;
 use super::trouble::Trouble;
-use crate::wire::Room;
+use crate::wire::{Held, Room};
 
 /// What one fetch asks for, bytes: as much is written in one transaction.
 const FETCH_BYTES: i32 = 8 << 20;
@@ -54,7 +53,7 @@ pub(crate) struct Piece {
     /// The last stable offset.
     pub end: i64,
     /// The answer's room, held as long as its records are.
-    _room: Option<Arc<OwnedSemaphorePermit>>,
+    _room: Arc<Held>,
 }
 
 /// What a fetch came to.
@@ -123,8 +122,8 @@ impl Reader {
         let mut fetched = Fetched::default();
         for (_, told) in self.cluster.ask_each(requests.collect(), wait).await {
             let told = told?;
-            let room = told.room.map(Arc::new);
-            take(told.message, room.as_ref(), &asked, &mut fetched)?;
+            let room = Arc::new(told.room);
+            take(told.message, &room, &asked, &mut fetched)?;
         }
         Ok(fetched)
     }
@@ -175,7 +174,7 @@ impl Reader {
 
 fn take(
     told: FetchResponse,
-    room: Option<&Arc<OwnedSemaphorePermit>>,
+    room: &Arc<Held>,
     asked: &BTreeMap<(&str, i32), &Want>,
     fetched: &mut Fetched,
 ) -> Result<(), Trouble> {
@@ -200,7 +199,7 @@ fn take(
                 from: want.offset,
                 read,
                 end: part.last_stable_offset,
-                _room: room.map(Arc::clone),
+                _room: Arc::clone(room),
             });
         }
     }

@@ -19,16 +19,14 @@ use parking_lot::RwLock;
 use super::session::Session;
 use super::throttle::{Flow, Throttle, told};
 use super::{outdated, versions};
+use crate::auth::Tokens;
 use crate::auth::credentials::ANONYMOUS;
-use crate::auth::sasl::Sasl;
-use crate::caller::Caller;
+use crate::auth::sasl::{Sasl, Terms};
+use crate::caller::{Caller, Peer};
 use crate::parts::Parts;
 use crate::rights::{by_id, groups, offsets, transactions};
 use crate::share;
 use crate::wire::{Answer, Call, Request, Service};
-
-/// How long a log in holds on a connection: a user that was deleted is gone by then (KIP-368).
-const LOG_IN_MS: u32 = 3_600_000;
 
 /// How long a failed log in waits for its answer: who guesses is to be slow (`connection.failed.authentication.delay.ms`).
 const FAILED_LOG_IN_DELAY: Duration = Duration::from_millis(100);
@@ -38,24 +36,30 @@ pub struct Broker {
     parts: Parts,
     /// Counts what clients with quotas move.
     throttle: Throttle,
+    /// How long a log in holds on a connection (KIP-368), milliseconds; none for as long as the connection.
+    log_in_ms: Option<u32>,
+    /// Checks tokens, where some are taken.
+    tokens: Option<Tokens>,
     /// The rights of the projects whose clients are connected.
     scopes: RwLock<HashMap<ProjectId, WriteScope>>,
 }
 
 impl Broker {
     /// Over its parts.
-    pub(crate) fn new(parts: Parts) -> Broker {
+    pub(crate) fn new(parts: Parts, log_in_ms: Option<u32>, tokens: Option<Tokens>) -> Broker {
         let throttle = Throttle::new(parts.admin.quotas().clone());
-        Broker { parts, throttle, scopes: RwLock::default() }
+        Broker { parts, throttle, log_in_ms, tokens, scopes: RwLock::default() }
     }
 
-    /// A connection from this address. `anonymous` is who a client is that proves nothing.
-    pub async fn session(&self, peer: SocketAddr, anonymous: Option<ProjectId>) -> Session {
-        let session = Session::new(peer.ip(), Sasl::new(self.parts.credentials.clone(), Some(LOG_IN_MS)));
+    /// A connection of this client. `anonymous` is who a client is that proves nothing.
+    pub async fn session(&self, peer: Peer, anonymous: Option<ProjectId>) -> Session {
+        let Peer { address, is_private } = peer;
+        let terms = Terms { is_private, lifetime_ms: self.log_in_ms, tokens: self.tokens.clone() };
+        let session = Session::new(address.ip(), Sasl::new(self.parts.credentials.clone(), terms));
         if let Some(project) = anonymous
             && self.admit(project).await
         {
-            session.prove(project, ANONYMOUS, None);
+            session.take_for(project, ANONYMOUS);
         }
         session
     }
@@ -64,10 +68,10 @@ impl Broker {
     pub(crate) async fn insider(&self, project: ProjectId) -> Option<Session> {
         let users = self.parts.credentials.list(project);
         let owner = users.into_iter().find(|(_, user)| user.is_owner).map(|(name, _)| name);
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let peer = Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), is_private: true };
         let session = self.session(peer, None).await;
         self.scope(project).await?;
-        session.prove(project, owner.as_deref().unwrap_or(ANONYMOUS), None);
+        session.take_for(project, owner.as_deref().unwrap_or(ANONYMOUS));
         Some(session)
     }
 
@@ -142,7 +146,7 @@ impl Broker {
         session.expects_raw.store(sasl.expects_raw(), Ordering::Relaxed);
         match sasl.identity() {
             Some(identity) if !sasl.is_over() && self.admit(identity.project).await => {
-                session.prove(identity.project, &identity.user, sasl.expires_at());
+                session.prove(identity, sasl);
             }
             _ => session.forget(),
         }
@@ -388,8 +392,7 @@ impl Service for Broker {
         if session.has_run_out(self.parts.credentials.now()) {
             return at_once(Answer::Close("its log in has run out"));
         }
-        let is_anonymous = &*caller.user == ANONYMOUS;
-        if !is_anonymous && self.parts.credentials.get(caller.project, &caller.user).is_none() {
+        if session.is_by_user() && self.parts.credentials.get(caller.project, &caller.user).is_none() {
             return at_once(Answer::Close("its user was deleted"));
         }
         let Some(scope) = self.scopes.read().get(&caller.project).cloned() else {

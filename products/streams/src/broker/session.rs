@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candor_model::{ProjectId, Timestamp};
 use parking_lot::Mutex;
 
+use crate::auth::credentials::{ANONYMOUS, Identity};
 use crate::auth::sasl::Sasl;
 use crate::caller::Caller;
 use crate::wire::Request;
@@ -26,6 +27,8 @@ pub struct Session {
 struct Proven {
     project: ProjectId,
     user: Arc<str>,
+    /// True where a token names it: users of the project are not asked whether it is one of them.
+    is_by_token: bool,
     /// When that has to be proved again; never for who proved nothing.
     until: Option<Timestamp>,
 }
@@ -41,9 +44,20 @@ impl Session {
         }
     }
 
-    /// Takes the client for this user from now on, up to a time.
-    pub(super) fn prove(&self, project: ProjectId, user: &str, until: Option<Timestamp>) {
-        *self.proven.lock() = Some(Proven { project, user: Arc::from(user), until });
+    /// Takes the client for this user of the project without a log in.
+    pub(super) fn take_for(&self, project: ProjectId, user: &str) {
+        let user = Arc::from(user);
+        *self.proven.lock() = Some(Proven { project, user, is_by_token: false, until: None });
+    }
+
+    /// Takes the client for whom it has logged in as from now on, for as long as that lasts.
+    pub(super) fn prove(&self, identity: &Identity, sasl: &Sasl) {
+        *self.proven.lock() = Some(Proven {
+            project: identity.project,
+            user: Arc::clone(&identity.user),
+            is_by_token: sasl.is_by_token(),
+            until: sasl.expires_at(),
+        });
     }
 
     /// True while it is taken for somebody.
@@ -54,6 +68,12 @@ impl Session {
     /// True where a log in has run out: only another one is answered on this connection (KIP-368).
     pub(super) fn has_run_out(&self, now: Timestamp) -> bool {
         self.proven.lock().as_ref().and_then(|proven| proven.until).is_some_and(|until| until <= now)
+    }
+
+    /// True where it logged in as a user of the project, who may have been deleted since.
+    pub(super) fn is_by_user(&self) -> bool {
+        let proven = self.proven.lock();
+        proven.as_ref().is_some_and(|proven| !proven.is_by_token && &*proven.user != ANONYMOUS)
     }
 
     /// Takes it for nobody.

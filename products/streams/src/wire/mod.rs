@@ -18,8 +18,8 @@ use futures::future::BoxFuture;
 
 pub use connection::{Connection, Limits};
 pub(crate) use fields::{Fields, PutFields, Read};
-pub(crate) use frame::{FrameReader, Held};
 pub use frame::Room;
+pub(crate) use frame::{FrameReader, Held};
 pub use request::{Answer, Request};
 pub(crate) use shape::Shape;
 

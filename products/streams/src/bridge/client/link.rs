@@ -9,13 +9,12 @@ use kafka_protocol::messages::api_versions_request::ApiVersionsRequest;
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::dial::Wire;
 use super::{CLIENT_ID, answers};
 use crate::bridge::trouble::{Trouble, name};
-use crate::wire::{FrameReader, Room};
+use crate::wire::{FrameReader, Held, Room};
 
 /// Time for an answer, beyond what the request itself may wait.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -34,7 +33,7 @@ pub(crate) struct Told<M> {
     /// What it says.
     pub message: M,
     /// Given back when nothing of the answer is used any more.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Held,
 }
 
 /// A connection.
@@ -58,7 +57,7 @@ impl Link {
         let (read, writer) = tokio::io::split(wire);
         Link {
             server,
-            reader: FrameReader::new(read, bounds.room),
+            reader: FrameReader::new(read, bounds.room, ANSWER_WAIT_MAX),
             writer,
             answer_bytes: bounds.answer_bytes,
             versions: HashMap::new(),
@@ -124,11 +123,7 @@ impl Link {
         }
     }
 
-    async fn exchange<R: Request>(
-        &mut self,
-        request: &R,
-        version: i16,
-    ) -> io::Result<(Bytes, Option<OwnedSemaphorePermit>)> {
+    async fn exchange<R: Request>(&mut self, request: &R, version: i16) -> io::Result<(Bytes, Held)> {
         self.correlation = self.correlation.wrapping_add(1);
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
