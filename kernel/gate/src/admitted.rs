@@ -6,6 +6,7 @@ use candor_keyring::VaultEntry;
 use candor_model::{Partition, PolicyEpoch, ProjectId, RequestId, Signal, Timestamp, TopicName};
 
 use crate::codec;
+use crate::streams::StreamSubjects;
 
 /// A cleared batch of one topic: its encoded form, of a signal the same rows parsed, and what goes to the vault with
 /// it.
@@ -18,6 +19,7 @@ pub struct Admitted {
     count: usize,
     rows: Option<RecordBatch>,
     vault: Vec<VaultEntry>,
+    subjects: StreamSubjects,
     epoch: PolicyEpoch,
     request: Option<RequestId>,
 }
@@ -34,8 +36,18 @@ impl Admitted {
     ) -> Admitted {
         let batch = codec::encode(signal, &rows);
         let count = rows.num_rows();
-        let (topic, partition) = (signal.topic(), Partition(0));
-        Admitted { project, topic, partition, batch, count, rows: Some(rows), vault, epoch, request }
+        Admitted {
+            project,
+            topic: signal.topic(),
+            partition: Partition(0),
+            batch,
+            count,
+            rows: Some(rows),
+            vault,
+            subjects: StreamSubjects::default(),
+            epoch,
+            request,
+        }
     }
 
     /// Only the gate calls this, for a topic of streams: `batch` is one record batch of Kafka's format 2 that takes
@@ -58,9 +70,15 @@ impl Admitted {
             count,
             rows: None,
             vault: Vec::new(),
+            subjects: StreamSubjects::default(),
             epoch,
             request: None,
         }
+    }
+
+    /// With whom the records of a stream's batch are about.
+    pub(crate) fn about(self, subjects: StreamSubjects) -> Admitted {
+        Admitted { subjects, ..self }
     }
 
     /// The project it belongs to.
@@ -90,6 +108,10 @@ impl Admitted {
     /// What goes to the vault.
     pub fn vault(&self) -> &[VaultEntry] {
         &self.vault
+    }
+    /// Whom the records of a stream's batch are about. Of a signal the rows tell it.
+    pub fn subjects(&self) -> &StreamSubjects {
+        &self.subjects
     }
     /// The policy it was cleared under.
     pub fn epoch(&self) -> PolicyEpoch {

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A topic of streams holds Kafka record batches: [`Gate::clear_stream`] takes one as it was sent and keeps its bytes
-//! unless a rule strikes in it.
+//! unless a rule strikes in it; whom its records name stands beside it.
 //!
 //! Identity goes first because it goes by names, and a name may be scrubbed; repeats go behind the scrubbing because
 //! what is struck needs no code. A record in which one was replaced is scrubbed once more (the detectors know a
@@ -35,8 +35,8 @@ pub use admitted::{Admitted, AdmittedBlob};
 pub use candor_scrub::{RuleError, Rules};
 pub use policy::{Policy, UnknownFields};
 pub use streams::{
-    ClearedStream, RecordRefusal, RefusedRecord, STREAM_BOUNDS, Schemas, StreamBatch, StreamRefusal,
-    Timestamps, TransactionEnd, ValuesMode,
+    ClearedStream, OpenedSubjects, RecordRefusal, RefusedRecord, STREAM_BOUNDS, Schemas, StreamBatch,
+    StreamRefusal, StreamSubjects, Timestamps, TransactionEnd, ValuesMode,
 };
 pub use totals::Totals;
 
@@ -145,7 +145,14 @@ impl Gate {
     ) -> Result<ClearedStream, StreamRefusal> {
         let policy = Arc::clone(&self.policy.read());
         let records = batch.records();
-        let cleared = streams::clear(&policy, self.schemas.get(), self.clock.now(), scope.project(), batch);
+        let cleared = streams::clear(
+            &self.keyring,
+            &policy,
+            self.schemas.get(),
+            self.clock.now(),
+            scope.project(),
+            batch,
+        );
         match &cleared {
             Ok(cleared) => self.totals.add(&cleared.report),
             Err(_) => self.totals.add(&GateReport::refused(records)),

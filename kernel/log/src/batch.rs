@@ -3,14 +3,14 @@
 //! ```text
 //!  8  project        4+n  topic name     4  partition
 //!  8  base offset    4    records        8  ingested at, µs   4  policy epoch
-//!  1  flags (1: a request id follows)    [16 request id]
+//!  1  flags (1: a request id follows, 2: subjects follow)    [16 request id]    [4+n subjects of a stream's batch]
 //!  4  vault entries, each: 4+n code, 4+n subject, 8 key id, 4+n wrapped key, 4+n sealed value
 //!  4+n the encoded batch
 //! ```
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use candor_gate::Admitted;
+use candor_gate::{Admitted, StreamSubjects};
 use candor_keyring::VaultEntry;
 use candor_model::{Offset, Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
 
@@ -19,6 +19,10 @@ use crate::{Committed, Topic};
 
 /// The stored form without what varies in length.
 const FIXED_BYTES: usize = 8 + 4 + 4 + 8 + 4 + 8 + 4 + 1 + 4 + 4;
+
+/// Flags of the stored form.
+const HAS_REQUEST: u8 = 1;
+const HAS_SUBJECTS: u8 = 2;
 
 /// What is to be appended.
 #[derive(Debug, Clone)]
@@ -29,6 +33,7 @@ pub(crate) struct Batch {
     pub count: u32,
     pub rows: Option<RecordBatch>,
     pub vault: Vec<VaultEntry>,
+    pub subjects: StreamSubjects,
     pub epoch: PolicyEpoch,
     pub request: Option<RequestId>,
 }
@@ -43,6 +48,7 @@ impl Batch {
             count: u32::try_from(admitted.count()).unwrap_or(u32::MAX),
             rows: admitted.rows().cloned(),
             vault: admitted.vault().to_vec(),
+            subjects: admitted.subjects().clone(),
             epoch: admitted.epoch(),
             request: admitted.request(),
         }
@@ -60,6 +66,7 @@ impl Batch {
             batch: self.batch,
             rows: self.rows,
             vault: self.vault,
+            subjects: self.subjects,
         }
     }
 }
@@ -87,9 +94,14 @@ pub(crate) fn encode(batch: &Batch, placed: Placed, to: &mut Vec<u8>) {
     to.put_u32(batch.count);
     to.put_i64(placed.ingested_at.0);
     to.put_u32(batch.epoch.0);
-    to.put_u8(u8::from(batch.request.is_some()));
+    let has_request = if batch.request.is_some() { HAS_REQUEST } else { 0 };
+    let has_subjects = if batch.subjects.is_empty() { 0 } else { HAS_SUBJECTS };
+    to.put_u8(has_request | has_subjects);
     if let Some(request) = batch.request {
         to.put(&request.0);
+    }
+    if !batch.subjects.is_empty() {
+        to.put_bytes(batch.subjects.as_bytes());
     }
     to.put_u32(batch.vault.len() as u32);
     for entry in &batch.vault {
@@ -111,6 +123,7 @@ pub(crate) fn encode_committed(committed: &Committed, keep_vault: bool, to: &mut
         count: committed.count,
         rows: None,
         vault: if keep_vault { committed.vault.clone() } else { Vec::new() },
+        subjects: committed.subjects.clone(),
         epoch: committed.epoch,
         request: committed.request,
     };
@@ -126,10 +139,15 @@ pub(crate) fn decode(from: &mut Take) -> Option<Committed> {
     let count = from.u32()?;
     let ingested_at = Timestamp(from.i64()?);
     let epoch = PolicyEpoch(from.u32()?);
-    let request = match from.u8()? {
-        0 => None,
-        1 => Some(RequestId(from.id()?)),
-        _ => return None,
+    let flags = from.u8()?;
+    if flags & !(HAS_REQUEST | HAS_SUBJECTS) != 0 {
+        return None;
+    }
+    let request = if flags & HAS_REQUEST == 0 { None } else { Some(RequestId(from.id()?)) };
+    let subjects = match flags & HAS_SUBJECTS {
+        0 => Bytes::new(),
+        // A batch alone is not to hold on to all that was read with it.
+        _ => Bytes::copy_from_slice(&from.sized()?),
     };
     let entries = from.u32()?;
     let mut vault = Vec::new();
@@ -144,20 +162,38 @@ pub(crate) fn decode(from: &mut Take) -> Option<Committed> {
     }
     let batch = from.sized()?;
     let topic = Topic { project, name };
-    Some(Committed { topic, partition, base, count, ingested_at, epoch, request, batch, rows: None, vault })
+    Some(Committed {
+        topic,
+        partition,
+        base,
+        count,
+        ingested_at,
+        epoch,
+        request,
+        batch,
+        rows: None,
+        vault,
+        subjects: StreamSubjects::from_bytes(subjects),
+    })
 }
 
 /// The length of a batch's stored form.
 pub(crate) fn encoded_length(batch: &Batch) -> usize {
-    length(&batch.topic, batch.request, &batch.vault, &batch.batch)
+    length(&batch.topic, batch.request, (&batch.vault, &batch.subjects), &batch.batch)
 }
 
 /// The length of the stored form of what was read.
 pub(crate) fn stored_length(batch: &Committed) -> usize {
-    length(&batch.topic, batch.request, &batch.vault, &batch.batch)
+    length(&batch.topic, batch.request, (&batch.vault, &batch.subjects), &batch.batch)
 }
 
-fn length(topic: &Topic, request: Option<RequestId>, vault: &[VaultEntry], batch: &Bytes) -> usize {
+fn length(
+    topic: &Topic,
+    request: Option<RequestId>,
+    (vault, subjects): (&[VaultEntry], &StreamSubjects),
+    batch: &Bytes,
+) -> usize {
     let request = if request.is_some() { 16 } else { 0 };
-    FIXED_BYTES + topic.name.0.len() + request + vault_weight(vault) + batch.len()
+    let subjects = if subjects.is_empty() { 0 } else { 4 + subjects.as_bytes().len() };
+    FIXED_BYTES + topic.name.0.len() + request + vault_weight(vault) + subjects + batch.len()
 }

@@ -19,7 +19,7 @@ pub(crate) struct TailCache {
 }
 
 fn weight(batch: &Committed) -> usize {
-    batch.batch.len() + vault_weight(&batch.vault) + OVERHEAD_BYTES
+    batch.batch.len() + batch.subjects.as_bytes().len() + vault_weight(&batch.vault) + OVERHEAD_BYTES
 }
 
 impl TailCache {

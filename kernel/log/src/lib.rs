@@ -62,7 +62,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use candor_gate::Admitted;
+use candor_gate::{Admitted, StreamSubjects};
 use candor_model::{Offset, Partition, PolicyEpoch, ProjectId, RequestId, Timestamp, TopicName};
 use candor_store::Files;
 use tokio::sync::oneshot;
@@ -131,6 +131,8 @@ pub struct Committed {
     pub rows: Option<RecordBatch>,
     /// What goes to the vault.
     pub vault: Vec<candor_keyring::VaultEntry>,
+    /// Whom the records of a stream's batch are about.
+    pub subjects: StreamSubjects,
 }
 
 /// Sees every committed batch in offset order, after it is on stable storage and before it is acknowledged.

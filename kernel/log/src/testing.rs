@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use candor_gate::StreamSubjects;
 use candor_keyring::VaultEntry;
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
@@ -63,6 +64,7 @@ pub fn batch(project: i64, content: &[u8], count: u32) -> Batch {
         count,
         rows: None,
         vault: Vec::new(),
+        subjects: StreamSubjects::default(),
         epoch: PolicyEpoch(1),
         request: None,
     }

@@ -173,8 +173,13 @@ impl Found {
     }
 
     /// Orders the identifiers as they name the row: user id, e-mail, name, device, session, replay.
-    pub(super) fn order(&mut self) {
+    pub(crate) fn order(&mut self) {
         self.identities.sort_by_key(|identity| identity.subject.kind);
+    }
+
+    /// True where nobody was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.identities.is_empty()
     }
 
     /// The identifiers, the one that names the row first.

@@ -74,6 +74,31 @@ impl<'a> Finder<'a> {
         })
     }
 
+    /// Notes whom a part of a stream's record names, where it stands under a name or under none. What is left of the
+    /// value is nothing to keep: streams keep their values as they are.
+    pub(crate) fn note(&mut self, name: Option<&str>, value: Value, found: &mut Found) {
+        // What a rule strikes has been counted where it is replaced.
+        let mut counts = Counts::new();
+        let mut walker = Walker::new(&mut self.coder, self.user_traits, &mut counts, found);
+        match (name, value) {
+            (Some(name), value) => {
+                let mut object = Object::from_iter([(name.to_owned(), value)]);
+                walker.members(&mut object, "", Keep::Event);
+            }
+            (None, mut value) => walker.value(&mut value, "", Keep::Event),
+        }
+    }
+
+    /// The same of text; it is copied only where something may be in it.
+    pub(crate) fn note_text(&mut self, name: Option<&str>, text: &str, found: &mut Found) {
+        if name.is_some_and(names::may_identify) {
+            return self.note(name, Value::from(text), found);
+        }
+        let mut counts = Counts::new();
+        let mut walker = Walker::new(&mut self.coder, self.user_traits, &mut counts, found);
+        walker.embedded(text, "", false);
+    }
+
     fn walk(&mut self, counts: &mut Counts, walk: impl FnOnce(&mut Walker<'_, 'a>)) -> Found {
         let mut found = Found::default();
         let mut walker = Walker::new(&mut self.coder, self.user_traits, counts, &mut found);

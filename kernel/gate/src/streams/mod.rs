@@ -8,20 +8,25 @@
 //!
 //! Streams are the tenant's own data: keys, values and headers stay as they are but for what the rules strike. What a
 //! rule would turn into another type of JSON, as a number into text, would break those who read the topic: such a record
-//! is refused by its index, and with it its batch, as in Kafka. Who the records are about (`subjects`) is not derived
-//! yet; its place is beside [`values::Cleaner`], which sees every value once, and its codes go to the vault with the
-//! `Admitted`.
+//! is refused by its index, and with it its batch, as in Kafka.
+//!
+//! Who the records are about is told beside the batch ([`StreamSubjects`]), by the names and the codes by which the gate
+//! knows persons in signals. Nothing of it goes to the vault: it is for values that left their row, and these stand in
+//! the record.
 
 mod refusal;
+mod subjects;
 mod values;
 
 pub use refusal::{RecordRefusal, RefusedRecord, StreamRefusal};
+pub use subjects::{OpenedSubjects, StreamSubjects};
 pub use values::{Schemas, ValuesMode};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use candor_keyring::Keyring;
 use candor_model::limits::{BATCH_RECORDS_MAX, BODY_DECODED_BYTES_MAX};
 use candor_model::{Partition, ProjectId, Timestamp, TopicName};
 use candor_records::{
@@ -31,8 +36,10 @@ use candor_records::{
 
 use crate::GateReport;
 use crate::admitted::Admitted;
+use crate::identity::Finder;
 use crate::policy::Compiled;
 use refusal::Refused;
+use subjects::Collected;
 use values::{Cleaned, Cleaner};
 
 /// What a batch that the gate let in unfolds to at most: who reads one opens it with these.
@@ -140,6 +147,7 @@ fn milliseconds(at: Timestamp) -> i64 {
 
 /// Clears a batch.
 pub(crate) fn clear(
+    keyring: &Keyring,
     policy: &Compiled,
     schemas: Option<&Arc<dyn Schemas>>,
     now: Timestamp,
@@ -154,8 +162,9 @@ pub(crate) fn clear(
     let checked = opened.check_produced()?;
     check_records(&batch, &opened, checked, milliseconds(now))?;
     let known = schemas.map(|schemas| (&**schemas, project));
-    let cleaner = Cleaner::new(&policy.scrubber, batch.values, known);
-    let (changes, report) = changes(cleaner, &batch, &opened)?;
+    let finder = Finder::new(keyring, policy, project, None);
+    let cleaner = Cleaner::new(&policy.scrubber, batch.values, known, finder);
+    let Looked { changes, subjects, report } = look(cleaner, &batch, &opened)?;
     let bytes = match changes.is_empty() {
         true => batch.bytes.clone(),
         false => rebuilt(&opened, &changes)?,
@@ -167,7 +176,8 @@ pub(crate) fn clear(
     let bytes = stamped(bytes, kind, timestamp)?;
     let header = Header::parse(&bytes)?;
     let admitted =
-        Admitted::stream(project, batch.topic, batch.partition, bytes, header.offsets(), policy.epoch);
+        Admitted::stream(project, batch.topic, batch.partition, bytes, header.offsets(), policy.epoch)
+            .about(subjects);
     Ok(ClearedStream { admitted, header, report })
 }
 
@@ -220,16 +230,21 @@ impl Change {
 /// Records that change, by their index.
 type Changes = BTreeMap<u32, Change>;
 
+/// What was found in the records of a batch.
+#[derive(Default)]
+struct Looked {
+    changes: Changes,
+    subjects: StreamSubjects,
+    report: GateReport,
+}
+
 /// Opens records as far as the topic allows it.
-fn changes(
-    mut cleaner: Cleaner<'_>,
-    batch: &StreamBatch,
-    opened: &Opened,
-) -> Result<(Changes, GateReport), StreamRefusal> {
-    let mut changes = Changes::new();
+fn look(mut cleaner: Cleaner<'_>, batch: &StreamBatch, opened: &Opened) -> Result<Looked, StreamRefusal> {
     if !batch.values.opens() {
-        return Ok((changes, GateReport::default()));
+        return Ok(Looked::default());
     }
+    let mut changes = Changes::new();
+    let mut subjects = Collected::default();
     let mut refused = Refused::default();
     let mut bytes = 0;
     for (index, record) in (0..).zip(opened.records()) {
@@ -246,9 +261,13 @@ fn changes(
             }
             Err(reason) => refused.add(index, reason),
         }
+        if let Some(found) = cleaner.found() {
+            // The offset deltas of what a producer sends count its records.
+            subjects.take(index, &found)?;
+        }
     }
     refused.finish()?;
-    Ok((changes, GateReport::of(cleaner.counts())))
+    Ok(Looked { changes, subjects: subjects.finish(), report: GateReport::of(cleaner.counts()) })
 }
 
 /// What changes in a record.

@@ -9,6 +9,7 @@ use candor_schemas::{FRAME_BYTES, Schema, schema_id};
 use candor_scrub::{Counts, Scrubber};
 
 use super::refusal::RecordRefusal;
+use crate::identity::{Finder, Found};
 
 /// How the values of a topic may be opened (`candor.values`). Keys and headers, too, are left alone where values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -81,16 +82,29 @@ pub(super) struct Cleaner<'a> {
     mode: ValuesMode,
     schemas: Option<(&'a dyn Schemas, ProjectId)>,
     counts: Counts,
+    finder: Finder<'a>,
+    found: Found,
 }
 
 impl<'a> Cleaner<'a> {
-    /// `schemas` are those of the batch's project.
+    /// `schemas` are those of the batch's project, for which `finder` makes codes.
     pub fn new(
         scrubber: &'a Scrubber,
         mode: ValuesMode,
         schemas: Option<(&'a dyn Schemas, ProjectId)>,
+        finder: Finder<'a>,
     ) -> Cleaner<'a> {
-        Cleaner { scrubber, mode, schemas, counts: Counts::new() }
+        Cleaner { scrubber, mode, schemas, counts: Counts::new(), finder, found: Found::default() }
+    }
+
+    /// Whom the parts name that were cleaned since this was asked last; none where they name nobody.
+    pub fn found(&mut self) -> Option<Found> {
+        if self.found.is_empty() {
+            return None;
+        }
+        let mut found = std::mem::take(&mut self.found);
+        found.order();
+        Some(found)
     }
 
     /// What was replaced so far.
@@ -135,6 +149,7 @@ impl<'a> Cleaner<'a> {
         let before = self.counts.total();
         self.scrubber.scrub_value(&mut value, None, &mut self.counts);
         if self.counts.total() == before {
+            self.finder.note(None, value, &mut self.found);
             return Ok(Some(Cleaned::Same));
         }
         let original = schema.decode(payload).map_err(|_| RecordRefusal::Type)?;
@@ -143,6 +158,7 @@ impl<'a> Cleaner<'a> {
         }
         // A number, an enum's symbol or bytes, which a rule strikes, cannot become a text.
         let patched = schema.patched(payload, &original, &value).map_err(|_| RecordRefusal::Type)?;
+        self.finder.note(None, original, &mut self.found);
         Ok(Some(Cleaned::Changed([frame, patched.as_slice()].concat())))
     }
 
@@ -181,6 +197,7 @@ impl<'a> Cleaner<'a> {
     }
 
     fn text(&mut self, text: &str, name: Option<&str>) -> Cleaned {
+        self.finder.note_text(name, text, &mut self.found);
         let cleaned = match name {
             Some(name) => self.scrubber.scrub_field(name, text, &mut self.counts),
             None => self.scrubber.scrub_str(text, &mut self.counts),
@@ -197,6 +214,7 @@ impl<'a> Cleaner<'a> {
         let before = self.counts.total();
         self.scrubber.scrub_value(&mut value, name, &mut self.counts);
         if self.counts.total() == before {
+            self.finder.note(name, value, &mut self.found);
             return Ok(Some(Cleaned::Same));
         }
         // The rest of it stays as it was written.
@@ -205,7 +223,9 @@ impl<'a> Cleaner<'a> {
             return Err(RecordRefusal::Type);
         }
         let text = std::str::from_utf8(bytes).map_err(|_| RecordRefusal::Encoding)?;
-        Ok(Some(Cleaned::Changed(json::patched(text, &original, &value).into_bytes())))
+        let patched = json::patched(text, &original, &value).into_bytes();
+        self.finder.note(name, original, &mut self.found);
+        Ok(Some(Cleaned::Changed(patched)))
     }
 }
 

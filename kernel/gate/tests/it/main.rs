@@ -8,6 +8,7 @@ mod golden;
 mod identity;
 mod stable;
 mod streams;
+mod subjects;
 mod within;
 
 use std::sync::Arc;

@@ -23,17 +23,17 @@ const NOW_MS: i64 = NOW.0 / 1000;
 
 /// A record to send: key, value, headers.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Sent {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+pub struct Sent {
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
-fn value(value: &str) -> Sent {
+pub fn value(value: &str) -> Sent {
     Sent { value: Some(value.into()), ..Sent::default() }
 }
 
-fn keyed(key: &str, value: &str) -> Sent {
+pub fn keyed(key: &str, value: &str) -> Sent {
     Sent { key: Some(key.into()), ..self::value(value) }
 }
 
@@ -41,7 +41,7 @@ fn header(name: &str, value: &str) -> Sent {
     Sent { headers: vec![(name.into(), Some(value.into())), (b"n".to_vec(), None)], ..self::value("v") }
 }
 
-fn batch(codec: Codec, records: &[Sent]) -> Bytes {
+pub fn batch(codec: Codec, records: &[Sent]) -> Bytes {
     let producer = Producer { id: 4711, epoch: 2, sequence: 90 };
     let mut builder = BatchBuilder::new(codec).transactional(producer);
     for (index, record) in (0..).zip(records) {
@@ -66,11 +66,11 @@ fn read(batch: &Bytes) -> Vec<Sent> {
     records.collect()
 }
 
-fn stream(bytes: &Bytes) -> StreamBatch {
+pub fn stream(bytes: &Bytes) -> StreamBatch {
     StreamBatch::new(TopicName("orders.1".into()), Partition(3), bytes.clone())
 }
 
-fn clear(bed: &Bed, batch: StreamBatch) -> Result<ClearedStream, StreamRefusal> {
+pub fn clear(bed: &Bed, batch: StreamBatch) -> Result<ClearedStream, StreamRefusal> {
     bed.gate.clear_stream(&bed.scope, batch)
 }
 
@@ -103,7 +103,7 @@ fn stored(bed: &Bed, values: ValuesMode, records: &[Sent]) -> Vec<Sent> {
     all[0].clone()
 }
 
-fn refused(result: Result<ClearedStream, StreamRefusal>) -> (i16, Vec<(u32, RecordRefusal)>) {
+pub fn refused(result: Result<ClearedStream, StreamRefusal>) -> (i16, Vec<(u32, RecordRefusal)>) {
     let refusal = result.map(|_| ()).expect_err("it is refused");
     let records = match &refusal {
         StreamRefusal::Batch(_) => Vec::new(),
@@ -294,7 +294,7 @@ fn binary_values_are_stored_as_sent() {
 }
 
 /// Knows one schema, of one id.
-struct One(Arc<Schema>);
+pub struct One(pub Arc<Schema>);
 
 impl Schemas for One {
     fn schema(&self, _: ProjectId, id: i32) -> Option<Arc<Schema>> {

@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
+use candor_gate::StreamSubjects;
 use candor_lake::{Lake, LakeConfig, LakeParts, Pinned, Source};
 use candor_log::{Aborted, Committed, Follower, ReadError, Topic};
 use candor_meta::{Database, ReadScope, Tenancy};
@@ -32,6 +33,8 @@ pub struct MemoryLog {
     state: Mutex<LogState>,
     pub reads: AtomicUsize,
     pub refuse_reads: AtomicBool,
+    /// The topic of which nothing can be read.
+    pub unreadable: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -57,7 +60,8 @@ impl MemoryLog {
         at: Timestamp,
     ) {
         let topic = Topic { project, name: signal.topic() };
-        self.commit(topic, partition, rows.num_rows() as u32, Some(rows), Bytes::new(), at);
+        let count = rows.num_rows() as u32;
+        self.commit(topic, partition, count, Some(rows), (Bytes::new(), StreamSubjects::default()), at);
     }
 
     /// Commits a record batch to a topic of streams.
@@ -69,9 +73,21 @@ impl MemoryLog {
         batch: Bytes,
         at: Timestamp,
     ) {
+        self.append_about(project, topic, partition, (batch, StreamSubjects::default()), at);
+    }
+
+    /// The same with whom its records are about.
+    pub fn append_about(
+        &self,
+        project: ProjectId,
+        topic: &str,
+        partition: u32,
+        (batch, subjects): (Bytes, StreamSubjects),
+        at: Timestamp,
+    ) {
         let topic = Topic { project, name: TopicName(topic.to_owned()) };
         let count = Header::parse(&batch).unwrap().offsets();
-        self.commit(topic, Partition(partition), count, None, batch, at);
+        self.commit(topic, Partition(partition), count, None, (batch, subjects), at);
     }
 
     fn commit(
@@ -80,7 +96,7 @@ impl MemoryLog {
         partition: Partition,
         count: u32,
         rows: Option<RecordBatch>,
-        bytes: Bytes,
+        (bytes, subjects): (Bytes, StreamSubjects),
         at: Timestamp,
     ) {
         let mut state = self.state.lock();
@@ -97,6 +113,7 @@ impl MemoryLog {
             batch: bytes,
             rows,
             vault: Vec::new(),
+            subjects,
         };
         batches.push(batch.clone());
         for follower in &state.followers {
@@ -206,7 +223,8 @@ impl Source for MemoryLog {
         _max_bytes: usize,
     ) -> Result<Vec<Committed>, ReadError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        if self.refuse_reads.load(Ordering::Relaxed) {
+        let is_unreadable = self.unreadable.lock().as_ref() == Some(&topic.name.0);
+        if self.refuse_reads.load(Ordering::Relaxed) || is_unreadable {
             return Err(ReadError::Storage("the disk is gone".into()));
         }
         let state = self.state.lock();

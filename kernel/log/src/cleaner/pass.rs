@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use candor_gate::StreamSubjects;
 use candor_model::Partition;
 use candor_records::{BadBatch, Header, Opened, Rebuild, Record, open};
 
@@ -78,7 +79,12 @@ pub(crate) async fn run<S: Store>(store: &mut S, job: &Job) -> Result<Done, S::E
             }
             let batch = match filter.look(&batch) {
                 Kept::AsIs => batch,
-                Kept::Rebuilt(rebuilt) => Committed { batch: rebuilt, rows: None, ..batch },
+                Kept::Rebuilt(rebuilt) => Committed {
+                    subjects: subjects_left(&batch.subjects, &rebuilt),
+                    batch: rebuilt,
+                    rows: None,
+                    ..batch
+                },
                 Kept::Gone => continue,
             };
             store.write(batch, is_first).await?;
@@ -90,6 +96,17 @@ pub(crate) async fn run<S: Store>(store: &mut S, job: &Job) -> Result<Done, S::E
 
 fn end_of(batch: &Committed) -> u64 {
     batch.base.0 + u64::from(batch.count)
+}
+
+/// Whom the records are about that are left of a batch.
+fn subjects_left(subjects: &StreamSubjects, rebuilt: &Bytes) -> StreamSubjects {
+    if subjects.is_empty() {
+        return StreamSubjects::default();
+    }
+    let Ok(opened) = open(rebuilt, OPENED_MAX) else { return subjects.clone() };
+    let left = opened.records().filter_map(|record| u32::try_from(record.ok()?.offset_delta).ok());
+    let left: HashSet<u32> = left.collect();
+    subjects.retain(|delta| left.contains(&delta))
 }
 
 /// What becomes of a batch.

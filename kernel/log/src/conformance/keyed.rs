@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use candor_gate::StreamSubjects;
 use candor_model::{Offset, Random, Timestamp, TopicName};
 use candor_records::{Bounds, Producer, open};
 
@@ -14,6 +15,7 @@ on_every_log!(
     of_each_key_the_last_record_stays,
     nothing_beyond_an_open_transaction_is_compacted,
     what_is_compacted_may_also_be_deleted,
+    whom_records_name_stays_beside_them,
 );
 
 const NOBODY: Producer = Producer { id: -1, epoch: -1, sequence: -1 };
@@ -253,5 +255,49 @@ async fn what_is_compacted_may_also_be_deleted(bed: Bed) {
     .await;
     // Another topic, of which nothing was said, stays as it is.
     assert_eq!(one(&log, numbered(1, 0, 0, 1)).await, Ok((0, false)));
+    log.close().await;
+}
+
+async fn whom_records_name_stays_beside_them(bed: Bed) {
+    let bed = small(bed);
+    let log = bed.open().await;
+    let topic = stream(1);
+    let value = vec![1; 3000];
+    let named = |batch: crate::batch::Batch, of: &[(u32, &str)]| crate::batch::Batch {
+        subjects: StreamSubjects::of(of.iter().map(|(delta, code)| (*delta, vec![*code]))),
+        ..batch
+    };
+    let both = keyed(&topic, false, NOBODY, &[("a", Some(&*value)), ("b", Some(&*value))]);
+    let newer = keyed(&topic, false, NOBODY, &[("a", Some(&*value))]);
+    assert_eq!(one(&log, named(both, &[(0, "user:a"), (1, "user:b")])).await, Ok((0, false)));
+    assert_eq!(one(&log, named(newer, &[(0, "user:c")])).await, Ok((2, false)));
+    for offset in 3..6 {
+        let nobody = keyed(&topic, false, NOBODY, &[("c", Some(&*value))]);
+        assert_eq!(one(&log, nobody).await, Ok((offset, false)));
+    }
+    let told = |all: &[Committed]| -> Vec<(u64, String)> {
+        let of_batch = |batch: &Committed| {
+            let mut opened = batch.subjects.open();
+            let deltas = 0..batch.count;
+            deltas
+                .map(|delta| (batch.base.0 + u64::from(delta), opened.of(delta).join(" ")))
+                .filter(|(_, codes)| !codes.is_empty())
+                .collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of_batch).collect()
+    };
+    let person = |offset, code: &str| (offset, code.to_owned());
+    let all = [person(0, "user:a"), person(1, "user:b"), person(2, "user:c")];
+    assert_eq!(told(&batches(&log, &topic).await), all);
+    log.close().await;
+
+    let log = bed.open().await;
+    assert_eq!(told(&batches(&log, &topic).await), all, "as stored");
+    bed.clock.advance(SETTLED);
+    log.set_compaction(&topic, Some(at_once()));
+    let expected = [(1, "b", 1), (2, "a", 1), (5, "c", 1)];
+    let expected = expected.map(|(offset, key, value)| (offset, (key.to_owned(), Some(value))));
+    let after = left(&log, &topic, &Records::from(expected)).await;
+    assert_eq!(told(&after), all[1..], "nobody of what was compacted away");
     log.close().await;
 }
