@@ -124,8 +124,10 @@ impl TableState {
         &mut self.partitions[at]
     }
 
+    /// Bytes of the tails; of a stream as its rows are in the table's columns, in which a query has them.
     pub(crate) fn bytes(&self) -> usize {
-        self.partitions.iter().map(PartitionTail::bytes).sum()
+        let columns = self.seen.as_ref().map_or(0, |seen| seen.schema.fields().len());
+        self.partitions.iter().map(|tail| tail.bytes() + tail.bytes_in_columns(columns)).sum()
     }
 
     /// The tail's rows in the table's columns.

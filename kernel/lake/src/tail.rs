@@ -17,6 +17,7 @@ use candor_model::{Offset, Partition, Signal, Timestamp};
 use crate::LakeError;
 use crate::columns::{Columns, base_schema};
 use crate::promote::adapt;
+use crate::streams::piece::CELL_BYTES;
 
 /// A batch of so many rows is not folded any more: its buffers outweigh its frame.
 const FOLDED_ROWS: usize = 8192;
@@ -261,6 +262,13 @@ impl PartitionTail {
     /// True while a publish holds a part.
     pub(crate) fn is_taken(&self) -> bool {
         self.frozen > 0
+    }
+
+    /// What rows of a stream take beyond that once they stand in so many columns, bytes.
+    pub(crate) fn bytes_in_columns(&self, columns: usize) -> usize {
+        let lacks =
+            |batch: &TailBatch| columns.saturating_sub(batch.rows.num_columns()) * batch.rows.num_rows();
+        self.batches.iter().map(lacks).sum::<usize>() * CELL_BYTES
     }
 
     /// Bytes in memory.

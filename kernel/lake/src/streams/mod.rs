@@ -11,6 +11,7 @@
 
 pub(crate) mod columns;
 mod follow;
+pub(crate) mod piece;
 mod pin;
 mod rows;
 mod tend;
@@ -66,6 +67,8 @@ pub(crate) struct Lag {
     /// When the log took the first of it, µs; 0 without any.
     since: AtomicI64,
     bytes: AtomicU64,
+    /// After a failure, when to try again, µs.
+    rests_until: AtomicI64,
 }
 
 impl Lag {
@@ -87,6 +90,15 @@ impl Lag {
     /// About how many bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When to try again, µs.
+    fn rests_until(&self) -> i64 {
+        self.rests_until.load(Ordering::Relaxed)
+    }
+
+    fn rest_until(&self, at: i64) {
+        self.rests_until.store(at, Ordering::Relaxed);
     }
 
     /// Takes it off: whoever does so reads all there is, or puts back what is left.

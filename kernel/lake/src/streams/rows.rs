@@ -1,16 +1,10 @@
 //! Records to rows: batches of a topic opened, the ones that nobody is to read left out, values looked into.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Float64Builder, Int32Array, Int64Array, Int64Builder, ListArray,
-    MapArray, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
-};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 use candor_gate::{STREAM_BOUNDS, ValuesMode};
 use candor_log::{Aborted, Committed};
 use candor_model::limits::RECORD_BYTES_MAX;
@@ -18,15 +12,11 @@ use candor_model::{Offset, ProjectId, Timestamp, TopicName, Value, json};
 use candor_records::{Header, Marker, MarkerKind, Opened, Record, open};
 
 use super::ValueDecoder;
-use super::columns::{FIELD_PREFIX, FIELDS_MAX, Shown, StreamTypes, is_column, stream_schema, wider};
+use super::columns::{Shown, StreamTypes};
+use super::piece::Rows;
 
-/// A piece of so many rows is ended: what the engine works on at once.
-const PIECE_ROWS: usize = 8192;
-
-/// Nor does a piece grow beyond this by more than a record, bytes.
-const PIECE_BYTES: usize = 4 << 20;
-
-/// What is made of batches at one go, bytes: they may have been compressed 250 times over.
+/// What is made of batches at one go, bytes, but for a piece: they may have been compressed 250 times over, and a few
+/// fields of each record may be many columns together.
 const DECODED_BYTES: usize = 16 << 20;
 
 /// What a value begins with that names its schema: a zero, then four bytes of its id (the Confluent wire format).
@@ -89,25 +79,34 @@ impl Decoding {
         let mut rows = Rows::new(types);
         let mut bytes = 0;
         for batch in batches.iter().take_while(|batch| batch.base < until) {
-            if bytes >= DECODED_BYTES {
+            if bytes + rows.bytes() >= DECODED_BYTES {
                 break;
             }
             let end = Offset(batch.base.0 + u64::from(batch.count));
             if let Some(opened) = readers.opened(batch) {
+                let mut subjects = batch.subjects.open();
                 for record in opened.records() {
                     let Ok(record) = record else {
                         warn_of(batch, "a record of a batch cannot be read");
                         break;
                     };
-                    let delta = u64::try_from(record.offset_delta).unwrap_or(0);
-                    let offset = Offset(batch.base.0 + delta);
+                    let delta = u32::try_from(record.offset_delta).unwrap_or(0);
+                    let offset = Offset(batch.base.0 + u64::from(delta));
                     if offset < from || offset >= end {
                         continue;
                     }
-                    bytes += self.push(&mut rows, opened.header(), batch, offset, &record);
-                    if rows.is_full() {
+                    let (text, value) = self.opened(types, &record);
+                    if rows.has_no_room_for(value.as_ref()) {
+                        bytes += rows.bytes();
                         decoded.pieces.extend(rows.finish()?);
+                        if bytes >= DECODED_BYTES {
+                            decoded.next = offset;
+                            return Ok(decoded);
+                        }
                     }
+                    let time = time_of(opened.header(), &record, batch.ingested_at);
+                    let value = (text.as_deref().or(record.value), value);
+                    rows.push(batch, (offset, time), &record, value, &subjects.of(delta));
                 }
             }
             decoded.next = end.max(decoded.next);
@@ -116,25 +115,16 @@ impl Decoding {
         Ok(decoded)
     }
 
-    fn push(
-        &self,
-        rows: &mut Rows,
-        header: &Header,
-        batch: &Committed,
-        offset: Offset,
-        record: &Record<'_>,
-    ) -> usize {
-        let by_schema = record.value.and_then(|value| self.by_schema(value));
-        let opened = match &by_schema {
-            Some(_) => by_schema.clone(),
-            None => record.value.and_then(|value| self.as_json(value)),
-        };
-        let value = by_schema.map(|value| json::to_string(&value).into_bytes());
-        let value = match rows.types.value {
-            Shown::Text => value.as_deref().or(record.value),
-            Shown::Bytes => record.value,
-        };
-        rows.push(batch, offset, time_of(header, record, batch.ingested_at), record, value, opened)
+    /// What a record's value says, and the text that stands for it where it is not itself shown.
+    fn opened(&self, types: StreamTypes, record: &Record<'_>) -> (Option<Vec<u8>>, Option<Value>) {
+        let Some(value) = record.value else { return (None, None) };
+        match self.by_schema(value) {
+            Some(said) => {
+                let is_text = types.value == Shown::Text;
+                (is_text.then(|| json::to_string(&said).into_bytes()), Some(said))
+            }
+            None => (None, self.as_json(value)),
+        }
     }
 
     /// A value that names its schema, where somebody knows that.
@@ -234,249 +224,4 @@ impl Readers {
         }
         (!header.is_transactional() || !self.skipped.contains(&header.producer_id)).then_some(opened)
     }
-}
-
-/// Rows under construction.
-struct Rows {
-    types: StreamTypes,
-    partitions: Vec<i32>,
-    offsets: Vec<i64>,
-    times: Vec<i64>,
-    keys: Parts,
-    values: Parts,
-    header_names: StringBuilder,
-    header_values: StringBuilder,
-    header_ends: Vec<i32>,
-    ingested: Vec<i64>,
-    epochs: Vec<i32>,
-    fields: BTreeMap<String, Members>,
-    bytes: usize,
-}
-
-/// Keys or values.
-enum Parts {
-    Text(StringBuilder),
-    Bytes(BinaryBuilder),
-}
-
-impl Parts {
-    fn new(shown: Shown) -> Parts {
-        match shown {
-            Shown::Text => Parts::Text(StringBuilder::new()),
-            Shown::Bytes => Parts::Bytes(BinaryBuilder::new()),
-        }
-    }
-
-    fn push(&mut self, bytes: Option<&[u8]>) {
-        match self {
-            Parts::Text(builder) => append_text(builder, bytes),
-            Parts::Bytes(builder) => builder.append_option(bytes),
-        }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Parts::Text(builder) => Arc::new(builder.finish()),
-            Parts::Bytes(builder) => Arc::new(builder.finish()),
-        }
-    }
-}
-
-/// Bytes as text: themselves where they are UTF-8, else `\x` and hexadecimal digits.
-fn append_text(builder: &mut StringBuilder, bytes: Option<&[u8]>) {
-    match bytes.map(|bytes| (std::str::from_utf8(bytes), bytes)) {
-        None => builder.append_null(),
-        Some((Ok(text), _)) => builder.append_value(text),
-        Some((Err(_), bytes)) => {
-            builder.append_value(format!("\\x{}", data_encoding::HEXLOWER.encode(bytes)));
-        }
-    }
-}
-
-/// What was seen of a field, by row.
-struct Members {
-    kind: DataType,
-    seen: Vec<(usize, Value)>,
-}
-
-fn kind_of(value: &Value) -> DataType {
-    match value {
-        Value::Bool(_) => DataType::Boolean,
-        Value::Int(_) => DataType::Int64,
-        Value::Float(_) => DataType::Float64,
-        _ => DataType::Utf8,
-    }
-}
-
-impl Members {
-    fn push(&mut self, row: usize, value: Value) {
-        self.kind = wider(&self.kind, &kind_of(&value));
-        // Of several members of one name the last counts.
-        match self.seen.last_mut() {
-            Some((last, seen)) if *last == row => *seen = value,
-            _ => self.seen.push((row, value)),
-        }
-    }
-
-    fn finish(self, rows: usize) -> ArrayRef {
-        let mut seen = self.seen.into_iter().peekable();
-        let values = (0..rows).map(|row| seen.next_if(|(at, _)| *at == row).map(|(_, value)| value));
-        match self.kind {
-            DataType::Boolean => {
-                let mut builder = BooleanBuilder::with_capacity(rows);
-                values.for_each(|value| {
-                    builder.append_option(value.and_then(|value| match value {
-                        Value::Bool(flag) => Some(flag),
-                        _ => None,
-                    }));
-                });
-                Arc::new(builder.finish())
-            }
-            DataType::Int64 => {
-                let mut builder = Int64Builder::with_capacity(rows);
-                values.for_each(|value| builder.append_option(value.and_then(|value| value.as_i64())));
-                Arc::new(builder.finish())
-            }
-            DataType::Float64 => {
-                let mut builder = Float64Builder::with_capacity(rows);
-                values.for_each(|value| builder.append_option(value.and_then(|value| value.as_f64())));
-                Arc::new(builder.finish())
-            }
-            _ => {
-                let mut builder = StringBuilder::with_capacity(rows, 0);
-                values.for_each(|value| builder.append_option(value.map(|value| value.to_text())));
-                Arc::new(builder.finish())
-            }
-        }
-    }
-}
-
-impl Rows {
-    fn new(types: StreamTypes) -> Rows {
-        Rows {
-            types,
-            partitions: Vec::new(),
-            offsets: Vec::new(),
-            times: Vec::new(),
-            keys: Parts::new(types.key),
-            values: Parts::new(types.value),
-            header_names: StringBuilder::new(),
-            header_values: StringBuilder::new(),
-            header_ends: vec![0],
-            ingested: Vec::new(),
-            epochs: Vec::new(),
-            fields: BTreeMap::new(),
-            bytes: 0,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.offsets.len() >= PIECE_ROWS || self.bytes >= PIECE_BYTES
-    }
-
-    /// Adds a row; gives what it takes, bytes.
-    fn push(
-        &mut self,
-        batch: &Committed,
-        offset: Offset,
-        time: i64,
-        record: &Record<'_>,
-        value: Option<&[u8]>,
-        opened: Option<Value>,
-    ) -> usize {
-        let row = self.offsets.len();
-        self.partitions.push(batch.partition.0 as i32);
-        self.offsets.push(offset.0 as i64);
-        self.times.push(time);
-        self.ingested.push(batch.ingested_at.0);
-        self.epochs.push(batch.epoch.0 as i32);
-        self.keys.push(record.key);
-        self.values.push(value);
-        let mut bytes = 64 + record.key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-        // A map has each name once: of several headers the last counts.
-        let headers: Vec<_> = record.headers.iter().collect();
-        let mut names = HashSet::new();
-        let mut kept: Vec<_> = headers.into_iter().rev().filter(|(name, _)| names.insert(*name)).collect();
-        kept.reverse();
-        for (name, value) in kept {
-            append_text(&mut self.header_names, Some(name));
-            append_text(&mut self.header_values, value);
-            bytes += 16 + name.len() + value.map_or(0, <[u8]>::len);
-        }
-        self.header_ends.push(arrow::array::ArrayBuilder::len(&self.header_names) as i32);
-        if let Some(Value::Object(members)) = opened {
-            for (name, value) in members.0 {
-                if value.is_null() || !is_column(&name) {
-                    continue;
-                }
-                bytes += 32;
-                if let Some(members) = self.fields.get_mut(&name) {
-                    members.push(row, value);
-                } else if self.fields.len() < FIELDS_MAX {
-                    let kind = kind_of(&value);
-                    self.fields.insert(name, Members { kind, seen: vec![(row, value)] });
-                }
-            }
-        }
-        self.bytes += bytes;
-        bytes
-    }
-
-    /// The rows so far, if there are any, and when the first came.
-    fn finish(&mut self) -> Result<Option<(RecordBatch, Timestamp)>, ArrowError> {
-        let Some(since) = self.ingested.first().copied() else { return Ok(None) };
-        let mut rows = std::mem::replace(self, Rows::new(self.types));
-        let count = rows.offsets.len();
-        let base = stream_schema(rows.types);
-        let times = |times: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
-        let offsets: ArrayRef = Arc::new(Int64Array::from(rows.offsets));
-        let partitions: ArrayRef = Arc::new(Int32Array::from(rows.partitions));
-        let mut arrays: Vec<ArrayRef> = vec![
-            Arc::clone(&partitions),
-            Arc::clone(&offsets),
-            times(rows.times),
-            rows.keys.finish(),
-            rows.values.finish(),
-            headers(base.field(5), rows.header_ends, &mut rows.header_names, &mut rows.header_values)?,
-            arrow::array::new_null_array(&DataType::Utf8, count),
-            no_subjects(base.field(7), count)?,
-            times(rows.ingested),
-            partitions,
-            offsets,
-            Arc::new(Int32Array::from(rows.epochs)),
-        ];
-        let mut fields: Vec<FieldRef> = base.fields().iter().cloned().collect();
-        for (name, members) in rows.fields {
-            let array = members.finish(count);
-            let name = format!("{FIELD_PREFIX}{name}");
-            fields.push(Arc::new(Field::new(name, array.data_type().clone(), true)));
-            arrays.push(array);
-        }
-        let piece = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-        Ok(Some((piece, Timestamp(since))))
-    }
-}
-
-fn headers(
-    field: &Field,
-    ends: Vec<i32>,
-    names: &mut StringBuilder,
-    values: &mut StringBuilder,
-) -> Result<ArrayRef, ArrowError> {
-    let wrong = || ArrowError::SchemaError("headers are no map".to_owned());
-    let DataType::Map(entries, sorted) = field.data_type() else { return Err(wrong()) };
-    let DataType::Struct(pair) = entries.data_type() else { return Err(wrong()) };
-    let arrays: Vec<ArrayRef> = vec![Arc::new(names.finish()), Arc::new(values.finish())];
-    let pairs = StructArray::try_new(pair.clone(), arrays, None)?;
-    let ends = OffsetBuffer::new(ends.into());
-    Ok(Arc::new(MapArray::try_new(Arc::clone(entries), ends, pairs, None, *sorted)?))
-}
-
-fn no_subjects(field: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
-    let DataType::List(item) = field.data_type() else {
-        return Err(ArrowError::SchemaError("subjects are no list".to_owned()));
-    };
-    let none = Arc::new(StringArray::from(Vec::<Option<&str>>::new()));
-    let ends = OffsetBuffer::new(vec![0; rows + 1].into());
-    Ok(Arc::new(ListArray::try_new(Arc::clone(item), ends, none, None)?))
 }

@@ -15,6 +15,14 @@ use crate::table::Table;
 /// Rows that were read for a query are kept so long for the next one, µs.
 const CACHED_US: i64 = 60 * 1_000_000;
 
+/// A table that could not be published is tried again after so long, µs: the places of a round are for those that can.
+const FAILED_REST_US: i64 = 30 * 1_000_000;
+
+fn warn_of(table: &Table, error: &LakeError) {
+    let (project, name) = (table.project, &table.name);
+    tracing::warn!(%project, ?name, error = %candor_model::chain(error), "a table of a stream cannot be published");
+}
+
 impl Inner {
     /// Publishes what is due of streams, as many tables as are published in a second by age, each up to what a tail
     /// holds.
@@ -26,6 +34,9 @@ impl Inner {
         let mut due: Vec<(Timestamp, Arc<Table>)> = Vec::new();
         for table in self.tables.list(None) {
             let Some((since, bytes)) = table.lag.get().filter(|_| table.name.is_stream()) else { continue };
+            if now.0 < table.lag.rests_until() {
+                continue;
+            }
             let Some(topic) = streams.topics.in_log(table.project, &table.name.topic()) else { continue };
             if self.is_due(&topic, now.0 - since.0, bytes) {
                 due.push((since, table));
@@ -59,22 +70,32 @@ impl Inner {
             return Ok(());
         }
         let mut held = Vec::with_capacity(tables.len());
-        let mut published = Ok(());
+        let mut first_error = Ok(());
         for table in tables {
             let filling = Arc::clone(&table.filling).lock_owned().await;
             let lag = table.lag.take();
             let filled = self.fill(table, bytes_max).await;
-            held.push((table, lag, filling, matches!(filled, Ok(true))));
-            published = published.and(filled.map(drop));
+            held.push((table, lag, filling, matches!(filled, Ok(true)), filled.is_err()));
+            first_error = first_error.and(filled.map(drop));
         }
-        // What could be read goes, whatever else could not.
-        published = published.and(self.publish(tables.to_vec(), None).await);
-        for (table, lag, _, is_whole) in &held {
-            if !is_whole || published.is_err() {
-                table.lag.put_back(*lag);
+        // What could be read goes, whatever else could not; together where it can be, as that is one commit.
+        if let Err(error) = self.publish(tables.to_vec(), None).await {
+            first_error = first_error.and(Err(error));
+            for (table, _, _, is_whole, has_failed) in &mut held {
+                if let Err(error) = self.publish(vec![Arc::clone(table)], None).await {
+                    (*is_whole, *has_failed) = (false, true);
+                    warn_of(table, &error);
+                }
             }
         }
-        published
+        let now = self.clock.now();
+        for (table, lag, _, is_whole, has_failed) in &held {
+            if !is_whole {
+                table.lag.put_back(*lag);
+            }
+            table.lag.rest_until(if *has_failed { now.0 + FAILED_REST_US } else { 0 });
+        }
+        first_error
     }
 
     /// Tables of streams that have something in the log, or in memory, that is in no file.

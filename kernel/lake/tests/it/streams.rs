@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
-use candor_gate::ValuesMode;
+use candor_gate::{StreamSubjects, ValuesMode};
 use candor_lake::{Lake, Pinned, StreamTables, StreamTopic, ValueDecoder};
 use candor_model::{Clock, Object, ProjectId, TopicName, Value};
 use candor_records::{BatchBuilder, Codec, HeadersBuf, Marker, MarkerKind, Producer};
@@ -341,5 +341,21 @@ async fn fields_widen_over_files_tail_and_merges() {
     for ((pinned, snapshot), (_, expected)) in pins.iter().zip(steps) {
         let old = lake.pin_stream_snapshot(&bed.shop, "orders", *snapshot).await.unwrap().unwrap();
         assert_eq!((fields(&old.schema).as_str(), old.rows()), (expected, pinned.rows()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_record_is_about_is_in_its_row() {
+    let (bed, registry) = bed(ValuesMode::Json).await;
+    let lake = lake(&bed, &registry).await;
+    let records = batch(&[value("{}"), value("{}"), value("{}")]);
+    let about = StreamSubjects::of([(0, vec!["user:a", "email:b"]), (2, vec!["email:b"])]);
+    bed.log.append_about(bed.project(), "orders", 0, (records, about), bed.clock.now());
+    append(&bed, 0, batch(&[value("{}")]));
+    for _ in ["from memory", "from a file"] {
+        let rows = rows(&bed, &lake).await;
+        assert_eq!(column(&rows, "subject"), ["user:a", "null", "email:b", "null"]);
+        assert_eq!(column(&rows, "subjects"), ["[user:a, email:b]", "[]", "[email:b]", "[]"]);
+        lake.flush(None).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -196,4 +196,53 @@ async fn thousands_of_topics_cost_nothing_until_somebody_asks() {
     bed.advance_seconds(1000);
     lake.upkeep().await.unwrap();
     assert!((1..=16).contains(&lake.stats().files_published), "at the pace, never in a burst");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_cannot_be_read_keeps_no_other_from_being_published() {
+    let (bed, registry) = bed(ValuesMode::Text).await;
+    registry.add("broken", "broken", ValuesMode::Text);
+    // One table a round.
+    let config = LakeConfig { files_per_second: 1, ..bed.config() };
+    let lake = bed.lake_with(config).await;
+    lake.serve_streams(Arc::clone(&registry) as Arc<dyn StreamTables>, None);
+    bed.log.append_stream(bed.project(), "broken", 0, batch(&[value("b")]), bed.clock.now());
+    bed.advance_seconds(1);
+    append(&bed, 0, batch(&[value("a")]));
+    *bed.log.unreadable.lock() = Some("broken".to_owned());
+    bed.advance_seconds(900);
+    let lag = lake.stats().stream_lag_bytes;
+    assert!(lake.upkeep().await.is_err());
+    let _ = lake.upkeep().await;
+    let _ = lake.upkeep().await;
+    assert_eq!(lake.stats().files_published, 1);
+    assert!((1..lag).contains(&lake.stats().stream_lag_bytes), "only the other one's lag is left");
+    *bed.log.unreadable.lock() = None;
+    bed.advance_seconds(60);
+    lake.upkeep().await.unwrap();
+    assert_eq!((lake.stats().files_published, lake.stats().stream_lag_bytes), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_many_different_fields_take_bounded_memory() {
+    let (bed, registry) = bed(ValuesMode::Json).await;
+    let config = LakeConfig { table_bytes: 8 << 20, total_bytes: 16 << 20, ..bed.config() };
+    let lake = bed.lake_with(config).await;
+    lake.serve_streams(Arc::clone(&registry) as Arc<dyn StreamTables>, None);
+    // One field each, and yet a column of each.
+    let texts: Vec<String> = (0..20_000).map(|n| format!("{{\"f{}\":{n}}}", n % 512)).collect();
+    append(&bed, 0, batch(&texts.iter().map(|text| value(text)).collect::<Vec<_>>()));
+    let pinned = pin(&bed, &lake).await;
+    assert_eq!(pinned.rows(), 20_000);
+    for piece in pinned.tail.iter() {
+        assert!(piece.get_array_memory_size() <= 12 << 20, "{} rows", piece.num_rows());
+    }
+    let held: usize = pinned.tail.iter().map(RecordBatch::get_array_memory_size).sum();
+    assert!(held <= 32 << 20 && !pinned.files.is_empty(), "{held} bytes, {} files", pinned.files.len());
+    let sum = bed.rows(&lake, &pinned).await;
+    let column = sum.column_by_name("v_f511").unwrap().as_primitive::<Int64Type>();
+    assert_eq!(
+        (column.len() - column.null_count(), arrow::compute::sum(column)),
+        (39, Some(39 * 511 + 512 * 741))
+    );
 }
