@@ -16,6 +16,8 @@ mod level;
 mod proto;
 mod schema;
 
+use candor_model::Value;
+
 pub use change::Incompatibility;
 pub use error::{DecodeError, SchemaError};
 pub use framed::{FRAME_BYTES, decode_framed, schema_id};
@@ -38,6 +40,10 @@ const NAMES_BYTES_MAX: usize = 4 * candor_model::limits::RECORD_BYTES_MAX;
 /// Fields on the wire for each node that a value may have.
 const FIELDS_A_NODE: usize = 8;
 
+/// Values held against each other in one change of a value: each at most once for each level above it.
+const COMPARED_VALUES_MAX: usize =
+    candor_model::limits::RECORD_NODES_MAX * (candor_model::limits::NESTING_DEPTH_MAX + 1);
+
 /// What a decoder may still make of a value.
 struct Budget {
     nodes: usize,
@@ -45,12 +51,48 @@ struct Budget {
     names: usize,
     /// Fields on the wire, those that are skipped or replaced by later ones too.
     fields: usize,
+    /// Values that were held against each other to see what changes.
+    compared: usize,
 }
 
 impl Budget {
     fn new() -> Budget {
         let nodes = candor_model::limits::RECORD_NODES_MAX;
-        Budget { nodes, names: NAMES_BYTES_MAX, fields: nodes.saturating_mul(FIELDS_A_NODE) }
+        Budget { nodes, names: NAMES_BYTES_MAX, fields: nodes.saturating_mul(FIELDS_A_NODE), compared: 0 }
+    }
+
+    /// True where two values are the same, looked at up to the first difference. Whoever asks does so once for each
+    /// value at each depth: what is looked at beyond that is an error.
+    fn same(&mut self, before: &Value, after: &Value) -> Result<bool, DecodeError> {
+        self.compared += 1;
+        if self.compared > COMPARED_VALUES_MAX {
+            return Err(DecodeError::TooMany);
+        }
+        match (before, after) {
+            (Value::Array(before), Value::Array(after)) => {
+                if before.len() != after.len() {
+                    return Ok(false);
+                }
+                for (before, after) in before.iter().zip(after) {
+                    if !self.same(before, after)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            (Value::Object(before), Value::Object(after)) => {
+                if before.len() != after.len() {
+                    return Ok(false);
+                }
+                for ((name, before), (other, after)) in before.0.iter().zip(&after.0) {
+                    if name != other || !self.same(before, after)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            (before, after) => Ok(before == after),
+        }
     }
 
     /// A name or a symbol of the schema, for the value.

@@ -1,6 +1,7 @@
 //! Messages with some of their texts replaced, and everything else as it was written.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use candor_model::Value;
 
@@ -11,6 +12,16 @@ use crate::{Budget, DecodeError};
 
 /// A value as it was, and as it shall be.
 type Pair<'a> = (&'a Value, &'a Value);
+
+/// What becomes of a member of a message, which may stand in it many times.
+enum Member<'a> {
+    /// All of it goes.
+    Gone,
+    /// All of it stays.
+    Same,
+    /// Some of it changes; so many pieces of it came by.
+    Changed { pair: Pair<'a>, seen: usize },
+}
 
 /// What differs is no text.
 const CHANGED: DecodeError = DecodeError::Mismatch("what changes is no text");
@@ -23,10 +34,19 @@ impl Schema {
         before: &Value,
         after: &Value,
     ) -> Result<Vec<u8>, DecodeError> {
+        self.patched_within(payload, (before, after), &mut Budget::new())
+    }
+
+    pub(super) fn patched_within(
+        &self,
+        payload: &[u8],
+        pair: Pair<'_>,
+        budget: &mut Budget,
+    ) -> Result<Vec<u8>, DecodeError> {
         let (id, message) = self.named_message(payload)?;
         let indexes = payload.get(..payload.len() - message.len()).ok_or(DecodeError::Short)?;
         let mut out = Writer(indexes.to_vec());
-        self.patch_message(id, message, (before, after), &mut out, (&mut Budget::new(), 0))?;
+        self.patch_message(id, message, pair, &mut out, (budget, 0))?;
         Ok(out.0)
     }
 
@@ -39,7 +59,7 @@ impl Schema {
         (budget, depth): (&mut Budget, usize),
     ) -> Result<(), DecodeError> {
         budget.take(depth)?;
-        if before == after {
+        if budget.same(before, after)? {
             out.0.extend_from_slice(input);
             return Ok(());
         }
@@ -50,31 +70,40 @@ impl Schema {
         if !is_bare && (before.as_object().is_none() || after.as_object().is_none()) {
             return Err(CHANGED);
         }
-        let mut seen: HashMap<i32, usize> = HashMap::new();
+        let mut members: HashMap<i32, Member<'_>> = HashMap::new();
         while !input.is_empty() {
             let whole = input;
             let (number, raw) = field(&mut input)?;
             let span = whole.get(..whole.len() - input.len()).ok_or(DecodeError::Short)?;
-            let own = message.by_number.get(&number).and_then(|at| message.fields.get(*at));
-            let pair = own.and_then(|own| match is_bare {
-                true => Some((before, after)),
-                false => Some((before.get(&own.name)?, after.get(&own.name)?)),
-            });
-            let (Some(own), Some(pair)) = (own, pair) else {
-                // Unknown, or a member of a oneof that a later one took the place of.
-                if own.is_none() {
-                    out.0.extend_from_slice(span);
-                }
-                continue;
-            };
-            if pair.0 == pair.1 {
+            let Some(own) = message.by_number.get(&number).and_then(|at| message.fields.get(*at)) else {
                 out.0.extend_from_slice(span);
                 continue;
+            };
+            // Once a member, not once an item of it: lists are long.
+            let member = match members.entry(number) {
+                Entry::Occupied(member) => member.into_mut(),
+                Entry::Vacant(place) => {
+                    let pair = match is_bare {
+                        true => Some((before, after)),
+                        false => before.get(&own.name).zip(after.get(&own.name)),
+                    };
+                    place.insert(match pair {
+                        // A member of a oneof that a later one took the place of.
+                        None => Member::Gone,
+                        Some((before, after)) if budget.same(before, after)? => Member::Same,
+                        Some(pair) => Member::Changed { pair, seen: 0 },
+                    })
+                }
+            };
+            match member {
+                Member::Gone => {}
+                Member::Same => out.0.extend_from_slice(span),
+                Member::Changed { pair, seen } => {
+                    let at = *seen;
+                    *seen += 1;
+                    self.patch_field(own, raw, at, *pair, out, (&mut *budget, depth))?;
+                }
             }
-            let count = seen.entry(number).or_default();
-            let at = *count;
-            *count += 1;
-            self.patch_field(own, raw, at, pair, out, (&mut *budget, depth))?;
         }
         Ok(())
     }
@@ -91,14 +120,12 @@ impl Schema {
         let number = u64::from(own.number.unsigned_abs());
         let of = match own.kind {
             Kind::Map(key, of) => {
-                let member = |of: &'_ Value| of.as_object().and_then(|all| all.0.get(at)).cloned();
-                let (Some((_, before)), Some((name, after))) = (member(before), member(after)) else {
-                    return Err(CHANGED);
-                };
+                let (_, before) = before.as_object().and_then(|all| all.0.get(at)).ok_or(CHANGED)?;
+                let (name, after) = after.as_object().and_then(|all| all.0.get(at)).ok_or(CHANGED)?;
                 let Raw::Bytes(entry) = raw else { return Err(CHANGED) };
                 let mut inner = Writer::default();
                 let name = (key == Scalar::String).then_some(name.as_str());
-                self.patch_entry(name, of, entry, (&before, &after), &mut inner, (budget, depth + 1))?;
+                self.patch_entry(name, of, entry, (before, after), &mut inner, (budget, depth + 1))?;
                 out.bytes(number, &inner.0);
                 return Ok(());
             }
@@ -108,14 +135,14 @@ impl Schema {
         };
         let (before, after) = match own.label {
             Label::Repeated => {
-                let item = |of: &'_ Value| of.as_array().and_then(|items| items.get(at)).cloned();
-                (item(before).ok_or(CHANGED)?, item(after).ok_or(CHANGED)?)
+                let before = before.as_array().and_then(|items| items.get(at)).ok_or(CHANGED)?;
+                (before, after.as_array().and_then(|items| items.get(at)).ok_or(CHANGED)?)
             }
             // Pieces of one message cannot be told apart in what it was opened as.
             _ if at > 0 && matches!(of, Single::Message(_)) => return Err(CHANGED),
-            _ => (before.clone(), after.clone()),
+            _ => (before, after),
         };
-        self.patch_single(number, of, raw, (&before, &after), out, (budget, depth))
+        self.patch_single(number, of, raw, (before, after), out, (budget, depth))
     }
 
     fn patch_single(
@@ -138,11 +165,11 @@ impl Schema {
                 out.bytes(number, &inner.0);
                 Ok(())
             }
-            (_, Raw::Bytes(bytes), ..) if before == after => {
+            (_, Raw::Bytes(bytes), ..) if budget.same(before, after)? => {
                 out.bytes(number, bytes);
                 Ok(())
             }
-            (_, Raw::Varint(raw), ..) if before == after => {
+            (_, Raw::Varint(raw), ..) if budget.same(before, after)? => {
                 out.number(number, raw as i64);
                 Ok(())
             }
@@ -160,14 +187,14 @@ impl Schema {
         out: &mut Writer,
         (budget, depth): (&mut Budget, usize),
     ) -> Result<(), DecodeError> {
-        let mut values = 0;
+        let (mut values, is_same) = (0, budget.same(pair.0, pair.1)?);
         while !entry.is_empty() {
             let whole = entry;
             let (number, raw) = field(&mut entry)?;
             let span = whole.get(..whole.len() - entry.len()).ok_or(DecodeError::Short)?;
             match (number, name) {
                 (1, Some(name)) => out.text(1, name),
-                (2, _) if pair.0 != pair.1 => {
+                (2, _) if !is_same => {
                     values += 1;
                     if values > 1 {
                         return Err(CHANGED);

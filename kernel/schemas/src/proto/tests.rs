@@ -1,10 +1,11 @@
 //! Files and messages of Protocol Buffers.
 
+use candor_model::Value;
 use candor_model::json::to_string;
 use data_encoding::BASE64;
 
 use super::wire::Writer;
-use crate::{DecodeError, Dependency, Kind, Schema};
+use crate::{Budget, DecodeError, Dependency, Kind, Schema};
 
 fn schema(text: &str) -> Schema {
     Schema::parse(Kind::Protobuf, text, &[]).unwrap()
@@ -207,4 +208,27 @@ fn texts_change_and_nothing_else() {
         let after = candor_model::json::parse(text.replace(old, new).as_bytes(), Default::default()).unwrap();
         assert!(schema.patched(&bytes, &before, &after).is_err(), "{old}");
     }
+}
+
+#[test]
+fn what_changes_in_a_long_list_costs_what_the_list_does() {
+    // With the message itself and the members beside the list as many values as one may have.
+    const ITEMS: usize = candor_model::limits::RECORD_NODES_MAX - 10;
+    let text = r#"syntax = "proto3"; message M { repeated string names = 1; map<string, string> of = 2; string end = 3; }"#;
+    let schema = super::link::Schema::parse(text, &[]).unwrap();
+    let mut bytes = vec![0];
+    for n in 0..ITEMS {
+        bytes.extend([0x0a, 0x02, b'a' + (n % 26) as u8, b'x']);
+    }
+    bytes.extend([0x1a, 0x01, b'e']);
+    let before = schema.decode(&bytes).unwrap();
+    let mut after = before.clone();
+    let names = after.as_object_mut().unwrap().get_mut("names").unwrap();
+    let Value::Array(names) = names else { panic!("a list") };
+    // The last differs, so that whoever compares the list compares all of it.
+    names[ITEMS - 1] = Value::from("[gone]");
+    let mut budget = Budget::new();
+    let patched = schema.patched_within(&bytes, (&before, &after), &mut budget).unwrap();
+    assert!(schema.decode(&patched).unwrap() == after);
+    assert!(budget.compared <= 4 * ITEMS, "{} values were held against each other", budget.compared);
 }
