@@ -288,6 +288,8 @@ impl State {
     pub fn delete_topic(&mut self, topic: &Topic) -> Vec<PartitionKey> {
         self.retention.remove(topic);
         self.compaction.remove(topic);
+        // Of one that was never written to, something has to say so too.
+        self.intern(topic, Partition(0));
         let keys: Vec<_> = self.numbers.get(topic).into_iter().flat_map(|of| of.values().copied()).collect();
         for key in &keys {
             if let Some(partition) = self.get_mut(*key) {
@@ -357,6 +359,7 @@ impl State {
             return key;
         }
         let key = PartitionKey(self.partitions.len() as u32);
+        let deleted = self.partitions_of(topic).next().is_some_and(|held| held.deleted);
         self.numbers.entry(topic.clone()).or_default().insert(partition, key);
         self.partitions.push(PartitionState {
             topic: topic.clone(),
@@ -367,7 +370,7 @@ impl State {
             consumed: Vec::new(),
             stream: None,
             cleaned: Cleaned::default(),
-            deleted: false,
+            deleted,
         });
         key
     }

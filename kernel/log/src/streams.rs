@@ -16,8 +16,19 @@ use crate::producers::Producer;
 use crate::wire::{Put, Take};
 use crate::{Committed, Topic};
 
-/// Producers remembered of a partition. A client that is given a new id at every start fills a week with them.
-pub(crate) const PRODUCERS_MAX: usize = 10_000;
+/// Producers remembered of a partition, whenever they were heard of last. A client that is given a new id at every start
+/// fills a week with them: of more, those go that rest.
+const PRODUCERS_RESTING_MAX: usize = 10_240;
+
+/// One that was not heard of for so long rests, microseconds: no client tries a batch again after that.
+const RESTS_AFTER: i64 = 3600 * Timestamp::SECOND;
+
+/// Producers remembered of a partition in any case, some 25 MB: of more, those go that were not heard of for longest. Only
+/// open transactions are kept beyond it.
+const PRODUCERS_MAX: usize = 102_400;
+
+/// Room is made for so many at once, as it costs a look at all.
+const ROOM: usize = 1024;
 
 /// What a control batch may unfold to: it holds one record of a few bytes.
 const CONTROL_MAX: Bounds = Bounds { bytes: 4096, records: 1 };
@@ -100,7 +111,7 @@ impl StreamState {
     pub fn apply(&mut self, header: &Header, committed: &Committed) {
         let (id, base, at) = (header.producer_id, committed.base.0, committed.ingested_at.0);
         if !self.producers.contains_key(&id) {
-            self.make_room();
+            self.make_room(at);
         }
         let producer = self.producers.entry(id).or_insert_with(|| Producer::new(header));
         if producer.has_expired(at) {
@@ -136,15 +147,18 @@ impl StreamState {
         self.aborted.push(AbortedRange { producer_id, first, marker, stable: 0 });
     }
 
-    /// Forgets the oldest of too many producers, an eighth at once. Those with open transactions stay.
-    fn make_room(&mut self) {
-        if self.producers.len() < PRODUCERS_MAX {
+    /// Forgets producers where there are too many. Those with open transactions stay.
+    fn make_room(&mut self, now: i64) {
+        let count = self.producers.len();
+        if count < PRODUCERS_RESTING_MAX || !count.is_multiple_of(ROOM) {
             return;
         }
         let idle = self.producers.iter().filter(|(_, producer)| producer.open().is_none());
         let mut oldest: Vec<(i64, i64)> = idle.map(|(id, producer)| (producer.last(), *id)).collect();
         oldest.sort_unstable();
-        for (_, id) in oldest.iter().take(PRODUCERS_MAX / 8) {
+        let resting = oldest.partition_point(|(last, _)| now.saturating_sub(*last) >= RESTS_AFTER);
+        let too_many = (count + ROOM).saturating_sub(PRODUCERS_MAX);
+        for (_, id) in oldest.iter().take(resting.min(count + ROOM - PRODUCERS_RESTING_MAX).max(too_many)) {
             self.producers.remove(id);
         }
     }
@@ -263,5 +277,57 @@ impl StreamState {
 
     pub fn is_empty(&self) -> bool {
         self.producers.is_empty() && self.aborted.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{numbered, transactional};
+
+    const HOUR: i64 = 3600 * Timestamp::SECOND;
+
+    fn take(state: &mut StreamState, batch: crate::batch::Batch, at: i64) {
+        let committed = batch.committed(Offset(0), Timestamp(at));
+        let header = Header::parse(&committed.batch).expect("a batch");
+        state.apply(&header, &committed);
+    }
+
+    fn knows(state: &StreamState, id: i64) -> bool {
+        state.producers.contains_key(&id)
+    }
+
+    #[test]
+    fn many_producers_of_late_are_all_remembered_and_resting_ones_make_room() {
+        let mut state = StreamState::default();
+        take(&mut state, transactional(1, 0, 0, 1), 0);
+        for id in 2..12_000 {
+            take(&mut state, numbered(id, 0, 0, 1), HOUR / 2);
+        }
+        assert_eq!(state.producers.len(), 11_999, "all were heard of within the hour");
+        for id in 12_000..14_000 {
+            take(&mut state, numbered(id, 0, 0, 1), 2 * HOUR);
+        }
+        assert!(knows(&state, 1), "its transaction is open");
+        assert!((12_000..14_000).all(|id| knows(&state, id)), "heard of lately");
+        assert!(state.producers.len() <= PRODUCERS_RESTING_MAX + ROOM, "{}", state.producers.len());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_remembered_in_any_case() {
+        let mut state = StreamState::default();
+        take(&mut state, transactional(1, 0, 0, 1), 0);
+        let last = PRODUCERS_MAX as i64 + 5000;
+        let batch = numbered(2, 0, 0, 1).committed(Offset(0), Timestamp(0));
+        let header = Header::parse(&batch.batch).expect("a batch");
+        for id in 2..=last {
+            let at = Timestamp(id);
+            state.apply(
+                &Header { producer_id: id, ..header },
+                &Committed { ingested_at: at, ..batch.clone() },
+            );
+        }
+        assert!((PRODUCERS_MAX - 2 * ROOM..=PRODUCERS_MAX).contains(&state.producers.len()));
+        assert!(knows(&state, 1) && !knows(&state, 2) && knows(&state, last));
     }
 }

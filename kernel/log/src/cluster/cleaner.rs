@@ -8,29 +8,32 @@ use candor_model::Timestamp;
 use super::cleaner_sql::{Cleaning, Settled};
 use super::read::read_run;
 use super::sequencer::Run;
+use super::streams_sql::Overview;
 use super::upkeep::{OpenSegment, Upkeep, UpkeepError};
 use super::upkeep_sql::{Identified, Lease, Part};
-use crate::cleaner::{Compaction, Held, Job, KEYS_MAX, Store, due, note, run};
+use crate::Committed;
+use crate::cleaner::{Cleaned, Compaction, Held, Job, KEYS_MAX, Store, due, note, run};
 use crate::segment::SegmentError;
-use crate::{Committed, Topic};
 
 impl Upkeep {
     /// Runs the passes that are due.
     pub(super) async fn clean(&self, lease: &Lease, settled: Timestamp) -> Result<(), UpkeepError> {
-        let compaction: Vec<(Topic, Compaction)> = {
-            let state = self.node.shared.state.read();
-            state.compaction.iter().map(|(topic, compaction)| (topic.clone(), *compaction)).collect()
-        };
+        let compaction = self.node.shared.state.read().compaction.clone();
         if compaction.is_empty() {
             return Ok(());
         }
         let partitions = self.sequencer.identified().await?;
         let positions = self.sequencer.positions().await?;
-        for (topic, compaction) in &compaction {
-            for partition in partitions.values().filter(|partition| partition.topic == *topic) {
-                let consumed = self.consumed_by_all(partition, &positions).unwrap_or(u64::MAX);
-                while self.clean_one(lease, partition, compaction, consumed, settled).await? {}
-            }
+        let now = self.node.clock.now();
+        for (id, held) in self.sequencer.overview().await? {
+            let said = partitions.get(&id).and_then(|known| Some((known, compaction.get(&known.topic)?)));
+            let Some((partition, compaction)) =
+                said.filter(|(_, compaction)| may_be_due(compaction, &held, now))
+            else {
+                continue;
+            };
+            let consumed = self.consumed_by_all(partition, &positions).unwrap_or(u64::MAX);
+            while self.clean_one(lease, partition, compaction, consumed, settled).await? {}
         }
         Ok(())
     }
@@ -92,6 +95,18 @@ impl Upkeep {
         }
         Ok(true)
     }
+}
+
+/// False where no pass can be due, whatever of it is settled and stable: [`due`] looks at no more than there is, as one
+/// run that is clean and one that is dirty.
+fn may_be_due(compaction: &Compaction, held: &Overview, now: Timestamp) -> bool {
+    let clean = held.bytes.saturating_sub(held.dirty_bytes);
+    let cleaned = Cleaned { to: 1, horizon: held.horizon };
+    let run = |end, bytes, at| Held { end, bytes, first_ingested: at, last_ingested: at };
+    // Some of the dirty part may be too young, and what is left then has a lower ratio.
+    let all = Compaction { lag_min_ms: 0, ..*compaction };
+    let dirty = held.dirty_since.map(|since| run(2, held.dirty_bytes, since));
+    due(&all, cleaned, [run(1, clean, held.oldest)].into_iter().chain(dirty), now).is_some()
 }
 
 /// What a pass reads of a partition, and where it writes.

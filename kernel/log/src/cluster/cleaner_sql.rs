@@ -9,7 +9,7 @@ use candor_model::Timestamp;
 
 use super::sequencer::{Run, SequencerError};
 use super::sql::{STATE_HISTORY, STATE_PURGED, STATE_SEALED, SqlSequencer, int, offset, rows_of};
-use super::upkeep_sql::{Lease, Part, insert_made, purge_gone};
+use super::upkeep_sql::{Lease, Part, insert_made, purge_below_start};
 use crate::cleaner::{Cleaned, Done};
 use crate::producers::Producer;
 use crate::wire::Take;
@@ -112,17 +112,18 @@ impl SqlSequencer {
             let params: Vec<Param> = [Param::from(*partition)].into_iter().chain(markers).collect();
             tx.execute(&sql, &params).await?;
         }
+        let mut segments: Vec<&str> = runs.iter().map(|run| &*run.segment).collect();
+        segments.sort_unstable();
+        segments.dedup();
+        mark_sparse(&mut tx, &segments).await?;
+        // Last, as commits to the partition wait for its row from here on.
         tx.execute(
             "UPDATE log_partition SET cleaned = ?, horizon = ? WHERE id = ?",
             params![int(done.cleaned.to), done.cleaned.horizon, *partition],
         )
         .await?;
-        let mut segments: Vec<&str> = runs.iter().map(|run| &*run.segment).collect();
-        segments.sort_unstable();
-        segments.dedup();
-        mark_sparse(&mut tx, &segments).await?;
         // What was deleted in between stays gone.
-        purge_gone(&mut tx, None).await?;
+        purge_below_start(&mut tx, *partition).await?;
         tx.commit().await?;
         Ok(())
     }

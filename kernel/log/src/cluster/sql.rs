@@ -14,10 +14,11 @@ use super::broken::{Step, left_out};
 use super::cleaner_sql;
 use super::sequencer::{Bounds, Outcome, Proposal, ProposedPart, Run, Sequenced, Sequencer, SequencerError};
 use super::streams_sql::{
-    self, ProducerKey, Streams, find_producers, transactions, wanted_producers, write_streams,
+    self, DELETED_PART, ProducerKey, Streams, find_producers, present, transactions, wanted_producers,
+    write_streams,
 };
 use crate::Topic;
-use crate::producers::{Producer, Verdict, check};
+use crate::producers::{Producer, Rejected, Verdict, check};
 use crate::streams::StreamState;
 
 /// Rows of one statement: PostgreSQL takes 65,535 parameters, and a statement this long is no slower in pieces.
@@ -31,6 +32,9 @@ pub(super) const STATE_HISTORY: i64 = 1;
 pub(super) const STATE_PURGED: i64 = 3;
 /// A segment that is to go; it cannot be committed any more.
 pub(super) const STATE_GARBAGE: i64 = 2;
+
+/// The id of no partition.
+const NO_ID: i64 = -1;
 
 /// Autovacuum comes early on what is written first in, first out; the defaults take hours to notice.
 const SCHEMA: &str = "
@@ -64,6 +68,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { owner: "log", version: 1, sql: SCHEMA },
     Migration { owner: "log", version: 2, sql: streams_sql::SCHEMA },
     Migration { owner: "log", version: 3, sql: cleaner_sql::SCHEMA },
+    Migration { owner: "log", version: 4, sql: streams_sql::DELETED_SCHEMA },
 ];
 
 /// The sequencer of an instance. All nodes share its database.
@@ -117,32 +122,30 @@ impl SqlSequencer {
         Ok(Some(id))
     }
 
+    /// The id of a partition, which is made where there is none; `NO_ID` where its topic was deleted.
     async fn id_of(&self, topic: &Topic, partition: Partition) -> Result<i64, SequencerError> {
-        loop {
-            if let Some(id) = self.known_id(topic, partition).await? {
-                return Ok(id);
-            }
-            self.database
-                .execute(
-                    "INSERT INTO log_partition (project, topic, part, start_offset, next_offset, changed) \
-                     VALUES (?, ?, ?, 0, 0, ?) ON CONFLICT (project, topic, part) DO NOTHING",
-                    params![
-                        topic.project.0,
-                        topic.name.0.as_str(),
-                        i64::from(partition.0),
-                        self.clock.now().0
-                    ],
-                )
-                .await?;
+        let (project, name) = (topic.project.0, topic.name.0.as_str());
+        if let Some(id) = self.known_id(topic, partition).await? {
+            return Ok(id);
         }
+        self.database
+            .execute(
+                "INSERT INTO log_partition (project, topic, part, start_offset, next_offset, changed) \
+                 SELECT CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), 0, 0, CAST(? AS BIGINT) WHERE NOT EXISTS \
+                 (SELECT 1 FROM log_partition WHERE project = ? AND topic = ? AND part = ?) \
+                 ON CONFLICT (project, topic, part) DO NOTHING",
+                params![project, name, i64::from(partition.0), self.clock.now().0, project, name, DELETED_PART],
+            )
+            .await?;
+        Ok(self.known_id(topic, partition).await?.unwrap_or(NO_ID))
     }
 
-    /// Locks partitions, always in the order of their ids, and gives start and next offset of each.
-    async fn lock(&self, tx: &mut Tx, ids: &[i64]) -> Result<HashMap<i64, (u64, u64)>, SequencerError> {
+    /// Locks partitions, always in the order of their ids, and gives the next offset of each that there is.
+    async fn lock(&self, tx: &mut Tx, ids: &[i64]) -> Result<HashMap<i64, u64>, SequencerError> {
         let mut held = HashMap::new();
         for ids in ids.chunks(ROWS_MAX) {
             let mut sql = format!(
-                "SELECT id, start_offset, next_offset FROM log_partition WHERE id IN {} ORDER BY id",
+                "SELECT id, next_offset FROM log_partition WHERE id IN {} AND deleted = 0 ORDER BY id",
                 rows_of(ids.len(), 1)
             );
             if self.database.engine() == Engine::Postgres {
@@ -150,7 +153,7 @@ impl SqlSequencer {
             }
             let params: Vec<Param> = ids.iter().map(|id| Param::from(*id)).collect();
             for row in tx.query(&sql, &params).await? {
-                held.insert(row.int(0)?, (offset(&row, 1)?, offset(&row, 2)?));
+                held.insert(row.int(0)?, offset(&row, 1)?);
             }
         }
         Ok(held)
@@ -200,6 +203,7 @@ impl SqlSequencer {
         let requests = SqlSequencer::find_requests(&mut tx, &requests).await?;
         let producers = wanted_producers(proposal, ids);
         let producers = find_producers(&mut tx, &producers, proposal.made_at).await?;
+        let held = present(&mut tx, ids).await?;
         let mut parts = Vec::with_capacity(proposal.parts.len());
         for (part, id) in proposal.parts.iter().zip(ids) {
             let mut batches = Vec::with_capacity(part.batches.len());
@@ -214,6 +218,10 @@ impl SqlSequencer {
                 let place = fresh.or_else(|| first.map(|(base, count)| (*base, *count, true)));
                 if let Some((base, count, duplicate)) = place {
                     batches.push(Ok(Sequenced { base, count, duplicate }));
+                    continue;
+                }
+                if !held.contains(id) {
+                    batches.push(Err(Rejected::Deleted));
                     continue;
                 }
                 // A retry, or refused: by what is known of its producer since.
@@ -264,7 +272,7 @@ struct Settled {
 fn settle(
     proposal: &Proposal,
     ids: &[i64],
-    held: &HashMap<i64, (u64, u64)>,
+    held: &HashMap<i64, u64>,
     stored: &HashMap<(i64, RequestId), (u64, u32)>,
     producers: &HashMap<ProducerKey, Producer>,
 ) -> Settled {
@@ -276,7 +284,10 @@ fn settle(
         ends: BTreeMap::new(),
     };
     for (part, id) in proposal.parts.iter().zip(ids) {
-        let mut end = held.get(id).map_or(0, |(_, next)| *next);
+        let Some(mut end) = held.get(id).copied() else {
+            settled.parts.push(vec![Err(Rejected::Deleted); part.batches.len()]);
+            continue;
+        };
         let mut seen: HashMap<RequestId, (u64, u32)> = HashMap::new();
         let mut run: Option<SettledRun> = None;
         let mut batches = Vec::with_capacity(part.batches.len());
@@ -369,7 +380,7 @@ impl Sequencer for SqlSequencer {
 
     async fn bounds(&self, since: Option<Timestamp>) -> Result<Vec<Bounds>, SequencerError> {
         let sql = "SELECT project, topic, part, start_offset, next_offset FROM log_partition \
-                   WHERE changed >= ?";
+                   WHERE changed >= ? AND part >= 0";
         let since = since.map_or(i64::MIN, |since| since.0);
         let rows = self.database.query(sql, params![since]).await?;
         rows.iter().map(bounds_in).collect()
@@ -377,7 +388,8 @@ impl Sequencer for SqlSequencer {
 
     async fn learn(&self) -> Result<Vec<(Bounds, Option<StreamState>)>, SequencerError> {
         let mut tx = self.database.begin_read().await?;
-        let sql = "SELECT project, topic, part, start_offset, next_offset, id FROM log_partition";
+        let sql =
+            "SELECT project, topic, part, start_offset, next_offset, id FROM log_partition WHERE deleted = 0";
         let rows = tx.query(sql, &[]).await?;
         let mut streams = transactions(&mut tx).await?;
         let mut all = Vec::with_capacity(rows.len());

@@ -1,7 +1,7 @@
 //! The statements of streams: producers and transactions, which a commit checks and writes while it holds the lock of
 //! their partitions; timestamps; what is deleted by hand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use candor_meta::{Param, Tx, params};
@@ -10,7 +10,7 @@ use candor_model::{Partition, Timestamp};
 use super::broken::{Step, left_out};
 use super::sequencer::{Proposal, ProposedStream, SequencerError};
 use super::sql::{SqlSequencer, int, offset, rows_of};
-use super::upkeep_sql::purge_gone;
+use super::upkeep_sql::{Lease, purge_gone};
 use crate::Topic;
 use crate::producers::{Producer, Rejected, Verdict, check};
 use crate::streams::StreamState;
@@ -29,6 +29,27 @@ CREATE TABLE log_aborted (
     first_offset INTEGER NOT NULL, PRIMARY KEY (partition_id, marker));
 ALTER TABLE log_run ADD COLUMN max_timestamp INTEGER NOT NULL DEFAULT -1;
 ";
+
+/// The number of no partition: the row of it says that a topic was deleted.
+pub(super) const DELETED_PART: i64 = -1;
+
+/// Set in rows of topics that were deleted.
+pub(super) const DELETED_SCHEMA: &str = "
+ALTER TABLE log_partition ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What a partition holds, as far as it matters for what is to be done of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Overview {
+    pub bytes: u64,
+    /// When the oldest of it was taken, microseconds.
+    pub oldest: i64,
+    /// Of what no pass of compaction has seen.
+    pub dirty_bytes: u64,
+    pub dirty_since: Option<i64>,
+    /// When the first tombstone or marker may go, milliseconds since 1970.
+    pub horizon: Option<i64>,
+}
 
 /// A partition's id and a producer's.
 pub(super) type ProducerKey = (i64, i64);
@@ -78,6 +99,20 @@ pub(super) fn wanted_producers(proposal: &Proposal, ids: &[i64]) -> Vec<Producer
     wanted.sort_unstable();
     wanted.dedup();
     wanted
+}
+
+/// Those of partitions that are there, and whose topic was not deleted.
+pub(super) async fn present(tx: &mut Tx, ids: &[i64]) -> Result<HashSet<i64>, SequencerError> {
+    let mut found = HashSet::new();
+    for ids in ids.chunks(ROWS_MAX) {
+        let list = rows_of(ids.len(), 1);
+        let sql = format!("SELECT id FROM log_partition WHERE id IN {list} AND deleted = 0");
+        let params: Vec<Param> = ids.iter().map(|id| Param::from(*id)).collect();
+        for row in tx.query(&sql, &params).await? {
+            found.insert(row.int(0)?);
+        }
+    }
+    Ok(found)
 }
 
 /// What is known of producers of locked partitions.
@@ -222,13 +257,22 @@ impl SqlSequencer {
         Ok(start)
     }
 
-    /// Lets go of a topic.
+    /// Lets go of a topic: nothing more is taken for it. Its rows stay for as long as a commit of before may come, and
+    /// one beside them says that of partitions that have none yet.
     pub(crate) async fn delete_topic(&self, topic: &Topic) -> Result<(), SequencerError> {
         let mut tx = self.database.begin().await?;
         let (project, name) = (topic.project, topic.name.0.as_str());
+        let now = self.clock.now().0;
         tx.execute(
-            "UPDATE log_partition SET start_offset = next_offset, changed = ? WHERE project = ? AND topic = ?",
-            params![self.clock.now().0, project.0, name],
+            "INSERT INTO log_partition (project, topic, part, start_offset, next_offset, changed, deleted) \
+             VALUES (?, ?, ?, 0, 0, ?, 1) ON CONFLICT (project, topic, part) DO NOTHING",
+            params![project.0, name, DELETED_PART, now],
+        )
+        .await?;
+        tx.execute(
+            "UPDATE log_partition SET start_offset = next_offset, changed = ?, deleted = 1 \
+             WHERE project = ? AND topic = ? AND deleted = 0",
+            params![now, project.0, name],
         )
         .await?;
         for table in ["log_producer", "log_aborted"] {
@@ -243,34 +287,85 @@ impl SqlSequencer {
         Ok(())
     }
 
+    /// Removes the rows of topics that were deleted before a moment, and lets go of partitions that a commit made beside
+    /// their deletion.
+    pub(super) async fn forget_deleted(
+        &self,
+        lease: &Lease,
+        moment: Timestamp,
+    ) -> Result<(), SequencerError> {
+        let any = "SELECT 1 FROM log_partition WHERE deleted = 1 LIMIT 1";
+        if self.database.query(any, &[]).await?.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin_fenced(lease).await?;
+        let late = tx
+            .execute(
+                "UPDATE log_partition AS p SET start_offset = next_offset, changed = ?, deleted = 1 \
+                 WHERE p.deleted = 0 AND EXISTS (SELECT 1 FROM log_partition d WHERE d.project = p.project \
+                 AND d.topic = p.topic AND d.part = ?)",
+                params![self.clock.now().0, DELETED_PART],
+            )
+            .await?;
+        if late > 0 {
+            purge_gone(&mut tx, None).await?;
+        }
+        for table in ["log_consumed", "log_request", "log_producer", "log_aborted"] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE partition_id IN \
+                 (SELECT id FROM log_partition WHERE deleted = 1 AND changed < ?)"
+            );
+            tx.execute(&sql, params![moment.0]).await?;
+        }
+        let sql = "DELETE FROM log_partition WHERE deleted = 1 AND changed < ? \
+                   AND NOT EXISTS (SELECT 1 FROM log_run r WHERE r.partition_id = log_partition.id)";
+        tx.execute(sql, params![moment.0]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What partitions hold, all of them in one go: what upkeep finds by whom it has something to do for.
+    pub(super) async fn overview(&self) -> Result<HashMap<i64, Overview>, SequencerError> {
+        let sql = "SELECT r.partition_id, CAST(SUM(r.bytes) AS BIGINT), MIN(r.ingested), \
+                   CAST(COALESCE(SUM(CASE WHEN r.next > p.cleaned THEN r.bytes END), 0) AS BIGINT), \
+                   MIN(CASE WHEN r.next > p.cleaned THEN r.ingested END), MIN(p.horizon) \
+                   FROM log_run r JOIN log_partition p ON p.id = r.partition_id GROUP BY r.partition_id";
+        let mut all = HashMap::new();
+        for row in self.database.query(sql, &[]).await? {
+            let overview = Overview {
+                bytes: offset(&row, 1)?,
+                oldest: row.int(2)?,
+                dirty_bytes: offset(&row, 3)?,
+                dirty_since: row.opt_int(4)?,
+                horizon: row.opt_int(5)?,
+            };
+            all.insert(row.int(0)?, overview);
+        }
+        Ok(all)
+    }
+
     /// Where a partition of a stream is to begin, so that nothing older than a moment and no more than so many bytes
-    /// are kept; `None` where nothing has to go.
+    /// are kept, but all from `consumed` on; `None` where nothing has to go.
     pub(super) async fn expired_of(
         &self,
         id: i64,
-        moment: Option<Timestamp>,
-        bytes: Option<u64>,
+        (moment, bytes): (Option<Timestamp>, Option<u64>),
+        mut left: u64,
+        consumed: u64,
     ) -> Result<Option<u64>, SequencerError> {
-        let sql = "SELECT COALESCE(CAST(SUM(bytes) AS BIGINT), 0) FROM log_run WHERE partition_id = ?";
-        let mut left = match bytes {
-            Some(_) => {
-                self.database.query(sql, params![id]).await?.first().map(|row| offset(row, 0)).transpose()?
-            }
-            None => None,
-        };
         // Runs go from the oldest on; what is young keeps what is behind it.
         let sql = "SELECT next, bytes, ingested FROM log_run WHERE partition_id = ? ORDER BY base LIMIT 1000";
         let mut start = None;
         for row in self.database.query(sql, params![id]).await? {
-            let size = offset(&row, 1)?;
+            let (next, size) = (offset(&row, 0)?, offset(&row, 1)?);
             let ingested = row.int(2)?;
             let is_old = moment.is_some_and(|moment| ingested < moment.0);
-            let is_over = left.zip(bytes).is_some_and(|(left, most)| left.saturating_sub(size) >= most);
-            if !is_old && !is_over {
+            let is_over = bytes.is_some_and(|most| left.saturating_sub(size) >= most);
+            if next > consumed || !(is_old || is_over) {
                 break;
             }
-            left = left.map(|left| left.saturating_sub(size));
-            start = Some(offset(&row, 0)?);
+            left = left.saturating_sub(size);
+            start = Some(next);
         }
         Ok(start)
     }

@@ -2,6 +2,7 @@
 //! [`faults`] all of it while everything fails.
 
 mod faults;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

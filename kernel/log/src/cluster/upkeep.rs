@@ -38,6 +38,9 @@ const SEGMENTS_MAX: usize = 500;
 /// Request ids are remembered for so long.
 const REQUESTS: Duration = Duration::from_secs(3600);
 
+/// Rows of deleted topics are kept for so long: a commit may be under way until then.
+const DELETED: Duration = Duration::from_secs(3600);
+
 /// Why upkeep did not get done; it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpkeepError {
@@ -48,6 +51,9 @@ pub(crate) enum UpkeepError {
     #[error("a segment cannot be read")]
     Segment(#[from] SegmentError),
 }
+
+/// How far consumers came, by partition.
+type Positions = HashMap<i64, HashMap<String, u64>>;
 
 pub(crate) struct Upkeep {
     pub(super) node: Arc<Node>,
@@ -86,6 +92,7 @@ impl Upkeep {
             // As with a segment that cannot be read: nothing else waits for that.
             tracing::warn!(error = &error as &dyn std::error::Error, "topics are compacted later");
         }
+        self.sequencer.forget_deleted(&lease, before(now, DELETED)).await?;
         self.collect(&lease, now).await?;
         self.sequencer.forget_requests(before(now, REQUESTS)).await?;
         self.sequencer.forget_producers(Timestamp(now.0.saturating_sub(EXPIRY))).await?;
@@ -105,11 +112,7 @@ impl Upkeep {
     }
 
     /// How far everybody came who must have consumed a batch before it goes.
-    pub(super) fn consumed_by_all(
-        &self,
-        partition: &Identified,
-        positions: &HashMap<i64, HashMap<String, u64>>,
-    ) -> Option<u64> {
+    pub(super) fn consumed_by_all(&self, partition: &Identified, positions: &Positions) -> Option<u64> {
         let said = positions.get(&partition.id);
         let required = self.consumers.iter().filter(|consumer| (consumer.topics)(&partition.topic.name));
         let required =
@@ -147,7 +150,7 @@ impl Upkeep {
                 bytes = bytes.saturating_sub(oldest.bytes);
             }
         }
-        self.trim_streams(&partitions, now, &may_go, &mut starts).await?;
+        self.trim_streams(&partitions, &positions, now, &mut starts).await?;
         for (partition, start) in starts {
             self.sequencer.trim(lease, partition, start).await?;
         }
@@ -158,18 +161,28 @@ impl Upkeep {
     async fn trim_streams(
         &self,
         partitions: &HashMap<i64, Identified>,
+        positions: &Positions,
         now: Timestamp,
-        may_go: &(dyn Fn(i64, u64) -> bool + Sync),
         starts: &mut BTreeMap<i64, u64>,
     ) -> Result<(), UpkeepError> {
-        for partition in partitions.values().filter(|partition| partition.topic.name.signal().is_none()) {
-            let said = self.node.shared.state.read().retention.get(&partition.topic).copied();
+        let told = self.node.shared.state.read().retention.clone();
+        if told.is_empty() {
+            return Ok(());
+        }
+        for (id, held) in self.sequencer.overview().await? {
+            let partition = partitions.get(&id).filter(|known| known.topic.name.signal().is_none());
             // Nothing goes of what nobody has said how long it is kept, as at a start.
-            let Some(retention) = said else { continue };
-            let moment = age_of(&retention).map(|age| Timestamp(now.0.saturating_sub(age)));
-            let start = self.sequencer.expired_of(partition.id, moment, retention.bytes).await?;
-            if let Some(start) = start.filter(|start| may_go(partition.id, *start)) {
-                starts.insert(partition.id, start);
+            let said = partition.and_then(|known| Some((known, told.get(&known.topic)?)));
+            let Some((partition, retention)) = said else { continue };
+            let moment = age_of(retention).map(|age| Timestamp(now.0.saturating_sub(age)));
+            let is_old = moment.is_some_and(|moment| held.oldest < moment.0);
+            if !is_old && retention.bytes.is_none_or(|most| held.bytes <= most) {
+                continue;
+            }
+            let consumed = self.consumed_by_all(partition, positions).unwrap_or(u64::MAX);
+            let bounds = (moment, retention.bytes);
+            if let Some(start) = self.sequencer.expired_of(id, bounds, held.bytes, consumed).await? {
+                starts.insert(id, start);
             }
         }
         Ok(())

@@ -74,6 +74,19 @@ pub(super) async fn purge_gone(tx: &mut Tx, project: Option<ProjectId>) -> Resul
     Ok(())
 }
 
+/// Lets go of runs below the start of a partition, and notes which segments hold them. By the primary key: whoever calls
+/// holds the partition's row.
+pub(super) async fn purge_below_start(tx: &mut Tx, id: i64) -> Result<(), SequencerError> {
+    let start = "(SELECT start_offset FROM log_partition WHERE id = ?)";
+    let gone = format!("partition_id = ? AND base < {start} AND next <= {start}");
+    let mark = format!(
+        "UPDATE log_segment SET state = ? WHERE state <> ? AND name IN (SELECT segment FROM log_run WHERE {gone})"
+    );
+    tx.execute(&mark, params![STATE_PURGED, STATE_GARBAGE, id, id, id]).await?;
+    tx.execute(&format!("DELETE FROM log_run WHERE {gone}"), params![id, id, id]).await?;
+    Ok(())
+}
+
 /// Lets history segments be found, each with its bytes and what it holds.
 pub(super) async fn insert_made(
     tx: &mut Tx,
@@ -148,9 +161,9 @@ impl SqlSequencer {
         }
     }
 
-    /// Every partition that holds something, by id.
+    /// Every partition but those of deleted topics, by id.
     pub(super) async fn identified(&self) -> Result<HashMap<i64, Identified>, SequencerError> {
-        let sql = "SELECT id, project, topic, part FROM log_partition";
+        let sql = "SELECT id, project, topic, part FROM log_partition WHERE deleted = 0";
         let mut all = HashMap::new();
         for row in self.database.query(sql, &[]).await? {
             let topic = Topic { project: ProjectId(row.int(1)?), name: TopicName(row.text(2)?.to_owned()) };

@@ -323,6 +323,11 @@ async fn records_and_topics_that_were_deleted_stay_deleted() {
     })
     .await;
     assert_eq!(one(&log, numbered(1, 0, 12, 1)).await, Err(Rejected::Deleted));
+    let elsewhere = Batch { partition: Partition(9), ..numbered(1, 0, 0, 1) };
+    assert_eq!(one(&log, elsewhere).await, Err(Rejected::Deleted), "a partition that there was none of");
+    let unwritten = Topic { name: candor_model::TopicName("unwritten".to_owned()), ..stream(1) };
+    log.delete_topic(&unwritten).await.expect("deletes");
+    assert_eq!(one(&log, Kafka::default().batch(&unwritten)).await, Err(Rejected::Deleted));
     for log in [log, again.open().await] {
         assert_eq!(log.topics(None), std::slice::from_ref(&other));
         assert!(log.read(&stream(1), P, Offset(4), 1).await.is_err());
