@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from server import Server
+from server import Server, post_otlp
 from test_kafka import SOON_S, name, settings
 
 pytestmark = pytest.mark.local
@@ -247,3 +247,27 @@ def test_duckdb_reads_topics(broker, project, tmp_path):
     assert [tuple(row.values()) for row in ours] == [row[:-1] for row in theirs]
     assert [row["v_w"] for row in ours] == ["1", "text", None, None] and [row["v_n"] for row in ours] == [1.0, 2.5, 2.0, None]
     connection.close()
+
+
+def test_whom_a_record_is_about_has_the_codes_of_logs(broker, project):
+    """The same person has one code in logs and in topics; the record itself stays as it was sent."""
+    config, topic = settings(broker, project), name()
+    ada = {"user.id": "u-17", "user.email": "ada@example.com"}
+    assert post_otlp(broker, project["ingest_token"], ["signed in"], attributes=ada).status == 200
+    value = b'{"user": {"id": "u-17", "email": "Ada@example.com"}, "n": 1}'
+    send(config, topic, [(b"k", value, None), (b"k", b'{"n":2}', None), (b"k", b'{"email":"ada@example.com"}', None), (b"k", b"text", [("user_id", b"u-17")])])
+    logged = broker.query("tables", "SELECT subject, subjects FROM logs WHERE body = 'signed in'")[0]
+    assert len(logged["subjects"]) == 2 and logged["subject"].startswith("user:")
+    user, email = logged["subjects"]
+    expected = [[user, [user, email]], [None, []], [email, [email]], [user, [user]]]
+    for place in ("from the log", "from a file"):
+        assert ask(broker, f'SELECT subject, subjects FROM stream."{topic}" ORDER BY partition, "offset"') == expected, place
+        broker.cli("flush", "--project", "tables")
+    assert ask(broker, f'SELECT value FROM stream."{topic}" WHERE "offset" = 0') == [[value.decode()]]
+    joined = f'SELECT count(*) FROM logs l JOIN stream."{topic}" s ON l.subject = s.subject WHERE l.body = \'signed in\''
+    assert one(broker, joined) == 2
+
+    opaque = name()
+    make(config, opaque, 1, **{"candor.values": "opaque"})
+    send(config, opaque, [(b"k", value, None)])
+    assert ask(broker, f'SELECT subject, subjects FROM stream."{opaque}"') == [[None, []]]

@@ -154,12 +154,14 @@ pub(super) async fn open(
     };
     let topics = match &streams {
         Some(streams) => streams.topics().clone(),
-        // Tables of topics are read whether clients are listened to or not.
+        // Tables of topics are read, and topics are kept as they say, whether clients are listened to or not.
         None => {
-            let settings = candor_streams::topics::Settings::default();
-            Topics::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random), settings)
+            let settings = options.kafka_settings.topics.clone();
+            let topics = Topics::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random), settings)
                 .await
-                .context("cannot open the topics")?
+                .context("cannot open the topics")?;
+            candor_streams::keep(topics.clone(), log.clone(), stop.clone());
+            topics
         }
     };
     let values = streams.as_ref().map(|streams| {

@@ -34,3 +34,4 @@ pub use caller::Peer;
 pub use node::{Advertised, NODE_ID};
 pub use settings::{NAMES as SETTING_NAMES, SettingError, Settings};
 pub use streams::{OpenError, Streams, StreamsOptions};
+pub use upkeep::keep;

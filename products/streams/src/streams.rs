@@ -155,7 +155,7 @@ impl Streams {
         let signals = Signals::new(log.clone());
         let registry = Registry::open(database.clone()).await?;
         gate.set_schemas(Arc::new(registry.clone()));
-        upkeep::start(topics.clone(), log.clone(), stop.clone());
+        upkeep::keep(topics.clone(), log.clone(), stop.clone());
         let tokens = tokens.map(|settings| Tokens::new(settings, tenancy.clone(), Arc::clone(&clock)));
         let parts = Parts {
             tenancy,

@@ -1,6 +1,7 @@
 //! What the registry of topics asks of the log: how long what is kept, what is compacted by key, and that deleted
 //! topics go.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,12 +62,22 @@ fn compaction(config: &TopicConfig) -> Option<Compaction> {
     })
 }
 
-fn tell(topics: &Topics, log: &Log) {
+/// What the log was told of each topic.
+type Told = HashMap<LogTopic, (Retention, Option<Compaction>)>;
+
+/// Tells the log what it was not told yet, and forgets topics that are gone.
+fn tell(topics: &Topics, log: &Log, told: &mut Told) {
+    let mut now = Told::new();
     for (project, topic) in topics.all() {
         let name = LogTopic { project, name: topic.view.in_log.clone() };
-        log.set_retention(&name, retention(&topic.config));
-        log.set_compaction(&name, compaction(&topic.config));
+        let policy = (retention(&topic.config), compaction(&topic.config));
+        if told.get(&name) != Some(&policy) {
+            log.set_retention(&name, policy.0);
+            log.set_compaction(&name, policy.1);
+        }
+        now.insert(name, policy);
     }
+    *told = now;
 }
 
 /// Removes what earlier deletions left.
@@ -90,9 +101,11 @@ async fn collect(topics: &Topics, log: &Log) {
     }
 }
 
-/// Does all that from now on, until `stop`.
-pub(crate) fn start(topics: Topics, log: Log, stop: CancellationToken) {
-    tell(&topics, &log);
+/// Does all that from now on, until `stop`. Opened streams do it by themselves; a program without them calls this, so
+/// that topics are kept as long as they say whether clients are listened to or not. Needs a Tokio runtime.
+pub fn keep(topics: Topics, log: Log, stop: CancellationToken) {
+    let mut told = Told::new();
+    tell(&topics, &log, &mut told);
     let mut changes = topics.changes();
     tokio::spawn(async move {
         let mut collecting = tokio::time::interval(COLLECT_EVERY);
@@ -103,7 +116,7 @@ pub(crate) fn start(topics: Topics, log: Log, stop: CancellationToken) {
                     if changed.is_err() {
                         return;
                     }
-                    tell(&topics, &log);
+                    tell(&topics, &log, &mut told);
                 }
                 _ = collecting.tick() => collect(&topics, &log).await,
             }
