@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 
 from cluster import CLUSTER
 
@@ -150,6 +151,18 @@ class Server:
         """The API as the local admin."""
         return self.request(method, path, None if body is None else json.dumps(body).encode(),
                             {"Authorization": f"Bearer {self.admin_key}", "Content-Type": "application/json", "X-Candor": "1"})
+
+
+def kafka_settings(project: dict, **more) -> dict:
+    """How librdkafka's clients log in as the owner of a project that was just made."""
+    kafka = project["kafka"]
+    return {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
+            "sasl.username": kafka["username"], "sasl.password": kafka["password"], **more}
+
+
+def fresh_name() -> str:
+    """A name that no topic, group or user has yet."""
+    return f"t-{uuid.uuid4().hex[:10]}"
 
 
 def resident_mb(pid: int) -> float:

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, 
                                    ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion)
 from kafka import KafkaConsumer, KafkaProducer
 
-from server import Server, post_otlp
+from server import Server, fresh_name, kafka_settings, post_otlp
 from visible import unix_nano
 
 pytestmark = pytest.mark.local
@@ -34,16 +34,6 @@ def broker():
 @pytest.fixture(scope="module")
 def project(broker):
     return broker.project("streams")
-
-
-def settings(broker, project, **more) -> dict:
-    kafka = project["kafka"]
-    return {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
-            "sasl.username": kafka["username"], "sasl.password": kafka["password"], **more}
-
-
-def name() -> str:
-    return f"t-{uuid.uuid4().hex[:10]}"
 
 
 def cpu_s(pid: int) -> float:
@@ -75,7 +65,7 @@ def produce(config, topic, values, **how) -> dict:
 
 def consume(config, topics, count, within=SOON_S) -> list:
     """Reads until there are so many messages."""
-    consumer = Consumer({"group.id": name(), "auto.offset.reset": "earliest", "enable.auto.commit": False, **config})
+    consumer = Consumer({"group.id": fresh_name(), "auto.offset.reset": "earliest", "enable.auto.commit": False, **config})
     consumer.subscribe(topics)
     found, until = [], time.monotonic() + within
     try:
@@ -95,8 +85,8 @@ def test_what_project_create_prints(broker, project):
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 def test_librdkafka_reads_what_it_wrote(broker, project, codec, show):
-    topic = name()
-    config = settings(broker, project)
+    topic = fresh_name()
+    config = kafka_settings(project)
     values = [f"{n} {'x' * (n % 200)}".encode() for n in range(2000)]
     where = produce({**config, "compression.type": codec, "enable.idempotence": True, "linger.ms": 5}, topic, values)
     assert len(set(where.values())) == len(values)
@@ -109,7 +99,7 @@ def test_librdkafka_reads_what_it_wrote(broker, project, codec, show):
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_every_way_to_log_in(broker, project, mechanism):
-    config = settings(broker, project, **{"sasl.mechanism": mechanism})
+    config = kafka_settings(project, **{"sasl.mechanism": mechanism})
     assert AdminClient(config).list_topics(timeout=SOON_S).cluster_id
     errors = []
     wrong = AdminClient({**config, "sasl.password": "no", "error_cb": errors.append})
@@ -126,19 +116,19 @@ def test_without_a_log_in_nothing_is_told(broker):
 
 
 def test_projects_do_not_see_each_other(broker, project):
-    topic = name()
-    produce(settings(broker, project), topic, [b"mine"])
-    other = settings(broker, broker.project(f"other{uuid.uuid4().hex[:6]}"))
+    topic = fresh_name()
+    produce(kafka_settings(project), topic, [b"mine"])
+    other = kafka_settings(broker.project(f"other{uuid.uuid4().hex[:6]}"))
     assert topic not in AdminClient(other).list_topics(timeout=SOON_S).topics
     produce(other, topic, [b"theirs"])
     assert [message.value() for message in consume(other, [topic], 1)] == [b"theirs"]
-    assert [message.value() for message in consume(settings(broker, project), [topic], 1)] == [b"mine"]
+    assert [message.value() for message in consume(kafka_settings(project), [topic], 1)] == [b"mine"]
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_group_shares_partitions_and_goes_on_where_it_stood(broker, project, protocol, show):
-    topic, group = name(), name()
-    config = settings(broker, project)
+    topic, group = fresh_name(), fresh_name()
+    config = kafka_settings(project)
     grouped = {**config, "group.id": group, "group.protocol": protocol}
     admin = AdminClient(config)
     admin.create_topics([NewTopic(topic, 6)])[topic].result(SOON_S)
@@ -178,8 +168,8 @@ def test_a_group_shares_partitions_and_goes_on_where_it_stood(broker, project, p
 
 
 def test_a_first_consumer_joins_at_once(broker, project, show):
-    topic = name()
-    config = settings(broker, project)
+    topic = fresh_name()
+    config = kafka_settings(project)
     produce(config, topic, [b"x"])
     began = time.monotonic()
     assert len(consume(config, [topic], 1)) == 1
@@ -189,8 +179,8 @@ def test_a_first_consumer_joins_at_once(broker, project, show):
 
 
 def test_administration(broker, project):
-    config = settings(broker, project)
-    admin, topic = AdminClient(config), name()
+    config = kafka_settings(project)
+    admin, topic = AdminClient(config), fresh_name()
     admin.create_topics([NewTopic(topic, 3, config={"retention.ms": "60000"})])[topic].result(SOON_S)
     with pytest.raises(KafkaException) as again:
         admin.create_topics([NewTopic(topic, 3)])[topic].result(SOON_S)
@@ -210,15 +200,15 @@ def test_administration(broker, project):
 
 
 def test_offsets_by_time(broker, project):
-    config = settings(broker, project)
-    admin, topic = AdminClient(config), name()
+    config = kafka_settings(project)
+    admin, topic = AdminClient(config), fresh_name()
     admin.create_topics([NewTopic(topic, 1)])[topic].result(SOON_S)
     producer = Producer(config)
     base = int(time.time() * 1000) - 100_000
     for n in range(100):
         producer.produce(topic, str(n), timestamp=base + n * 10)
     assert producer.flush(SOON_S) == 0
-    consumer = Consumer({**config, "group.id": name()})
+    consumer = Consumer({**config, "group.id": fresh_name()})
     asked = {base: 0, base + 5: 1, base + 500: 50, base + 990: 99, base + 100_000: -1}
     for when, offset in asked.items():
         [found] = consumer.offsets_for_times([TopicPartition(topic, 0, when)], timeout=SOON_S)
@@ -228,7 +218,7 @@ def test_offsets_by_time(broker, project):
 
 
 def test_kafka_python(broker, project, show):
-    topic = name()
+    topic = fresh_name()
     kafka = project["kafka"]
     how = dict(bootstrap_servers=kafka["bootstrap"], security_protocol="SASL_PLAINTEXT", sasl_mechanism="PLAIN",
                sasl_plain_username=kafka["username"], sasl_plain_password=kafka["password"])
@@ -237,7 +227,7 @@ def test_kafka_python(broker, project, show):
     producer.flush(SOON_S)
     assert [future.get(SOON_S).offset for future in sent] == list(range(500))
     producer.close()
-    consumer = KafkaConsumer(topic, **how, group_id=name(), auto_offset_reset="earliest", consumer_timeout_ms=SOON_S * 1000)
+    consumer = KafkaConsumer(topic, **how, group_id=fresh_name(), auto_offset_reset="earliest", consumer_timeout_ms=SOON_S * 1000)
     found = []
     for message in consumer:
         found.append(message.value)
@@ -250,8 +240,8 @@ def test_kafka_python(broker, project, show):
 
 @pytest.mark.skipif(not shutil.which("kcat"), reason="kcat is not installed: 1 case")
 def test_an_old_librdkafka(broker, project, show):
-    topic = name()
-    flags = [part for key, value in settings(broker, project).items() for part in ("-X", f"{key}={value}")]
+    topic = fresh_name()
+    flags = [part for key, value in kafka_settings(project).items() for part in ("-X", f"{key}={value}")]
     lines = [f"line {n}" for n in range(300)]
     subprocess.run(["kcat", "-P", "-t", topic, *flags], input="\n".join(lines), text=True, check=True, timeout=SOON_S)
     out = subprocess.run(["kcat", "-C", "-t", topic, "-o", "beginning", "-e", "-q", *flags], capture_output=True, text=True, check=True, timeout=SOON_S)
@@ -266,7 +256,7 @@ def test_what_was_acknowledged_outlives_kill_9(broker, show):
         project = server.project("dying")
         topic = "lasting"
         acked = []
-        producer = Producer({**settings(server, project), "enable.idempotence": True, "linger.ms": 1})
+        producer = Producer({**kafka_settings(project), "enable.idempotence": True, "linger.ms": 1})
         until = time.monotonic() + 3
         n = 0
         while time.monotonic() < until:
@@ -280,14 +270,14 @@ def test_what_was_acknowledged_outlives_kill_9(broker, show):
         server.flags = ["--kafka-listen", server.ready["kafka"]]
         server.start()
         assert producer.flush(SOON_S) == 0, "what was under way is sent again"
-        found = [message.value() for message in consume(settings(server, project), [topic], n)]
+        found = [message.value() for message in consume(kafka_settings(project), [topic], n)]
         assert len(acked) == n and sorted(found) == sorted(acked), (n, len(acked), len(found), len(set(found)))
         show(f"kafka: kill -9 under an idempotent producer: {n} acknowledged in the end, 0 lost, 0 doubled")
 
 
 def test_secrets_in_values_do_not_stay(broker, project):
-    topic = name()
-    config = settings(broker, project)
+    topic = fresh_name()
+    config = kafka_settings(project)
     card, opaque = "4111111111111111", b"\x00\xff\xfe" + b"4111111111111111"
     values = [json.dumps({"card": card, "item": "book"}).encode(), f"paid with {card}".encode(), opaque, b"plain"]
     produce({**config, "compression.type": "zstd"}, topic, values)
@@ -298,8 +288,8 @@ def test_secrets_in_values_do_not_stay(broker, project):
 
 
 def test_signals_are_topics_of_json(broker, project, show):
-    config = settings(broker, project)
-    admin, group = AdminClient(config), name()
+    config = kafka_settings(project)
+    admin, group = AdminClient(config), fresh_name()
     assert {"candor.logs", "candor.errors", "candor.spans"} <= set(admin.list_topics(timeout=SOON_S).topics)
     secret = "4111111111111111"
     sent = [f"row {n} paid with {secret}" for n in range(500)]
@@ -318,7 +308,7 @@ def test_signals_are_topics_of_json(broker, project, show):
     # The group goes on where it stood, and a reader may begin within what the log holds as one.
     post_otlp(broker, project["ingest_token"], ["later"])
     assert [json.loads(message.value())["body"] for message in consume({**config, "group.id": group}, ["candor.logs"], 1)] == ["later"]
-    consumer = Consumer({**config, "group.id": name()})
+    consumer = Consumer({**config, "group.id": fresh_name()})
     consumer.assign([TopicPartition("candor.logs", 0, 250)])
     message = consumer.poll(SOON_S)
     assert message.error() is None and message.offset() == 250 and json.loads(message.value())["_offset"] == 250
@@ -329,7 +319,7 @@ def test_signals_are_topics_of_json(broker, project, show):
 
 
 def test_signals_are_read_only(broker, project):
-    config = settings(broker, project)
+    config = kafka_settings(project)
     admin = AdminClient(config)
     told = []
     producer = Producer(config)
@@ -350,8 +340,8 @@ def test_signals_are_read_only(broker, project):
 
 
 def test_users_do_what_rules_allow(broker, project):
-    topic, group, user = name(), name(), name()
-    config = settings(broker, project)
+    topic, group, user = fresh_name(), fresh_name(), fresh_name()
+    config = kafka_settings(project)
     admin = AdminClient(config)
     admin.create_topics([NewTopic(topic, 1)])[topic].result(SOON_S)
     password = uuid.uuid4().hex
@@ -406,10 +396,10 @@ def test_before_a_log_in_requests_are_short(broker):
 
 
 def test_a_deleted_user_is_answered_no_more(broker, project):
-    answer = broker.api("POST", f"/api/v1/streams/users?project={project['name']}", {"name": name(), "owner": True})
+    answer = broker.api("POST", f"/api/v1/streams/users?project={project['name']}", {"name": fresh_name(), "owner": True})
     assert answer.status == 201, answer
     user = answer.json()
-    admin = AdminClient(settings(broker, {"kafka": {**project["kafka"], **user}}))
+    admin = AdminClient(kafka_settings({"kafka": {**project["kafka"], **user}}))
     assert admin.list_topics(timeout=SOON_S).brokers
     assert broker.api("DELETE", f"/api/v1/streams/users/{user['username']}?project={project['name']}").status in (200, 204)
     with pytest.raises(KafkaException):
@@ -417,13 +407,13 @@ def test_a_deleted_user_is_answered_no_more(broker, project):
 
 
 def test_a_fetch_ends_when_its_topic_is_deleted(broker, project):
-    topic = name()
-    produce(settings(broker, project), topic, ["one"])
-    consumer = Consumer(settings(broker, project, **{"group.id": name(), "fetch.wait.max.ms": 20_000, "enable.partition.eof": False}))
+    topic = fresh_name()
+    produce(kafka_settings(project), topic, ["one"])
+    consumer = Consumer(kafka_settings(project, **{"group.id": fresh_name(), "fetch.wait.max.ms": 20_000, "enable.partition.eof": False}))
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(4)])
     assert consumer.poll(SOON_S).value() == b"one"
     time.sleep(0.5)
-    admin = AdminClient(settings(broker, project))
+    admin = AdminClient(kafka_settings(project))
     before = cpu_s(broker.ready["pid"])
     admin.delete_topics([topic])[topic].result(SOON_S)
     time.sleep(3)
@@ -434,8 +424,8 @@ def test_a_fetch_ends_when_its_topic_is_deleted(broker, project):
 def test_settings_of_the_broker():
     flags = ["--kafka-set", "auto.create.topics.enable=false", "--kafka-set", "num.partitions=2,group.initial.rebalance.delay.ms=100"]
     with Server(None, "--kafka-listen", "127.0.0.1:0", *flags) as server:
-        config = settings(server, server.project("set"))
-        admin, topic = AdminClient(config), name()
+        config = kafka_settings(server.project("set"))
+        admin, topic = AdminClient(config), fresh_name()
         asked = admin.list_topics(topic, timeout=SOON_S).topics[topic]
         assert asked.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
         admin.create_topics([NewTopic(topic, -1)])[topic].result(SOON_S)

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cluster import free_port
-from server import CLUSTERED
+from server import CLUSTERED, kafka_settings
 
 KILLS = int(os.environ.get("CANDOR_KILLS", "3"))
 PARTITIONS = 4
@@ -312,9 +312,7 @@ def test_the_checker_notices_what_is_wrong():
 def test_kill_nine_under_transactions(own_server, show):
     port = free_port()
     server = own_server("--kafka-listen", f"127.0.0.1:{port}")
-    kafka = server.project("crash")["kafka"]
-    settings = {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
-                "sasl.username": kafka["username"], "sasl.password": kafka["password"]}
+    settings = kafka_settings(server.project("crash"))
     load = Load(settings, "work")
     topics = ["work", "copy-classic", "copy-consumer"]
     admin = AdminClient(settings)

@@ -10,7 +10,7 @@ import uuid
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from server import Server
+from server import Server, fresh_name, kafka_settings
 
 pytestmark = pytest.mark.local
 
@@ -46,7 +46,7 @@ class Rest:
         return self.ask(method, f"/v3/clusters/{self.cluster}{path}", body)
 
     def topic(self, partitions=1) -> str:
-        name = f"t-{uuid.uuid4().hex[:10]}"
+        name = fresh_name()
         made = self.v3("POST", "/topics", {"topic_name": name, "partitions_count": partitions})
         assert made.status == 201, made
         return name
@@ -58,10 +58,8 @@ def rest(broker, project):
 
 
 @pytest.fixture(scope="module")
-def settings(broker, project) -> dict:
-    kafka = project["kafka"]
-    return {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-            "sasl.username": kafka["username"], "sasl.password": kafka["password"]}
+def settings(project) -> dict:
+    return kafka_settings(project)
 
 
 def consume(settings, topic, count) -> list:

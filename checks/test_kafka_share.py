@@ -5,7 +5,6 @@ import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections import Counter
 
 import confluent_kafka
@@ -17,7 +16,7 @@ if not hasattr(confluent_kafka, "ShareConsumer"):
     pytest.skip("this confluent-kafka has no share consumer: 3 cases", allow_module_level=True)
 from confluent_kafka import ShareConsumer
 
-from server import Server
+from server import Server, fresh_name, kafka_settings
 from test_kafka_clients import Missing, install
 
 pytestmark = pytest.mark.local
@@ -44,21 +43,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def settings(project, **more) -> dict:
-    kafka = project["kafka"]
-    return {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
-            "sasl.username": kafka["username"], "sasl.password": kafka["password"], **more}
-
-
-def name() -> str:
-    return f"s-{uuid.uuid4().hex[:10]}"
-
-
 def topic_with(project, values, partitions=2) -> str:
-    topic = name()
-    admin = AdminClient(settings(project))
+    topic = fresh_name()
+    admin = AdminClient(kafka_settings(project))
     admin.create_topics([NewTopic(topic, partitions)])[topic].result(SOON_S)
-    producer = Producer(settings(project))
+    producer = Producer(kafka_settings(project))
     for number, value in enumerate(values):
         producer.produce(topic, value.encode(), partition=number % partitions)
     assert producer.flush(SOON_S) == 0
@@ -66,10 +55,10 @@ def topic_with(project, values, partitions=2) -> str:
 
 
 def group_from_start(project) -> str:
-    group = name()
+    group = fresh_name()
     entry = ConfigEntry("share.auto.offset.reset", "earliest", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=[entry])
-    admin = AdminClient(settings(project))
+    admin = AdminClient(kafka_settings(project))
     for outcome in admin.incremental_alter_configs([resource]).values():
         outcome.result(SOON_S)
     return group
@@ -81,7 +70,7 @@ def test_members_of_librdkafka_share_the_records_of_each_partition(broker, proje
     seen, lock, stop = Counter(), threading.Lock(), threading.Event()
 
     def member():
-        with ShareConsumer({**settings(project), "group.id": group, "max.poll.records": 100}) as consumer:
+        with ShareConsumer({**kafka_settings(project), "group.id": group, "max.poll.records": 100}) as consumer:
             consumer.subscribe([topic])
             while not stop.is_set():
                 for message in consumer.poll(0.5):
@@ -112,7 +101,7 @@ def test_what_librdkafka_releases_comes_again_and_what_it_rejects_does_not(proje
     topic, group = topic_with(project, ["a", "b", "c"], partitions=1), group_from_start(project)
     verdicts = {"a": [1], "b": [2, 2, 1], "c": [3]}
     said = []
-    config = {**settings(project), "group.id": group, "share.acknowledgement.mode": "explicit"}
+    config = {**kafka_settings(project), "group.id": group, "share.acknowledgement.mode": "explicit"}
     with ShareConsumer(config) as consumer:
         consumer.subscribe([topic])
         until = time.monotonic() + SOON_S
@@ -169,7 +158,7 @@ def java(project, tmp_path_factory):
 
 
 def test_the_java_client_reads_administers_and_survives_a_crash_of_the_broker(broker, project, java, show):
-    topic, group = topic_with(project, [f"v{number}" for number in range(8)], partitions=1), name()
+    topic, group = topic_with(project, [f"v{number}" for number in range(8)], partitions=1), fresh_name()
     java(f"configure {group} share.auto.offset.reset=earliest share.record.lock.duration.ms=15000")
     # Accepted, given back, given more time and accepted then, refused.
     began = time.monotonic()

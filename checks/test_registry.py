@@ -18,7 +18,7 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, Proto
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
-from server import ROOT, Server
+from server import ROOT, Server, kafka_settings
 
 pytestmark = pytest.mark.local
 
@@ -85,9 +85,7 @@ B_OR = {**B, "default": ""}
 
 def through_a_topic(project, topic, serialized) -> bytes:
     """What a consumer gets of what a producer sent."""
-    kafka = project["kafka"]
-    config = {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-              "sasl.username": kafka["username"], "sasl.password": kafka["password"]}
+    config = kafka_settings(project)
     producer = Producer(config)
     producer.produce(topic, serialized)
     assert producer.flush(30) == 0

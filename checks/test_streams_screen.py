@@ -10,8 +10,11 @@ import threading
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
-from server import Server
+from server import Server, kafka_settings
 
 pytestmark = pytest.mark.local
 
@@ -72,29 +75,75 @@ def reading():
         thread.join(10)
 
 
-def test_the_streams_area_works_and_axe_finds_no_serious_fault(show, reading):
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium or not (HERE / "node_modules/playwright-core").exists():
-        pytest.skip("Chromium or playwright-core is not installed: 1 case")
+@pytest.fixture
+def store():
+    """A server with an account, a project without anything and one to be filled; how its Kafka is reached."""
     with Server(None, "--kafka-listen", "127.0.0.1:0") as server:
         assert server.api("POST", "/api/v1/setup", {"email": "ada@example.org", "password": "correct horse battery"}).status == 200
         server.project("shop")
-        kafka = server.project("store")["kafka"]
-        config = {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-256",
-                  "sasl.username": kafka["username"], "sasl.password": kafka["password"]}
-        seed(config)
-        for client in ("billing-a", "billing-b"):
-            reading(config, "billing", "orders", client)
-        reports = Consumer({**config, "group.id": "reports"})
-        reports.commit(offsets=[TopicPartition("orders", partition, 20) for partition in range(3)], asynchronous=False)
-        reports.close()
-        out = pathlib.Path(os.environ.get("CANDOR_SCREENSHOTS", HERE / "screen/out"))
-        done = subprocess.run(["node", "screen/streams.mjs", server.http.replace("127.0.0.1", "localhost"), str(out)], cwd=HERE, capture_output=True,
-                              text=True, timeout=LIMIT_S, env={**os.environ, "CHROMIUM": chromium})
+        yield server, kafka_settings(server.project("store"))
+
+
+def walk(server, script, show):
+    """Runs a script of the browser against a server, and fails with what it found wrong."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium or not (HERE / "node_modules/playwright-core").exists():
+        pytest.skip("Chromium or playwright-core is not installed: 1 case")
+    out = pathlib.Path(os.environ.get("CANDOR_SCREENSHOTS", HERE / "screen/out"))
+    done = subprocess.run(["node", f"screen/{script}", server.http.replace("127.0.0.1", "localhost"), str(out)], cwd=HERE, capture_output=True,
+                          text=True, timeout=LIMIT_S, env={**os.environ, "CHROMIUM": chromium})
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     looks = [line for line in lines if "view" in line]
     walks = [line for line in lines if "walked" in line]
-    show(f"streams screen: {len(looks)} looks with axe, {sum(line['serious'] for line in looks)} serious faults; "
+    show(f"{script}: {len(looks)} looks with axe, {sum(line['serious'] for line in looks)} serious faults; "
          f"{len(walks)} views walked by Tab, {sum(line['stops'] for line in walks)} stops")
     failed = "\n".join(json.dumps(line["failed"]) for line in lines if "failed" in line)
     assert done.returncode == 0 and not failed and lines[-1:] == [{"wrong": 0}], f"{failed}\n{done.stderr[-2000:]}"
+
+
+def test_the_streams_area_works_and_axe_finds_no_serious_fault(show, store, reading):
+    server, config = store
+    seed(config)
+    for client in ("billing-a", "billing-b"):
+        reading(config, "billing", "orders", client)
+    reports = Consumer({**config, "group.id": "reports"})
+    reports.commit(offsets=[TopicPartition("orders", partition, 20) for partition in range(3)], asynchronous=False)
+    reports.close()
+    walk(server, "streams.mjs", show)
+
+
+def record(*fields):
+    return json.dumps({"type": "record", "name": "Order", "namespace": "shop", "doc": "What somebody bought.", "fields": list(fields)})
+
+
+def seed_schemas(registry, config):
+    """Subjects as people have them: versions, references, contexts, hidden ones, and messages that name them."""
+    field = lambda name, kind, **more: {"name": name, "type": kind, **more}
+    base = [field("id", "string"), field("total", "double"), field("items", {"type": "array", "items": {"type": "record", "name": "Item", "fields": [field("sku", "string"), field("count", "int")]}})]
+    later = [*base, field("city", ["null", "string"], default=None)]
+    newest = [field("id", "string"), field("total", "double", doc="In euros."), *later[2:], field("tags", {"type": "array", "items": "string"}, default=[])]
+    versions = [record(*fields) for fields in (base, later, newest)]
+    for version in versions:
+        registry.register_schema("orders-value", Schema(version, "AVRO"))
+    registry.register_schema(":.staging:orders-value", Schema(versions[0], "AVRO"))
+    registry.register_schema("customers-value", Schema(json.dumps({"title": "Customer", "type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}), "JSON"))
+    registry.register_schema("money-value", Schema('syntax = "proto3";\npackage shop;\nmessage Money { int64 cents = 1; string currency = 2; }', "PROTOBUF"))
+    registry.register_schema("payments-value", Schema(
+        'syntax = "proto3";\npackage shop;\nimport "money.proto";\nmessage Payment { string order = 1; shop.Money paid = 2; repeated string notes = 3; }',
+        "PROTOBUF", [SchemaReference("money.proto", "money-value", 1)]))
+    registry.register_schema("legacy-value", Schema('"string"', "AVRO"))
+    registry.delete_subject("legacy-value")
+    orders = lambda version: AvroSerializer(registry, versions[version], conf={"auto.register.schemas": False, "use.latest.version": False})
+    admin = AdminClient(config)
+    admin.create_topics([NewTopic("orders", 2)])["orders"].result(20)
+    order = {"id": "order-1", "total": 12.5, "items": [{"sku": "S-1", "count": 2}], "city": "Graz", "tags": ["gift"]}
+    for version in (0, 2):
+        serialize = orders(version)
+        send(config, "orders", [{"key": f"order-{n}", "value": serialize({**order, "id": f"order-{n}"}, SerializationContext("orders", MessageField.VALUE))} for n in range(10)])
+
+
+def test_schemas_are_looked_at_compared_tested_and_changed(show, store):
+    server, config = store
+    with SchemaRegistryClient({"url": f"{server.http}/registry", "basic.auth.user.info": f"{config['sasl.username']}:{config['sasl.password']}"}) as registry:
+        seed_schemas(registry, config)
+    walk(server, "schemas.mjs", show)

@@ -18,6 +18,7 @@ pub mod streams_access;
 pub mod streams_bridges;
 pub mod streams_groups;
 pub mod streams_messages;
+pub mod streams_schemas;
 pub mod streams_tail;
 pub mod tail;
 pub mod tokens;
@@ -79,6 +80,19 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/streams/bridges/{bridge}", || get(streams_bridges::show).delete(streams_bridges::remove)),
     ("/api/v1/streams/bridges/{bridge}/pause", || post(streams_bridges::pause)),
     ("/api/v1/streams/bridges/{bridge}/resume", || post(streams_bridges::resume)),
+    ("/api/v1/streams/schemas", || get(streams_schemas::list).put(streams_schemas::set_all)),
+    ("/api/v1/streams/schemas/ids/{id}", || get(streams_schemas::places)),
+    ("/api/v1/streams/schemas/subjects/{subject}", || {
+        get(streams_schemas::subject)
+            .put(streams_schemas::set_subject)
+            .delete(streams_schemas::delete_subject)
+    }),
+    ("/api/v1/streams/schemas/subjects/{subject}/versions", || post(streams_schemas::register)),
+    ("/api/v1/streams/schemas/subjects/{subject}/versions/{version}", || {
+        get(streams_schemas::version).delete(streams_schemas::delete_version)
+    }),
+    ("/api/v1/streams/schemas/subjects/{subject}/test", || post(streams_schemas::test)),
+    ("/api/v1/streams/schemas/subjects/{subject}/topics", || get(streams_schemas::topics)),
     ("/api/v1/flush", || post(maintenance::flush)),
     ("/api/v1/backup", || post(maintenance::backup)),
     ("/api/v1/lake/catalog", || post(lake::catalog)),

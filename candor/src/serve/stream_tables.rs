@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use candor_gate::ValuesMode;
 use candor_lake::{StreamTables, StreamTopic, ValueDecoder};
 use candor_model::{ProjectId, TopicName, Value};
 use candor_streams::registry::Registry;
-use candor_streams::topics::config::Values;
 use candor_streams::topics::{Topic, Topics};
 
 /// Topics whose records are tables.
@@ -29,13 +27,7 @@ fn of(topic: &Topic) -> StreamTopic {
     StreamTopic {
         name: Arc::clone(&topic.view.name),
         topic: topic.view.in_log.clone(),
-        values: match config.values {
-            Values::Auto => ValuesMode::Auto,
-            Values::Json => ValuesMode::Json,
-            Values::Text => ValuesMode::Text,
-            Values::Schema => ValuesMode::Schema,
-            Values::Opaque => ValuesMode::Opaque,
-        },
+        values: config.values,
         retention_ms: kept(config.retention_ms),
         retention_bytes: kept(config.retention_bytes),
     }

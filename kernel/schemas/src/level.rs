@@ -2,6 +2,15 @@
 
 use crate::{Incompatibility, Schema};
 
+/// Which of two schemas cannot read what the other wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// The one that would follow.
+    New,
+    /// The one that is there.
+    Old,
+}
+
 /// How schemas of a subject may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the registry's")]
@@ -50,22 +59,26 @@ impl Level {
         matches!(self, Level::BackwardTransitive | Level::ForwardTransitive | Level::FullTransitive)
     }
 
-    /// What keeps `new` from following `old`, each as a message; nothing where it may.
-    pub fn check(self, new: &Schema, old: &Schema) -> Vec<String> {
-        let told = |found: Vec<Incompatibility>, reader: &str, writer: &str| {
-            found.iter().map(|one| one.message(reader, writer)).collect::<Vec<_>>()
-        };
-        let backward = || told(new.incompatibilities(old), "new", "old");
-        let forward = || told(old.incompatibilities(new), "old", "new");
+    /// What keeps `new` from following `old`, and which of the two would have to read the other; nothing where it may.
+    pub fn compare(self, new: &Schema, old: &Schema) -> Vec<(Reader, Incompatibility)> {
+        let told =
+            |reader: Reader, found: Vec<Incompatibility>| found.into_iter().map(move |one| (reader, one));
+        let backward = || told(Reader::New, new.incompatibilities(old));
+        let forward = || told(Reader::Old, old.incompatibilities(new));
         match self {
             Level::None => Vec::new(),
-            Level::Backward | Level::BackwardTransitive => backward(),
-            Level::Forward | Level::ForwardTransitive => forward(),
-            Level::Full | Level::FullTransitive => {
-                let mut all = backward();
-                all.extend(forward());
-                all
-            }
+            Level::Backward | Level::BackwardTransitive => backward().collect(),
+            Level::Forward | Level::ForwardTransitive => forward().collect(),
+            Level::Full | Level::FullTransitive => backward().chain(forward()).collect(),
         }
+    }
+
+    /// What keeps `new` from following `old`, each as a message; nothing where it may.
+    pub fn check(self, new: &Schema, old: &Schema) -> Vec<String> {
+        let told = |(reader, found): (Reader, Incompatibility)| match reader {
+            Reader::New => found.message("new", "old"),
+            Reader::Old => found.message("old", "new"),
+        };
+        self.compare(new, old).into_iter().map(told).collect()
     }
 }

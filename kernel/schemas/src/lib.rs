@@ -21,7 +21,7 @@ use candor_model::Value;
 pub use change::Incompatibility;
 pub use error::{DecodeError, SchemaError};
 pub use framed::{FRAME_BYTES, decode_framed, schema_id};
-pub use level::Level;
+pub use level::{Level, Reader};
 pub use schema::{Dependency, Kind, Schema};
 
 /// Longest schema, bytes. Real ones have some kilobytes; generated ones reach some hundred.

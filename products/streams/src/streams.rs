@@ -172,9 +172,9 @@ impl Streams {
             node,
         };
         let (ticking, dice) = (Arc::clone(&clock), Arc::clone(&random));
-        let view =
-            View::start(view::Parts { parts: parts.clone(), topics, log, clock, random }, stop.clone());
-        view.decode_with(Arc::new(registry.clone()));
+        let seen =
+            view::Parts { parts: parts.clone(), topics, log, clock, random, registry: registry.clone() };
+        let view = View::start(seen, stop.clone());
         let broker = Arc::new(Broker::new(parts.clone(), settings.log_in_ms, tokens.clone()));
         let looking = Arc::downgrade(&broker);
         tokio::spawn(async move {

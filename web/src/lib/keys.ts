@@ -8,6 +8,8 @@ let pending = "";
 let pendingTimer: ReturnType<typeof setTimeout> | undefined;
 
 function typing(target: EventTarget | null): boolean {
+  // A box to tick takes no text: single keys keep their meaning there.
+  if (target instanceof HTMLInputElement && target.type === "checkbox") return false;
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 }
 

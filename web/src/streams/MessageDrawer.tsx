@@ -1,12 +1,13 @@
 // One message, whole: key, value and headers as text, JSON or bytes, and where it lies.
-import { useState } from "react";
+import { useContext, useState } from "react";
 import { bytes, count, exact, exactWithZone } from "../lib/format";
 import { useLoad } from "../lib/load";
-import { setQuery } from "../lib/route";
+import { href, setQuery } from "../lib/route";
 import { parsePlace } from "../lib/search";
 import { hexDump, partBytes, placeOfMessage, pretty, streams, toBase64, type Message, type Part, type TopicDetail } from "../lib/streams";
 import { zoneName } from "../lib/zone";
 import { CopyButton, Skeleton, Trouble } from "../parts/basics";
+import { InProject } from "../parts/veil";
 import { Long } from "../parts/JsonTree";
 
 export function MessageDrawer({ project, topic, rows, place }: { project: string; topic: TopicDetail; rows: Message[]; place: string }) {
@@ -66,6 +67,7 @@ export function shownAs(part: Part, form: Form): string {
 function PartShown({ name, part, none }: { name: string; part: Part | null; none: string }) {
   const forms = part ? formsOf(part) : [];
   const [chosen, setChosen] = useState<Form>();
+  const project = useContext(InProject);
   const form = chosen && forms.includes(chosen) ? chosen : forms[0];
   if (!part || !form) return <section className="stack"><h3>{name}</h3><p className="soft">{none}</p></section>;
   const text = shownAs(part, form);
@@ -73,7 +75,7 @@ function PartShown({ name, part, none }: { name: string; part: Part | null; none
     <section className="stack part">
       <div className="row part-head">
         <h3>{name} <span className="soft">{bytes(part.size)}{part.cut && ", the beginning"}</span></h3>
-        {part.schema_id !== null && <span className="soft" title="The value begins with the id of a schema">schema <span className="data">{part.schema_id}</span>{part.schema && ` ${part.schema}`}</span>}
+        {part.schema_id !== null && <a href={href([project, "streams", "schemas"], { id: String(part.schema_id) })} title={part.schema ? "It is read by this schema" : "It begins with the id of a schema that the project does not have, or that does not fit it"}>schema <span className="data">{part.schema_id}</span>{part.schema && ` ${part.schema}`}</a>}
         <span className="grow" />
         <span className="row" role="group" aria-label={`${name} as`}>{forms.map((f) => <button key={f} type="button" className="button" data-kind="quiet" aria-pressed={f === form} onClick={() => setChosen(f)}>{names[f]}</button>)}</span>
         <CopyButton text={text} aria-label={`Copy the ${name.toLowerCase()}`} />

@@ -50,7 +50,7 @@ export function Messages({ project, topic, overview, reload }: Props) {
   useEffect(() => { document.querySelector(".message[aria-selected=true]")?.scrollIntoView({ block: "nearest" }); }, [marked, open]);
   return (
     <div className="messages-whole">
-      <Toolbar topic={topic} live={live} turnLive={turnLive} again={again} />
+      <Toolbar topic={topic} live={live} turnLive={turnLive} again={again} rows={rows} />
       {live && <p className="row messages-facts" role="status">{tail.state === "lost" ? <span className="wait lost"><i />{tail.ended ? `The tail ended: ${tail.ended}` : "The server does not answer; trying again"}</span> : <span className="wait"><i />Live: {count(tail.seen)} since you look{tail.dropped > 0 && `, ${count(tail.dropped)} skipped because they came faster than they could be shown`}</span>}</p>}
       <div className="explore-body">
         {live ? <List rows={rows} marked={marked} open={open} choose={show} live /> : empty ? <FirstMessage project={project} overview={overview} topic={topic.name} title="No messages yet" lead="Send the first one from any Kafka client." look={reload} here={false} />
@@ -103,7 +103,17 @@ function More({ on, page, keyed, back }: { on: On; page: Page; keyed: boolean; b
   );
 }
 
-function Toolbar({ topic, live, turnLive, again }: { topic: TopicDetail; live: boolean; turnLive: () => void; again: () => void }) {
+/** Saves what is shown as one JSON a line, in the order of the list. */
+function save(topic: string, rows: Message[]) {
+  const url = URL.createObjectURL(new Blob([rows.map((m) => `${JSON.stringify(m)}\n`).join("")], { type: "application/x-ndjson" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = `${topic}.ndjson`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function Toolbar({ topic, live, turnLive, again, rows }: { topic: TopicDetail; live: boolean; turnLive: () => void; again: () => void; rows: Message[] }) {
   const { query } = usePlace();
   const from = query.get("from") ?? "newest", partition = query.get("partition") ?? "";
   const [key, setKey] = useState(query.get("key") ?? "");
@@ -131,6 +141,7 @@ function Toolbar({ topic, live, turnLive, again }: { topic: TopicDetail; live: b
       <div className="row messages-acts">
         <button type="button" className="button" aria-pressed={live} onClick={turnLive} title="Messages as they come (l)"><span className="live-mark" aria-hidden="true" />Live</button>
         {!live && <button type="button" className="button" onClick={again} title="Ask again (r)">Ask again</button>}
+        <button type="button" className="button" disabled={rows.length === 0} onClick={() => save(topic.name, rows)} title={`Saves the ${count(rows.length)} messages that are shown, one JSON a line`}>Save</button>
       </div>
     </div>
   );

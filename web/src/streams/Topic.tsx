@@ -1,9 +1,10 @@
 // One topic: what it is at a glance, and under tabs its messages, partitions, groups and settings.
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { asProblem, type Problem } from "../lib/api";
 import { bytes, count } from "../lib/format";
 import { useLoad, usePolling } from "../lib/load";
 import { href, usePlace } from "../lib/route";
+import { schemas } from "../lib/schemas";
 import { perSecond, sqlOf, streams, type Overview, type TopicDetail } from "../lib/streams";
 import { Shown, Trouble } from "../parts/basics";
 import { Messages } from "./Messages";
@@ -21,6 +22,8 @@ export function Topic({ project, name, overview }: { project: string; name: stri
   const { query } = usePlace();
   const loaded = useLoad(`${project} ${name}`, (signal) => streams.topic(project, name, signal));
   usePolling(loaded.reload, lookEveryMs);
+  // Without an answer about schemas the topic is shown all the same.
+  const subjects = (useLoad(`${project} ${name}`, (signal) => schemas.list(project, name, false, signal)).data?.subjects ?? []).filter((s) => s.topic === name);
   const [problem, setProblem] = useState<Problem>();
   const tabs = (topic: TopicDetail): [id: string, name: string][] => [
     ["messages", "Messages"], ["partitions", "Partitions"], ["groups", `Groups ${topic.groups.length || ""}`.trim()], ["settings", "Settings"],
@@ -43,6 +46,7 @@ export function Topic({ project, name, overview }: { project: string; name: stri
                 <div><dt>Partitions</dt><dd className="data">{count(topic.partitions)}</dd></div>
                 {!topic.read_only && <div><dt>Kept</dt><dd><Kept topic={topic} /></dd></div>}
                 {!topic.read_only && <div><dt>Values</dt><dd>{topic.values}</dd></div>}
+                {subjects.length > 0 && <div><dt>Schemas</dt><dd className="data">{subjects.map((s, i) => <Fragment key={s.subject}>{i > 0 && ", "}<a href={href([project, "streams", "schemas", s.subject])}>{s.subject}</a></Fragment>)}</dd></div>}
                 <div><dt>Lag of its groups</dt><dd className="data">{topic.groups.length ? count(topic.groups.reduce((sum, g) => sum + g.lag, 0)) : "none read"}</dd></div>
               </dl>
             </header>

@@ -9,6 +9,8 @@ import { BridgePage } from "../streams/BridgePage";
 import { Bridges } from "../streams/Bridges";
 import { GroupPage } from "../streams/Group";
 import { Groups } from "../streams/Groups";
+import { Schemas } from "../streams/Schemas";
+import { SubjectPage } from "../streams/Subject";
 import { Topic } from "../streams/Topic";
 import { Topics } from "../streams/Topics";
 import "../design/streams.css";
@@ -27,15 +29,16 @@ export function Streams({ project }: { project: string }) {
     <Shown loaded={overview}>
       {(data) => !data.listening ? <Off /> : name && part === "topics" ? <Topic key={name} project={project} name={name} overview={data} />
         : name && part === "groups" ? <GroupPage key={name} project={project} name={name} overview={data} />
+        : name && part === "schemas" ? <SubjectPage key={name} project={project} name={name} overview={data} />
         : name && part === "bridges" ? <BridgePage key={name} project={project} name={name} overview={data} />
         : (
           <div className="streams">
             <nav className="tabs" aria-label="Streams">
-              {([["topics", "Topics"], ["groups", "Groups"], ["bridges", "Bridges"], ["access", "Users and rules"]] as const).map(([id, label]) => (
+              {([["topics", "Topics"], ["groups", "Groups"], ["schemas", "Schemas"], ["bridges", "Bridges"], ["access", "Users and rules"]] as const).map(([id, label]) => (
                 <a key={id} className="tab" aria-current={part === id ? "page" : undefined} href={href([project, "streams", ...(id === "topics" ? [] : [id])])}>{label}</a>
               ))}
             </nav>
-            {part === "groups" ? <Groups project={project} overview={data} /> : part === "bridges" ? <Bridges project={project} overview={data} /> : part === "access" ? <AccessPage project={project} overview={data} /> : <Topics project={project} overview={data} />}
+            {part === "schemas" ? <Schemas project={project} overview={data} /> : part === "groups" ? <Groups project={project} overview={data} /> : part === "bridges" ? <Bridges project={project} overview={data} /> : part === "access" ? <AccessPage project={project} overview={data} /> : <Topics project={project} overview={data} />}
           </div>
         )}
     </Shown>

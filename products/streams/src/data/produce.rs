@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use candor_gate::{Admitted, ClearedStream, Gate, StreamBatch, StreamRefusal, Timestamps, ValuesMode};
+use candor_gate::{Admitted, ClearedStream, Gate, StreamBatch, StreamRefusal, Timestamps};
 use candor_log::{AppendError, Appended, Log, Rejected, Topic};
 use candor_meta::WriteScope;
 use candor_model::Partition;
@@ -19,7 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::partition;
 use crate::admin::acl::Operation;
 use crate::rights::Rights;
-use crate::topics::config::{TimestampType, Values};
+use crate::topics::config::TimestampType;
 use crate::topics::{self, Topics};
 use crate::txn::{self, Adding, MayProduce, Pass, Transactions};
 
@@ -247,7 +247,7 @@ impl Produce {
             topic: topic.view.in_log.clone(),
             partition,
             bytes,
-            values: values(config.values),
+            values: config.values,
             compacted: config.compact,
             max_bytes: config.message_bytes_max,
             timestamps: match config.timestamp_type {
@@ -259,16 +259,6 @@ impl Produce {
             },
         };
         Ok(self.gate.clear_stream(scope, batch)?)
-    }
-}
-
-fn values(values: Values) -> ValuesMode {
-    match values {
-        Values::Auto => ValuesMode::Auto,
-        Values::Json => ValuesMode::Json,
-        Values::Text => ValuesMode::Text,
-        Values::Schema => ValuesMode::Schema,
-        Values::Opaque => ValuesMode::Opaque,
     }
 }
 

@@ -47,7 +47,11 @@ pub enum Deleted {
 }
 
 /// A schema that was read: with no id yet, and parsed.
-fn read(book: &Book, subject: &Subject, given: &Given) -> Result<(Stored, Arc<Schema>), RegistryError> {
+pub(super) fn read(
+    book: &Book,
+    subject: &Subject,
+    given: &Given,
+) -> Result<(Stored, Arc<Schema>), RegistryError> {
     let references = book.resolved(&given.references, subject.context())?;
     let dependencies = book.dependencies(&references)?;
     let parse =
@@ -63,7 +67,12 @@ fn read(book: &Book, subject: &Subject, given: &Given) -> Result<(Stored, Arc<Sc
 }
 
 /// The newest version of a subject that has this schema.
-fn version_of(book: &Book, subject: &Subject, stored: &Stored, hidden_too: bool) -> Option<Registered> {
+pub(super) fn version_of(
+    book: &Book,
+    subject: &Subject,
+    stored: &Stored,
+    hidden_too: bool,
+) -> Option<Registered> {
     let stored = book.same(stored)?;
     let versions = book.versions(subject.full())?;
     let fits = |of: &super::book::Version| of.id == stored.id && (hidden_too || !of.is_deleted);
@@ -98,7 +107,7 @@ fn differences(
     messages
 }
 
-fn shown_versions(book: &Book, subject: &Subject) -> Vec<i32> {
+pub(super) fn shown_versions(book: &Book, subject: &Subject) -> Vec<i32> {
     let versions = book.versions(subject.full()).into_iter().flatten();
     versions.filter(|(_, of)| !of.is_deleted).map(|(version, _)| *version).collect()
 }

@@ -9,6 +9,7 @@ pub mod book;
 mod change;
 mod edit;
 mod error;
+mod examine;
 pub mod http;
 mod names;
 mod settings;
@@ -25,11 +26,13 @@ use candor_schemas::Schema;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
-pub use book::{Book, Extra, Reference, Stored};
+pub use book::{Book, Extra, Reference, Stored, Versions};
 pub use change::{Deleted, Given, Registered};
 use edit::Edit;
 pub use error::RegistryError;
+pub use examine::{Examination, Examined};
 pub use names::{Context, Subject};
+pub(crate) use settings::check_empty;
 pub use settings::{Mode, Scope, Settings};
 
 /// Times that an operation is planned anew because another one of the project was quicker.

@@ -3,7 +3,7 @@
 use candor_schemas::Level;
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Context, Subject};
+use super::{Book, Context, RegistryError, Subject};
 
 /// Whether schemas may be registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Every mode.
+    pub const ALL: [Mode; 4] = [Mode::Readwrite, Mode::Readonly, Mode::ReadonlyOverride, Mode::Import];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -29,8 +32,7 @@ impl Mode {
 
     /// The mode of a name.
     pub fn from_name(name: &str) -> Option<Mode> {
-        let all = [Mode::Readwrite, Mode::Readonly, Mode::ReadonlyOverride, Mode::Import];
-        all.into_iter().find(|mode| mode.name().eq_ignore_ascii_case(name))
+        Mode::ALL.into_iter().find(|mode| mode.name().eq_ignore_ascii_case(name))
     }
 }
 
@@ -117,5 +119,25 @@ impl Book {
             Some(Ok(meant)) => meant,
             _ => subject,
         }
+    }
+}
+
+/// Ids are brought in where nothing has one yet: fails where a version is there.
+pub(crate) fn check_empty(
+    book: &Book,
+    subject: Option<&Subject>,
+    context: &Context,
+) -> Result<(), RegistryError> {
+    let concerned = |name: &str| match subject {
+        Some(subject) => name == subject.full(),
+        None => context.is_default() || name.starts_with(&context.prefix()),
+    };
+    let shown = |versions: &super::Versions| versions.values().any(|of| !of.is_deleted);
+    let found = book.subjects().any(|(name, versions)| concerned(name) && shown(versions));
+    match found {
+        true => Err(RegistryError::not_permitted(
+            "Cannot import since found existing subjects; force=true does it all the same",
+        )),
+        false => Ok(()),
     }
 }

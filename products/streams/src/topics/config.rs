@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use candor_gate::ValuesMode;
+
 use super::definitions::{Definition, Kind, find};
 
 /// Longest value, bytes. The longest real ones are lists of throttled replicas.
@@ -76,21 +78,6 @@ pub enum CompressionType {
     Zstd(i32),
 }
 
-/// How values may be opened by the gate and by queries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Values {
-    /// What is JSON or text is.
-    Auto,
-    /// All are JSON.
-    Json,
-    /// All are text.
-    Text,
-    /// All are of a registered schema.
-    Schema,
-    /// None.
-    Opaque,
-}
-
 /// The configuration in types. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicConfig {
@@ -131,7 +118,7 @@ pub struct TopicConfig {
     /// `min.insync.replicas`.
     pub insync_replicas_min: i32,
     /// `candor.values`.
-    pub values: Values,
+    pub values: ValuesMode,
 }
 
 /// What is set of a topic's configurations: canonical values by name. All others have their defaults.
@@ -345,13 +332,7 @@ impl TopicConfig {
                 _ => CompressionType::Producer,
             },
             insync_replicas_min: from.int("min.insync.replicas")?,
-            values: match from.text("candor.values") {
-                "json" => Values::Json,
-                "text" => Values::Text,
-                "schema" => Values::Schema,
-                "opaque" => Values::Opaque,
-                _ => Values::Auto,
-            },
+            values: ValuesMode::from_name(from.text("candor.values")).unwrap_or_default(),
         };
         if config.compaction_lag_min_ms > config.compaction_lag_max_ms {
             return Err(ConfigError::Together("min.compaction.lag.ms is larger than max.compaction.lag.ms"));
@@ -398,7 +379,7 @@ mod tests {
         assert!(config.delete && !config.compact);
         assert_eq!((config.retention_ms, config.retention_bytes), (Some(604_800_000), None));
         assert_eq!(config.message_bytes_max, 1_048_588);
-        assert_eq!((config.values, config.compression), (Values::Auto, CompressionType::Producer));
+        assert_eq!((config.values, config.compression), (ValuesMode::Auto, CompressionType::Producer));
     }
 
     #[test]
@@ -423,7 +404,7 @@ mod tests {
         assert!(config.compact && config.delete);
         assert_eq!(config.retention_ms, None);
         assert_eq!(config.compression, CompressionType::Zstd(7));
-        assert_eq!(config.values, Values::Opaque);
+        assert_eq!(config.values, ValuesMode::Opaque);
         for (name, value) in [
             ("cleanup.policy", "shred"),
             ("cleanup.policy", ""),

@@ -1,17 +1,9 @@
 //! What a key, a value or a header says, for eyes: JSON and text as they stand, everything else as bytes.
 
-use async_trait::async_trait;
-use candor_model::{ProjectId, json};
+use candor_model::{Value, json};
+use candor_schemas::{Schema, schema_id};
 use data_encoding::BASE64;
 use serde::Serialize;
-
-use crate::registry::Registry;
-
-/// The first byte of a value that names its schema: Confluent's wire format, version 0, then four bytes of id.
-const FRAME_MAGIC: u8 = 0;
-
-/// Bytes before the value itself in that format.
-const FRAME_BYTES: usize = 5;
 
 /// How a part is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,33 +31,9 @@ pub struct Part {
     /// Only its beginning is here.
     pub cut: bool,
     /// The schema that it names.
-    pub schema_id: Option<u32>,
-    /// What that schema is called, where it is known.
-    pub schema: Option<String>,
-}
-
-/// What a part with a schema says.
-#[derive(Debug, Clone)]
-pub struct Decoded {
-    /// JSON.
-    pub json: String,
-    /// What the schema is called: its type.
-    pub schema: String,
-}
-
-/// Reads what is written by a schema.
-#[async_trait]
-pub trait Decoder: Send + Sync {
-    /// What bytes that name a schema say; none where the schema is not known or does not fit them.
-    async fn decode(&self, project: ProjectId, bytes: &[u8]) -> Option<Decoded>;
-}
-
-#[async_trait]
-impl Decoder for Registry {
-    async fn decode(&self, project: ProjectId, bytes: &[u8]) -> Option<Decoded> {
-        let (schema, value) = Registry::decode(self, project, bytes)?;
-        Some(Decoded { json: json::to_string(&value), schema: schema.kind().name().to_owned() })
-    }
+    pub schema_id: Option<i32>,
+    /// That schema's language, where the registry has it and it fits.
+    pub schema: Option<&'static str>,
 }
 
 impl Part {
@@ -100,25 +68,15 @@ impl Part {
         Part { kind, text: Some(text.to_owned()), base64: None, size, cut, schema_id: None, schema: None }
     }
 
-    /// With what a decoder makes of the bytes.
-    pub(super) fn decoded(mut self, decoded: Decoded, shown_max: usize) -> Part {
-        let mut json = decoded.json;
+    /// With what it says by its schema.
+    pub(super) fn decoded(mut self, schema: &Schema, value: &Value, shown_max: usize) -> Part {
+        let mut json = json::to_string(value);
         let end = (0..=shown_max.min(json.len())).rev().find(|at| json.is_char_boundary(*at)).unwrap_or(0);
         self.cut = end < json.len();
         json.truncate(end);
         self.kind = PartKind::Json;
         self.text = Some(json);
-        self.schema = Some(decoded.schema);
+        self.schema = Some(schema.kind().name());
         self
     }
-}
-
-/// The schema that bytes name.
-pub(super) fn schema_id(bytes: &[u8]) -> Option<u32> {
-    if bytes.first() != Some(&FRAME_MAGIC) || bytes.len() <= FRAME_BYTES {
-        return None;
-    }
-    let id: [u8; 4] = bytes.get(1..FRAME_BYTES)?.try_into().ok()?;
-    // Ids are given from 1 on, and a binary value that begins with two noughts is likelier a number than a frame.
-    Some(u32::from_be_bytes(id)).filter(|id| (1..=0x00ff_ffff).contains(id))
 }

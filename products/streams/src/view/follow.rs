@@ -137,13 +137,12 @@ impl Follow {
         let topic = self.in_log.clone();
         let stretch = Stretch { topic, partition, from, to, key, wanted: WINDOW, last: false };
         let mut budget = Budget::new(WINDOW_BYTES, WINDOW_TIME);
-        let stopped = || ViewError::Later("the server stops".to_owned());
-        let _reading = inner.reading.acquire().await.map_err(|_| stopped())?;
+        let _turn = inner.reading.turn(self.project).await?;
         let found = find(&inner.log, stretch, &mut budget).await?;
         for raw in found.records {
             self.at.insert(partition, raw.offset + 1);
             let place = Cursor { back: false, at: self.at.clone() }.text();
-            given.messages.push((place, inner.shown(self.project, raw, SHOWN_IN_PAGE).await));
+            given.messages.push((place, inner.shown(self.project, raw, SHOWN_IN_PAGE)));
         }
         self.at.insert(partition, found.until);
         Ok(given)

@@ -13,7 +13,10 @@ mod pages;
 pub(crate) mod partitioner;
 mod produce;
 mod rates;
+mod reading;
 mod records;
+mod schema_use;
+mod schemas;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -24,12 +27,11 @@ use std::sync::Arc;
 use candor_log::{Log, ReadError, Topic as LogTopic};
 use candor_meta::{ReadScope, SqlError, WriteScope};
 use candor_model::{Clock, ProjectId, Random};
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{AccessRule, KafkaUser, NewKafkaUser};
-pub use decode::{Decoded, Decoder, Part, PartKind};
+pub use decode::{Part, PartKind};
 pub use describe::{Assigned, Member};
 pub use follow::{Follow, Followed};
 pub use groups::{GroupDetail, GroupList, GroupOffset, GroupSummary, Moved, Reset, ResetTo};
@@ -37,6 +39,11 @@ pub use lag::{LagHistory, LagSeries};
 pub use pages::{Ask, Begin, Cursor, Page};
 pub use produce::{NewHeader, NewMessage, Produced};
 pub use records::{Message, MessageHeader};
+pub use schema_use::{SchemaTopic, SchemaTopics};
+pub use schemas::{
+    NewSchema, Place, SchemaTest, Setting, SettingsChange, SubjectDetail, SubjectList, SubjectSettings,
+    SubjectSummary, SubjectVersion, Tested, TestedVersion, Unfit, VersionDetail,
+};
 pub use topics::{
     Change, ConfigShown, NewTopic, PartitionShown, TopicDetail, TopicGroup, TopicList, TopicSummary,
 };
@@ -45,10 +52,9 @@ use crate::admin::acl::AclError;
 use crate::auth::CredentialError;
 use crate::auth::credentials::ANONYMOUS;
 use crate::caller::Caller;
+use crate::registry::{Registry, RegistryError};
 use crate::topics::{Topic, TopicError, Topics};
-
-/// Pages that are read and opened at once: opening takes a processor.
-const READING_MAX: usize = 2;
+use reading::Reading;
 
 /// Why something was not shown or done.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +104,23 @@ impl From<CredentialError> for ViewError {
     }
 }
 
+impl From<RegistryError> for ViewError {
+    fn from(error: RegistryError) -> ViewError {
+        match error {
+            RegistryError::Refused { code: 409, .. } => ViewError::Conflict(
+                "the schema does not fit the subject's earlier versions at its level of compatibility: test it to see why"
+                    .to_owned(),
+            ),
+            RegistryError::Refused { code, message } => match code / 100 {
+                404 => ViewError::Missing(message),
+                503 => ViewError::Later(message),
+                _ => ViewError::Refused(message),
+            },
+            RegistryError::Sql(error) => ViewError::Sql(Arc::new(error)),
+        }
+    }
+}
+
 impl From<AclError> for ViewError {
     fn from(error: AclError) -> ViewError {
         match error {
@@ -125,6 +148,8 @@ pub(crate) struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// The schemas of values.
+    pub registry: Registry,
 }
 
 struct Inner {
@@ -135,8 +160,8 @@ struct Inner {
     random: Arc<dyn Random>,
     rates: Mutex<rates::Rates>,
     lags: Mutex<lag::Lags>,
-    decoder: RwLock<Option<Arc<dyn Decoder>>>,
-    reading: Semaphore,
+    registry: Registry,
+    reading: Reading,
     /// A user is made in two steps: by one request at a time.
     making_user: tokio::sync::Mutex<()>,
 }
@@ -144,7 +169,7 @@ struct Inner {
 impl View {
     /// Over its parts. How far groups are behind is noted from now on, until `stop`.
     pub(crate) fn start(parts: Parts, stop: CancellationToken) -> View {
-        let Parts { parts, topics, log, clock, random } = parts;
+        let Parts { parts, topics, log, clock, random, registry } = parts;
         let inner = Arc::new(Inner {
             parts,
             topics,
@@ -153,17 +178,12 @@ impl View {
             random,
             rates: Mutex::default(),
             lags: Mutex::default(),
-            decoder: RwLock::new(None),
-            reading: Semaphore::new(READING_MAX),
+            registry,
+            reading: Reading::default(),
             making_user: tokio::sync::Mutex::default(),
         });
         tokio::spawn(lag::run(Arc::downgrade(&inner), stop));
         View { inner }
-    }
-
-    /// Lets values that name a schema be shown as what they say.
-    pub fn decode_with(&self, decoder: Arc<dyn Decoder>) {
-        *self.inner.decoder.write() = Some(decoder);
     }
 }
 

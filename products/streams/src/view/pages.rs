@@ -118,6 +118,15 @@ struct Lane {
     is_done: bool,
 }
 
+/// The newest records of a partition.
+pub(super) struct Newest<'a> {
+    pub project: ProjectId,
+    pub topic: &'a Topic,
+    pub partition: u32,
+    /// How many.
+    pub wanted: usize,
+}
+
 /// What is looked for in one partition.
 struct Look<'a> {
     project: ProjectId,
@@ -162,8 +171,7 @@ impl Inner {
             Begin::Oldest | Begin::Offset(_) | Begin::Time(_) => false,
         };
         let key = KeyFilter::parse(ask.key.as_deref());
-        let _reading =
-            self.reading.acquire().await.map_err(|_| ViewError::Later("the server stops".into()))?;
+        let _turn = self.reading.turn(project).await?;
         let mut budget = Budget::new(OPENED_MAX, LOOK_MAX);
         let mut lanes = Vec::with_capacity(partitions.len());
         for (nth, partition) in partitions.iter().enumerate() {
@@ -186,7 +194,7 @@ impl Inner {
         let shown_max = if limit == 1 { SHOWN_ALONE } else { SHOWN_IN_PAGE };
         let mut messages = Vec::with_capacity(raw.len());
         for raw in raw {
-            messages.push(self.shown(project, raw, shown_max).await);
+            messages.push(self.shown(project, raw, shown_max));
         }
         Ok(Page {
             messages,
@@ -195,6 +203,18 @@ impl Inner {
             complete: is_full || is_end,
             partitions_left,
         })
+    }
+
+    /// The newest records of a partition, as far as the budget goes.
+    pub(super) async fn newest(
+        &self,
+        newest: Newest<'_>,
+        budget: &mut Budget,
+    ) -> Result<VecDeque<Raw>, ViewError> {
+        let Newest { project, topic, partition, wanted } = newest;
+        let look = Look { project, topic, partition, key: &KeyFilter::All, wanted };
+        let ends = self.ends(project, topic, partition);
+        Ok(self.back(&look, ends, budget).await?.records)
     }
 
     /// Where a partition begins and ends.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::decode::{Decoder, Part};
+use super::decode::Part;
 
 /// Read from the log at once, bytes as they are stored; one batch at the least.
 const READ_BYTES: usize = 1 << 20;
@@ -63,8 +63,8 @@ pub(super) struct Raw {
     /// Milliseconds since 1970, -1 for none.
     pub timestamp: i64,
     append_time: bool,
-    key: Option<Bytes>,
-    value: Option<Bytes>,
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
     headers: Vec<(Bytes, Option<Bytes>)>,
     size: usize,
     transaction: Option<&'static str>,
@@ -298,8 +298,7 @@ impl Opener {
 
 impl Inner {
     /// A record as it is shown, of each part at most so many bytes.
-    pub(super) async fn shown(&self, project: ProjectId, raw: Raw, shown_max: usize) -> Message {
-        let decoder = self.decoder.read().as_ref().map(Arc::clone);
+    pub(super) fn shown(&self, project: ProjectId, raw: Raw, shown_max: usize) -> Message {
         let headers = raw.headers.iter().map(|(name, value)| MessageHeader {
             name: String::from_utf8_lossy(name.get(..HEADER_SHOWN).unwrap_or(name)).into_owned(),
             value: value.as_ref().map(|value| Part::of(value, HEADER_SHOWN)),
@@ -311,26 +310,19 @@ impl Inner {
             offset: raw.offset,
             timestamp: (raw.timestamp >= 0 && time.ends_with('Z')).then_some(time),
             append_time: raw.append_time,
-            key: shown(project, decoder.as_deref(), raw.key, shown_max).await,
-            value: shown(project, decoder.as_deref(), raw.value, shown_max).await,
+            key: self.part(project, raw.key, shown_max),
+            value: self.part(project, raw.value, shown_max),
             headers,
             size: raw.size,
             transaction: raw.transaction,
         }
     }
-}
-
-async fn shown(
-    project: ProjectId,
-    decoder: Option<&dyn Decoder>,
-    bytes: Option<Bytes>,
-    shown_max: usize,
-) -> Option<Part> {
-    let bytes = bytes?;
-    let part = Part::of(&bytes, shown_max);
-    let (Some(decoder), Some(_)) = (decoder, part.schema_id) else { return Some(part) };
-    match decoder.decode(project, &bytes).await {
-        Some(decoded) => Some(part.decoded(decoded, shown_max)),
-        None => Some(part),
+    fn part(&self, project: ProjectId, bytes: Option<Bytes>, shown_max: usize) -> Option<Part> {
+        let bytes = bytes?;
+        let part = Part::of(&bytes, shown_max);
+        match part.schema_id.and_then(|_| self.registry.decode(project, &bytes)) {
+            Some((schema, value)) => Some(part.decoded(&schema, &value, shown_max)),
+            None => Some(part),
+        }
     }
 }

@@ -10,6 +10,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::*;
 
 use super::*;
+use crate::registry::Reference;
 use crate::testing::{House, NOW, text};
 
 struct Bed {
@@ -164,20 +165,15 @@ async fn what_is_written_passes_the_gate_and_is_shown_as_stored() {
     assert_eq!((part.kind, part.schema_id, part.size), (PartKind::Binary, Some(7), 12));
     assert_eq!((stored.key, stored.headers[0].value.clone()), (None, None));
 
-    struct Reads;
-    #[async_trait::async_trait]
-    impl Decoder for Reads {
-        async fn decode(&self, _: ProjectId, bytes: &[u8]) -> Option<Decoded> {
-            let json = format!("{{\"length\":{}}}", bytes.len());
-            Some(Decoded { json, schema: "avro Payment".into() })
-        }
-    }
-    bed.view().decode_with(Arc::new(Reads));
-    let part = bed.page("raw", Begin::Newest, None, 1).await.messages[0].value.clone().unwrap();
-    assert_eq!(
-        (part.text.as_deref(), part.schema.as_deref()),
-        (Some(r#"{"length":12}"#), Some("avro Payment"))
-    );
+    let new = NewSchema { schema: "\"string\"".into(), kind: None, references: Vec::new() };
+    let made = bed.view().register_schema(&bed.write, "raw-value", new).await.unwrap();
+    let framed = [&b"\0"[..], &made.id.to_be_bytes(), b"\x06abc"].concat();
+    let framed = NewMessage { value: Some(data_encoding::BASE64.encode(&framed)), ..binary.clone() };
+    let part = bed.view().produce(&bed.write, "raw", framed).await.unwrap().message.unwrap().value.unwrap();
+    assert_eq!((part.text.as_deref(), part.schema), (Some("\"abc\""), Some("AVRO")));
+    let used = bed.view().schema_topics(&bed.read, "raw-value").await.unwrap();
+    let of = |topic: &SchemaTopic| (topic.topic.clone(), topic.by_name, topic.values.clone());
+    assert_eq!(used.topics.iter().map(of).collect::<Vec<_>>(), [("raw".to_owned(), true, [1].into())]);
 
     let wrong = NewMessage { value: Some("no base64!".into()), ..binary };
     assert!(matches!(bed.view().produce(&bed.write, "raw", wrong).await, Err(ViewError::Refused(_))));
@@ -186,6 +182,61 @@ async fn what_is_written_passes_the_gate_and_is_shown_as_stored() {
     let ask = Ask { partition: None, from: Begin::Newest, key: None, limit: 1 };
     let refused = bed.view().messages(&bed.read, "candor.logs", ask).await;
     assert!(matches!(refused, Err(ViewError::Refused(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_is_tested_before_it_is_registered() {
+    let bed = Bed::new().await;
+    let record = |fields: &str| NewSchema {
+        schema: format!(r#"{{"type":"record","name":"Order","fields":[{fields}]}}"#),
+        kind: Some("avro".into()),
+        references: Vec::new(),
+    };
+    let view = bed.view();
+    view.register_schema(&bed.write, "orders-value", record(r#"{"name":"a","type":"int"}"#)).await.unwrap();
+    let worse = record(r#"{"name":"a","type":"int"},{"name":"b","type":"string"}"#);
+    let ask = |new: &NewSchema, level: Option<&str>| SchemaTest {
+        schema: new.schema.clone(),
+        kind: new.kind.clone(),
+        references: Vec::new(),
+        version: None,
+        level: level.map(str::to_owned),
+    };
+    let told = view.test_schema(&bed.read, "orders-value", ask(&worse, None)).await.unwrap();
+    assert!(!told.compatible && told.level == "BACKWARD");
+    let found = &told.versions[0].found[0];
+    assert_eq!((found.error, found.reader), ("READER_FIELD_MISSING_DEFAULT_VALUE", "new"));
+    assert!(found.text.contains("is missing in version 1's schema"), "{}", found.text);
+    assert!(
+        view.test_schema(&bed.read, "orders-value", ask(&worse, Some("forward"))).await.unwrap().compatible
+    );
+    let refused = view.register_schema(&bed.write, "orders-value", worse.clone()).await;
+    assert!(matches!(refused, Err(ViewError::Conflict(_))));
+    let change = SettingsChange { level: Some("FORWARD".into()), mode: None };
+    let set = view.set_subject(&bed.write, "orders-value", change).await.unwrap();
+    assert_eq!((set.settings.level.now, set.settings.level.own), ("FORWARD", Some("FORWARD")));
+    let made = view.register_schema(&bed.write, "orders-value", worse.clone()).await.unwrap();
+    assert_eq!(made.version, 2);
+    let same = view.test_schema(&bed.read, "orders-value", ask(&worse, None)).await.unwrap();
+    assert_eq!(same.same_as, Some(2));
+    let reference = Reference { name: "Order".into(), subject: "orders-value".into(), version: 2 };
+    let using = NewSchema { references: vec![reference], ..record(r#"{"name":"o","type":"Order"}"#) };
+    let using =
+        NewSchema { schema: using.schema.replace(r#""name":"Order""#, r#""name":"Basket""#), ..using };
+    view.register_schema(&bed.write, "baskets-value", using).await.unwrap();
+    let shown = view.subject_version(&bed.read, "orders-value", 2).unwrap();
+    assert_eq!(shown.referenced_by, [Place { subject: "baskets-value".into(), version: 1 }]);
+    assert!(view.delete_schemas(&bed.write, "orders-value", Some(2), false).await.is_err());
+    view.delete_schemas(&bed.write, "orders-value", Some(1), false).await.unwrap();
+    let subject = view.subject(&bed.read, "orders-value").unwrap();
+    assert_eq!(
+        subject.all.iter().map(|of| (of.version, of.deleted)).collect::<Vec<_>>(),
+        [(2, false), (1, true)]
+    );
+    view.delete_schemas(&bed.write, "baskets-value", None, false).await.unwrap();
+    let names = |hidden_too| view.subjects(&bed.read, "", hidden_too).subjects.len();
+    assert_eq!((names(false), names(true)), (1, 2));
+    assert!(matches!(view.subject(&bed.read, "none"), Err(ViewError::Missing(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use candor_schemas::Level;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::{Book, Context, Mode, RegistryError, Scope, Settings, Subject};
+use super::super::{Book, Mode, RegistryError, Scope, Settings, Subject, check_empty};
 use super::Call;
 use super::answer::{Answer, Refusal, ok};
 use crate::admin::acl::{Operation, Resource};
@@ -186,21 +186,5 @@ impl Call<'_> {
         };
         let before = self.parts.registry.set(self.caller.project, scope, change).await?;
         ok(&json!({ "mode": before.mode.unwrap_or(Mode::Readwrite).name() }))
-    }
-}
-
-/// Ids are brought in where nothing has one yet.
-fn check_empty(book: &Book, subject: Option<&Subject>, context: &Context) -> Result<(), RegistryError> {
-    let concerned = |name: &str| match subject {
-        Some(subject) => name == subject.full(),
-        None => context.is_default() || name.starts_with(&context.prefix()),
-    };
-    let shown = |versions: &super::super::book::Versions| versions.values().any(|of| !of.is_deleted);
-    let found = book.subjects().any(|(name, versions)| concerned(name) && shown(versions));
-    match found {
-        true => Err(RegistryError::not_permitted(
-            "Cannot import since found existing subjects; force=true does it all the same",
-        )),
-        false => Ok(()),
     }
 }
