@@ -156,7 +156,7 @@ pub(super) async fn open(
         Some(streams) => streams.topics().clone(),
         // Tables of topics are read, and topics are kept as they say, whether clients are listened to or not.
         None => {
-            let settings = options.kafka_settings.topics.clone();
+            let settings = candor_streams::topics::Settings::default();
             let topics = Topics::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random), settings)
                 .await
                 .context("cannot open the topics")?;
