@@ -6,6 +6,7 @@ use candor_meta::Tenancy;
 
 use crate::admin::Admin;
 use crate::auth::credentials::Credentials;
+use crate::broker::throttle::Throttle;
 use crate::caller::Caller;
 use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub topics: Topics,
     pub transactions: Transactions,
     pub node: Node,
+    /// Counts what clients with quotas move.
+    pub throttle: Throttle,
 }
 
 impl Parts {

@@ -21,6 +21,7 @@ use crate::auth::credentials::{CredentialError, Credentials};
 use crate::auth::{Door, TokenSettings, Tokens};
 use crate::bridge::{self, Bridges};
 use crate::broker::Broker;
+use crate::broker::throttle::Throttle;
 use crate::caller::{Caller, Peer};
 use crate::data::fetch::Fetch;
 use crate::data::offsets::Offsets;
@@ -159,6 +160,7 @@ impl Streams {
         let tokens = tokens.map(|settings| Tokens::new(settings, tenancy.clone(), Arc::clone(&clock)));
         let parts = Parts {
             tenancy,
+            throttle: Throttle::new(admin.quotas().clone()),
             admin: Arc::new(admin),
             credentials,
             groups,

@@ -12,7 +12,9 @@ use candor_meta::WriteScope;
 use candor_model::ProjectId;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use kafka_protocol::messages::{ApiKey, FetchResponse, SaslAuthenticateRequest, SaslHandshakeRequest};
+use kafka_protocol::messages::{
+    ApiKey, FetchResponse, SaslAuthenticateRequest, SaslHandshakeRequest, ShareFetchResponse,
+};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use parking_lot::RwLock;
 
@@ -47,7 +49,7 @@ pub struct Broker {
 impl Broker {
     /// Over its parts.
     pub(crate) fn new(parts: Parts, log_in_ms: Option<u32>, tokens: Option<Tokens>) -> Broker {
-        let throttle = Throttle::new(parts.admin.quotas().clone());
+        let throttle = parts.throttle.clone();
         Broker { parts, throttle, log_in_ms, tokens, scopes: RwLock::default() }
     }
 
@@ -277,10 +279,16 @@ impl Broker {
         match key {
             ApiKey::ShareGroupHeartbeat => then(request, async move |m| shares.heartbeat(&caller, m).await),
             ApiKey::ShareGroupDescribe => then(request, async move |m| shares.describe(&caller, m).await),
-            ApiKey::ShareFetch => with(async move {
-                let (message, newer) = share::wire::fetch(&request)?;
-                Ok(share::wire::fetched(&request, &shares.fetch(&caller, message, newer).await))
-            }),
+            ApiKey::ShareFetch => {
+                let throttle = self.throttle.clone();
+                with(async move {
+                    let (message, newer) = share::wire::fetch(&request)?;
+                    let answer = shares.fetch(&caller, message, newer).await;
+                    let wait = throttle.count(&caller, Flow::Consumed, shared_bytes(&answer));
+                    let answer = answer.with_throttle_time_ms(told(wait));
+                    Ok(share::wire::fetched(&request, &answer).and_mute(wait))
+                })
+            }
             ApiKey::ShareAcknowledge => with(async move {
                 let (message, may_renew) = share::wire::acknowledge(&request)?;
                 let (answer, lock_ms) = shares.acknowledge(&caller, message, may_renew).await;
@@ -429,6 +437,12 @@ impl Service for Broker {
 
 /// Bytes of the records of an answer.
 fn records_bytes(answer: &FetchResponse) -> usize {
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+    partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
+}
+
+/// The same of what members of a share group are given.
+fn shared_bytes(answer: &ShareFetchResponse) -> usize {
     let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
     partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
 }

@@ -3,7 +3,7 @@
 mod dispatch;
 mod outdated;
 mod session;
-mod throttle;
+pub(crate) mod throttle;
 mod versions;
 
 pub use dispatch::Broker;

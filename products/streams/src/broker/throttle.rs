@@ -23,7 +23,7 @@ const BUCKETS_MAX: usize = 10_000;
 
 /// What is bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Flow {
+pub(crate) enum Flow {
     /// Bytes of produce requests.
     Produced,
     /// Bytes of fetched records.
@@ -45,7 +45,7 @@ type Counted = (ProjectId, Flow, Option<Arc<str>>, Option<Arc<str>>);
 
 /// Counts bytes. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     quotas: Quotas,
     buckets: Arc<Mutex<HashMap<Counted, Bucket>>>,
 }
@@ -68,6 +68,11 @@ impl Throttle {
     /// By these quotas.
     pub fn new(quotas: Quotas) -> Throttle {
         Throttle { quotas, buckets: Arc::default() }
+    }
+
+    /// How long a client is to wait for what it has moved before.
+    pub fn debt(&self, caller: &Caller, flow: Flow) -> Duration {
+        self.count(caller, flow, 0)
     }
 
     /// Counts bytes of a client, and tells how long it is to wait.
@@ -106,11 +111,24 @@ pub(super) fn told(wait: Duration) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::messages::AlterClientQuotasRequest;
+    use bytes::BytesMut;
+    use candor_records::{BatchBuilder, Codec, Headers};
     use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
+    use kafka_protocol::messages::create_topics_request::CreatableTopic;
+    use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+    use kafka_protocol::messages::share_fetch_request::{FetchPartition, FetchTopic};
+    use kafka_protocol::messages::{
+        AlterClientQuotasRequest, ApiKey, CreateTopicsRequest, GroupId, ProduceRequest, ShareFetchRequest,
+        ShareGroupHeartbeatRequest, TopicName,
+    };
+    use kafka_protocol::protocol::Encodable;
+    use uuid::Uuid;
 
     use super::*;
-    use crate::testing::{House, text};
+    use crate::broker::{Broker, Session};
+    use crate::caller::Peer;
+    use crate::testing::{House, NOW, text};
+    use crate::wire::{Answer, Request, Service};
 
     async fn set(house: &House, entity: &[(&str, Option<&str>)], name: &str, value: f64) {
         let entity = entity.iter().map(|(kind, name)| {
@@ -142,6 +160,68 @@ mod tests {
         assert_eq!(count(&guest, Flow::Produced, 1 << 30), WAIT_MAX.as_millis());
         tokio::time::advance(WAIT_MAX).await;
         assert_eq!(count(&guest, Flow::Produced, 0), 0);
+    }
+
+    #[tokio::test]
+    async fn records_that_are_shared_count_as_those_that_are_fetched() {
+        let house = House::new().await;
+        let parts = house.streams.parts.clone();
+        let topic = TopicName(text("orders"));
+        let made = CreatableTopic::default().with_name(topic.clone()).with_num_partitions(1);
+        let made = CreateTopicsRequest::default().with_topics(vec![made.with_replication_factor(1)]);
+        parts.admin.create_topics(&house.owner, &parts.node.broker(), made, 7).await;
+        let id = Uuid::from_bytes(parts.topics.get(house.project(), "orders").unwrap().view.id);
+        let mut batch = BatchBuilder::new(Codec::None);
+        batch.push(NOW.0 / 1000, None, Some(&[7; 3000]), Headers::default());
+        let records = batch.finish().unwrap();
+        let broker = Arc::new(Broker::new(parts.clone(), None, None));
+        let peer = Peer { address: ([127, 0, 0, 1], 9).into(), is_private: true };
+        let session = Arc::new(broker.session(peer, Some(house.project())).await);
+        set(&house, &[("user", None)], "consumer_byte_rate", 100.0).await;
+
+        let group = || GroupId(text("readers"));
+        let beat = ShareGroupHeartbeatRequest::default()
+            .with_group_id(group())
+            .with_member_id(text("m"))
+            .with_subscribed_topic_names(Some(vec![topic.clone()]));
+        let fetch = |epoch: i32| {
+            let partition = FetchPartition::default().with_partition_max_bytes(1 << 20);
+            let topic = FetchTopic::default().with_topic_id(id).with_partitions(vec![partition]);
+            ShareFetchRequest::default()
+                .with_group_id(Some(group()))
+                .with_member_id(Some(text("m")))
+                .with_share_session_epoch(epoch)
+                .with_max_bytes(1 << 20)
+                .with_max_records(10)
+                .with_topics(vec![topic])
+        };
+        assert!(mute(&broker, &session, ApiKey::ShareGroupHeartbeat, &beat).await.is_zero());
+        assert!(mute(&broker, &session, ApiKey::ShareFetch, &fetch(0)).await.is_zero(), "nothing is there");
+        let data = PartitionProduceData::default().with_records(Some(records));
+        let data = TopicProduceData::default().with_name(topic.clone()).with_partition_data(vec![data]);
+        let request =
+            ProduceRequest::default().with_acks(-1).with_timeout_ms(1000).with_topic_data(vec![data]);
+        parts.produce.take(&house.scope, &house.rights(&house.owner), request, 12).answer.await;
+        let wait = mute(&broker, &session, ApiKey::ShareFetch, &fetch(1)).await;
+        assert!(
+            (Duration::from_secs(20)..=WAIT_MAX).contains(&wait),
+            "3,000 bytes at 100 a second: {wait:?}"
+        );
+    }
+
+    /// For how long a connection is muted by the answer to a request.
+    async fn mute<T: Encodable>(
+        broker: &Arc<Broker>,
+        session: &Arc<Session>,
+        key: ApiKey,
+        message: &T,
+    ) -> Duration {
+        let mut body = BytesMut::new();
+        message.encode(&mut body, 1).unwrap();
+        match broker.call(session, Request::for_test(key, 1, body.freeze())).answer.await {
+            Answer::Body { mute, .. } => mute,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test]

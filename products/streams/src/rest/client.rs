@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use candor_meta::WriteScope;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, CreateAclsRequest, CreateAclsResponse,
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
@@ -18,6 +20,7 @@ use kafka_protocol::messages::{
 };
 
 use crate::admin::Broker;
+use crate::broker::throttle::Flow;
 use crate::caller::Caller;
 use crate::parts::Parts;
 use crate::rights::{groups, offsets};
@@ -132,13 +135,48 @@ impl Client {
         self.parts.offsets.list(&self.parts.rights(&self.caller), request, version::LIST_OFFSETS).await
     }
 
+    /// Whoever has moved more than a quota allows is refused until it would have been allowed: a connection would be
+    /// muted, and a request that waits holds what it has.
     pub async fn fetch(&self, request: FetchRequest) -> FetchResponse {
-        self.parts.fetch.answer(&self.parts.rights(&self.caller), request, version::FETCH).await
+        let throttle = &self.parts.throttle;
+        if !throttle.debt(&self.caller, Flow::Consumed).is_zero() {
+            return FetchResponse::default().with_error_code(ResponseError::ThrottlingQuotaExceeded.code());
+        }
+        let answer = self.parts.fetch.answer(&self.parts.rights(&self.caller), request, version::FETCH).await;
+        let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+        let bytes =
+            partitions.filter_map(|partition| partition.records.as_ref()).map(|records| records.len());
+        throttle.count(&self.caller, Flow::Consumed, bytes.sum());
+        answer
     }
 
     /// None only where the request asks for no acknowledgement.
     pub async fn produce(&self, request: ProduceRequest) -> Option<ProduceResponse> {
+        let throttle = &self.parts.throttle;
+        if !throttle.debt(&self.caller, Flow::Produced).is_zero() {
+            return Some(refused(&request, ResponseError::ThrottlingQuotaExceeded));
+        }
+        let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+        let bytes =
+            partitions.filter_map(|partition| partition.records.as_ref()).map(|records| records.len());
+        throttle.count(&self.caller, Flow::Produced, bytes.sum());
         let rights = self.parts.rights(&self.caller);
         self.parts.produce.take(&self.scope, &rights, request, version::PRODUCE).answer.await
     }
+}
+
+/// The same error for every partition of a request.
+fn refused(request: &ProduceRequest, error: ResponseError) -> ProduceResponse {
+    let topics = request.topic_data.iter().map(|topic| {
+        let partitions = topic.partition_data.iter().map(|partition| {
+            PartitionProduceResponse::default()
+                .with_index(partition.index)
+                .with_error_code(error.code())
+                .with_base_offset(-1)
+        });
+        TopicProduceResponse::default()
+            .with_name(topic.name.clone())
+            .with_partition_responses(partitions.collect())
+    });
+    ProduceResponse::default().with_responses(topics.collect())
 }

@@ -61,6 +61,7 @@ impl RestError {
             | ClusterAuthorizationFailed
             | TransactionalIdAuthorizationFailed => (StatusCode::FORBIDDEN, 40301),
             UnknownTopicOrPartition | UnknownTopicId => (StatusCode::NOT_FOUND, 40403),
+            ThrottlingQuotaExceeded => (StatusCode::TOO_MANY_REQUESTS, 429),
             GroupIdNotFound => (StatusCode::NOT_FOUND, 404),
             UnknownServerError => (StatusCode::INTERNAL_SERVER_ERROR, 50002),
             error if error.is_retriable() => (StatusCode::INTERNAL_SERVER_ERROR, 50003),
@@ -98,6 +99,10 @@ impl From<Nobody> for RestError {
 impl IntoResponse for RestError {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.body())).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            // A bucket is never in debt for less than it takes to ask again.
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let asks = HeaderValue::from_static(r#"Basic realm="Kafka", charset="UTF-8""#);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, asks);

@@ -198,3 +198,38 @@ async fn version_2_takes_bytes_and_json() {
     let other = json!({ "records": [{ "value": "" }] });
     assert_eq!(send("/kafka/topics/t/partitions/7", "binary", other).await.json()["error_code"], 40402);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotas_hold_for_records_over_http() {
+    use kafka_protocol::messages::AlterClientQuotasRequest;
+    use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
+
+    use crate::testing::text;
+
+    let web = Web::new().await;
+    web.topic("t", 1).await;
+    let set = async |name: &str, rate: f64| {
+        let entity = EntityData::default().with_entity_type(text("user")).with_entity_name(Some(text("web")));
+        let op = OpData::default().with_key(text(name)).with_value(rate);
+        let entry = EntryData::default().with_entity(vec![entity]).with_ops(vec![op]);
+        let request = AlterClientQuotasRequest::default().with_entries(vec![entry]);
+        let admin = &web.house.streams.parts.admin;
+        assert_eq!(admin.alter_client_quotas(&web.house.owner, request, 1).await.entries[0].error_code, 0);
+    };
+    let record = || json!({ "partition_id": 0, "value": { "type": "STRING", "data": "x".repeat(3000) } });
+    let (send, read) = (web.v3("/topics/t/records"), web.v3("/topics/t/partitions/0/records?offset=0"));
+    set("producer_byte_rate", 100.0).await;
+    assert_eq!(web.post(&send, record()).await.lines()[0]["error_code"], 200, "a first one is taken");
+    let refused = web.post(&send, record()).await;
+    assert_eq!(refused.lines()[0]["error_code"], 429, "{}", refused.text);
+    assert_eq!(web.get(&read).await.status, 200, "reads have a quota of their own");
+    set("consumer_byte_rate", 100.0).await;
+    assert_eq!(web.get(&read).await.status, 200);
+    let refused = web.get(&read).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["error_code"]), (429, &json!(429)));
+    assert_eq!(refused.headers["retry-after"], "1");
+    set("producer_byte_rate", 1e9).await;
+    set("consumer_byte_rate", 1e9).await;
+    assert_eq!(web.post(&send, record()).await.lines()[0]["error_code"], 200);
+    assert_eq!(web.get(&read).await.json()["data"].as_array().unwrap().len(), 2);
+}
