@@ -13,6 +13,7 @@ use kafka_protocol::messages::{
     ConsumerGroupHeartbeatResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use super::admin::ALL_OPERATIONS;
 use super::{check_group, check_id, keep, keep_opt, wire, wire_opt};
@@ -25,10 +26,10 @@ use crate::groups::registry::{Group, Groups};
 use crate::groups::state::{Body, State};
 
 /// Names that one request may ask for.
-const NAMES_MAX: usize = 10_000;
+pub(super) const NAMES_MAX: usize = 10_000;
 
 /// What is wrong, and a sentence about it.
-type Wrong = (ResponseError, &'static str);
+pub(super) type Wrong = (ResponseError, &'static str);
 
 impl Groups {
     /// ConsumerGroupHeartbeat, 0 to 1.
@@ -72,34 +73,49 @@ impl Groups {
         version: i16,
     ) -> Result<(Arc<str>, Beaten), Wrong> {
         let beat = self.read_beat(caller, request, version)?;
-        let project = caller.project;
+        let joins = beat.epoch == JOINING;
+        let beaten = self.heard(caller.project, &request.group_id, joins, |state, world, now| {
+            let consumer = self.consumer_or_empty(state, joins).ok_or((
+                ResponseError::GroupIdNotFound,
+                "the group is of another protocol: it is none of the consumer protocol",
+            ))?;
+            let beaten = consumer.beat(beat.clone(), world, now).map_err(|error| (error, sentence(error)))?;
+            Ok((beaten.changed, beaten))
+        });
+        Ok((beat.member_id.clone(), beaten.await?))
+    }
+
+    /// Takes what a member says of itself, and stores what that changed in its group, which is made where one joins.
+    /// `take` tells whether anything changed.
+    pub(super) async fn heard<B>(
+        &self,
+        project: ProjectId,
+        group: &str,
+        joins: bool,
+        mut take: impl FnMut(&mut State, &World<'_>, Instant) -> Result<(bool, B), Wrong>,
+    ) -> Result<B, Wrong> {
         let find = |name: &str| self.inner.directory.topic(project, name).as_deref().map(seen);
         let all = || self.inner.directory.topics(project).iter().map(|topic| seen(topic)).collect();
         let tick = *self.inner.changes.borrow();
         let world = World { tick, find: &find, all: &all };
         let act = |group: &Arc<Group>, state: &mut State, now| {
-            let consumer = self.consumer_or_empty(state, beat.epoch == JOINING).ok_or((
-                ResponseError::GroupIdNotFound,
-                "the group is of another protocol: it is none of the consumer protocol",
-            ))?;
-            let beaten =
-                consumer.beat(beat.clone(), &world, now).map_err(|error| (error, sentence(error)))?;
-            state.quiet = !beaten.changed;
-            Ok((Arc::clone(group), beaten))
+            let (changed, beaten) = take(state, &world, now)?;
+            state.quiet = !changed;
+            Ok((Arc::clone(group), changed, beaten))
         };
-        let (group, beaten) = match beat.epoch {
-            JOINING => self
-                .with_made(project, &request.group_id, act)
+        let (group, changed, beaten) = match joins {
+            true => self
+                .with_made(project, group, act)
                 .map_err(|error| (error, "the project has as many groups as it may have"))?,
-            _ => self
-                .with(project, &request.group_id, act)
+            false => self
+                .with(project, group, act)
                 .unwrap_or(Err((ResponseError::GroupIdNotFound, "there is no such group"))),
         }?;
-        if beaten.changed && !self.save(&group).await {
+        if changed && !self.save(&group).await {
             let sentence = "the group cannot be stored now: try again";
             return Err((ResponseError::CoordinatorNotAvailable, sentence));
         }
-        Ok((beat.member_id, beaten))
+        Ok(beaten)
     }
 
     /// The consumer group; an empty one of the other kind becomes one when somebody joins.
@@ -253,7 +269,7 @@ impl Groups {
     }
 }
 
-pub(super) fn seen(topic: &TopicView) -> Topic {
+fn seen(topic: &TopicView) -> Topic {
     Topic { id: topic.id, name: Arc::clone(&topic.name), partitions: topic.partitions }
 }
 

@@ -17,20 +17,14 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::admin::ALL_OPERATIONS;
-use super::consumer::{by_topic, seen};
+use super::consumer::{NAMES_MAX, Wrong, by_topic};
 use super::{check_group, check_id, keep, keep_opt, wire, wire_opt};
 use crate::caller::Caller;
 use crate::directory::TopicId;
-use crate::groups::consumer::{JOINING, LEAVING, World};
-use crate::groups::registry::{Group, Groups};
+use crate::groups::consumer::{JOINING, LEAVING};
+use crate::groups::registry::Groups;
 use crate::groups::share::{ASSIGNOR, Partitions, Share, ShareBeat, ShareBeaten};
-use crate::groups::state::{Body, State};
-
-/// Names that one request may ask for.
-const NAMES_MAX: usize = 10_000;
-
-/// What is wrong, and a sentence about it.
-type Wrong = (ResponseError, &'static str);
+use crate::groups::state::Body;
 
 /// How often members of a group are to be heard of.
 #[derive(Debug, Clone, Copy)]
@@ -78,13 +72,9 @@ impl Groups {
         pace: SharePace,
     ) -> Result<ShareBeaten, Wrong> {
         let beat = read_beat(caller, request, pace)?;
-        let project = caller.project;
-        let find = |name: &str| self.inner.directory.topic(project, name).as_deref().map(seen);
-        let all = || self.inner.directory.topics(project).iter().map(|topic| seen(topic)).collect();
-        let tick = *self.inner.changes.borrow();
-        let world = World { tick, find: &find, all: &all };
-        let act = |group: &Arc<Group>, state: &mut State, now| {
-            if beat.epoch == JOINING && state.is_untouched() {
+        let (project, joins) = (caller.project, beat.epoch == JOINING);
+        let beaten = self.heard(project, &request.group_id, joins, |state, world, now| {
+            if joins && state.is_untouched() {
                 state.body = self.new_share();
             }
             let Body::Share(share) = &mut state.body else {
@@ -93,24 +83,11 @@ impl Groups {
                     "the group is of another protocol: it is no share group",
                 ));
             };
-            let beaten = share.beat(&beat, &world, now).map_err(|error| (error, sentence(error)))?;
+            let beaten = share.beat(&beat, world, now).map_err(|error| (error, sentence(error)))?;
             share.forget_gone(|topic| self.inner.directory.topic_by_id(project, topic).is_some());
-            state.quiet = !beaten.changed;
-            Ok((Arc::clone(group), beaten))
-        };
-        let (group, beaten) = match beat.epoch {
-            JOINING => self
-                .with_made(project, &request.group_id, act)
-                .map_err(|error| (error, "the project has as many groups as it may have"))?,
-            _ => self
-                .with(project, &request.group_id, act)
-                .unwrap_or(Err((ResponseError::GroupIdNotFound, "there is no such group"))),
-        }?;
-        if beaten.changed && !self.save(&group).await {
-            let sentence = "the group cannot be stored now: try again";
-            return Err((ResponseError::CoordinatorNotAvailable, sentence));
-        }
-        Ok(beaten)
+            Ok((beaten.changed, beaten))
+        });
+        beaten.await
     }
 
     /// Does something to a share group that there is.
