@@ -125,6 +125,9 @@ pub(crate) async fn commit(parts: &Parts, caller: &Caller, request: &Request) ->
 /// What is told of the partitions of one topic.
 type Told = (TopicId, Vec<OffsetFetchResponsePartitions>);
 
+/// Topics that are asked for by name, and what is told of others.
+type Asked = (Option<Vec<OffsetFetchRequestTopics>>, Vec<Told>);
+
 /// OffsetFetch.
 pub(crate) async fn fetch(parts: &Parts, caller: &Caller, request: &Request) -> Read<Answer> {
     let mut fields = request.fields(FETCH_FLEXIBLE_FROM);
@@ -182,11 +185,7 @@ pub(crate) async fn fetch(parts: &Parts, caller: &Caller, request: &Request) -> 
 }
 
 /// The topics that are asked for, none where it is all; and what is said of those that there are not.
-#[expect(clippy::type_complexity, reason = "the two are taken apart where it is called, once")]
-fn asked_topics(
-    fields: &mut Fields,
-    ids: &mut Ids<'_>,
-) -> Read<(Option<Vec<OffsetFetchRequestTopics>>, Vec<Told>)> {
+fn asked_topics(fields: &mut Fields, ids: &mut Ids<'_>) -> Read<Asked> {
     let mut unknown = Vec::new();
     let Some(count) = fields.count_or_null(TOPIC_BYTES)? else { return Ok((None, unknown)) };
     let mut topics = Vec::new();
