@@ -21,7 +21,7 @@ from test_kafka_clients import Missing, fetched
 pytestmark = pytest.mark.local
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Longest time for what takes some looks of a bridge, each five seconds apart.
+# Longest time for what takes some looks of a bridge, which are a second and more apart.
 SOON_S = 40
 BROKER = HERE / "clients/kafka/broker"
 
@@ -53,7 +53,29 @@ class Candor:
 
 def client(kafka: dict) -> dict:
     return {"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-            "sasl.username": kafka["username"], "sasl.password": kafka["password"]}
+            "sasl.username": kafka["username"], "sasl.password": kafka["password"], "log_level": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def starting(tmp_path_factory):
+    """Apache Kafka, which takes its time to start, or what it lacks here."""
+    try:
+        broker = Kafka(tmp_path_factory.mktemp("kafka"))
+    except Missing as lacks:
+        yield lacks
+        return
+    yield broker
+    broker.process.kill()
+    broker.process.wait()
+    broker.log.close()
+
+
+@pytest.fixture
+def kafka(starting):
+    if isinstance(starting, Missing):
+        pytest.skip(f"{starting}: 1 case")
+    starting.wait()
+    return starting
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +97,7 @@ ADMINS = {}
 
 
 def admin(config) -> AdminClient:
-    return ADMINS.setdefault(config["bootstrap.servers"], AdminClient({**config, "log_level": 0}))
+    return ADMINS.setdefault(config["bootstrap.servers"], AdminClient(config))
 
 
 def name(of="t") -> str:
@@ -295,7 +317,7 @@ def test_groups_move_over_and_neither_skip_nor_read_again(here, there, tmp_path)
     reader = Consumer({**there.config, "group.id": group})
     reader.commit(offsets=[TopicPartition(topic, p, 0) for p in range(2)], asynchronous=False)
     reader.close()
-    time.sleep(7)
+    time.sleep(2.5)
     assert all(at >= stands[p] for p, at in committed(here.config, group, topic, 2).items())
     here.bridge("delete", bridge)
 
@@ -378,6 +400,14 @@ def test_a_signal_is_pushed_by_name_and_paused(here, there, tmp_path):
     assert [b"first words" in m.value() for m in read_all(there.config, target, 1, 3)] == [True]
     here.bridge("resume", "signals")
     until(lambda: len(read_all(there.config, target, 2, 3)) == 2)
+    # Told otherwise it goes on where it stands, with the password that it has.
+    user = there.made["kafka"]["username"]
+    told = json.loads(here.bridge("create", "signals", "--replace", "--to", there.bootstrap, "--topics", "candor.logs,candor.errors", "--prefix", "shop.", "--sasl", "PLAIN", "--username", user).stdout)
+    assert told["topics"] == ["candor.logs", "candor.errors"] and told["sasl"] == {"mechanism": "PLAIN", "username": user}
+    until(lambda: {t["target"] for t in here.shown("signals")["mirrored"] if not t["error"]} == {target, "shop.candor.errors"})
+    assert len(read_all(there.config, target, 2, 3)) == 2
+    refused = here.bridge("create", "signals", "--replace", "--from", there.bootstrap, check=False)
+    assert refused.returncode == 1 and "direction" in refused.stderr
     here.bridge("delete", "signals")
     refused = here.bridge("show", "signals", check=False)
     assert refused.returncode == 1 and "no bridge" in refused.stderr
@@ -397,7 +427,7 @@ class Kafka:
             fetched(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=.lib"], BROKER)
             stamp.write_text((BROKER / "pom.xml").read_text())
         self.port, controller = free_port(), free_port()
-        self.config = {"bootstrap.servers": f"127.0.0.1:{self.port}"}
+        self.config = {"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0}
         (folder / "server.properties").write_text("\n".join([
             "process.roles=broker,controller", "node.id=1", f"controller.quorum.voters=1@127.0.0.1:{controller}",
             f"listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}", "controller.listener.names=CONTROLLER", f"log.dirs={folder}/data",
@@ -411,23 +441,10 @@ class Kafka:
     def wait(self):
         def is_up():
             try:
-                return AdminClient({**self.config, "log_level": 0}).list_topics(timeout=2)
+                return AdminClient(self.config).list_topics(timeout=2)
             except KafkaException:
                 assert self.process.poll() is None, "Kafka ended"
         until(is_up, within=60)
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory):
-    try:
-        broker = Kafka(tmp_path_factory.mktemp("kafka"))
-    except Missing as lacks:
-        pytest.skip(f"{lacks}: 2 cases")
-    broker.wait()
-    yield broker
-    broker.process.kill()
-    broker.process.wait()
-    broker.log.close()
 
 
 def test_apache_kafka_is_pulled_from(here, kafka, show):

@@ -160,8 +160,50 @@ await look("access");
 await page.getByRole("button", { name: /Remove the rule: reader/ }).click();
 await see("No rule yet", "a rule is removed");
 
+// Bridges: none, one that runs, one that stands still and says why; held, let go on, removed.
+const bootstrap = (await api("GET", "/api/v1/streams?project=store")).json.bootstrap;
+const { username, password } = (await api("POST", "/api/v1/streams/users?project=store", { name: "mirror", owner: true })).json;
+await open("store/streams/bridges", ".first");
+await see("No bridge yet", "no bridges");
+holds((await page.getByLabel("Make a bridge").innerText()).includes("candor bridge create main --project store"), "the command names another project");
+await glance("bridges-empty");
+await page.getByRole("button", { name: "New bridge" }).click();
+await page.getByLabel("Name", { exact: true }).fill("copies");
+await page.getByLabel("Servers of the other cluster").fill(bootstrap);
+await page.getByLabel("Topics", { exact: true }).fill("orders, pay*");
+await page.getByLabel("Prefix").fill("copy.");
+await page.getByLabel("Log in").selectOption("SCRAM-SHA-512");
+await page.getByLabel("User", { exact: true }).fill(username);
+await page.getByLabel("Password", { exact: true }).fill(password);
+await page.getByLabel("Carry over").check();
+await look("bridge-new");
+await page.keyboard.press("Enter");
+await page.waitForURL(/bridges\/copies/, { timeout: 5000 }).catch(() => fail("a new bridge does not open"));
+await see("copy.orders", "a mirrored topic");
+await see("running", "a bridge that runs");
+await see("billing", "a group that is carried over");
+await look("bridge");
+holds(!(await page.content()).includes(password), "a bridge shows its password");
+await page.getByRole("button", { name: "Pause" }).click();
+await see("paused", "a held bridge");
+await page.getByRole("button", { name: "Resume" }).click();
+await see("running", "a bridge that goes on");
+await api("POST", "/api/v1/streams/bridges?project=store", { name: "nowhere", direction: "push", bootstrap: ["127.0.0.1:1"], topics: ["orders"] });
+await open("store/streams/bridges", ".bridges tbody tr");
+await see("cannot be reached", "what is in the way of a bridge");
+await look("bridges");
+await page.keyboard.press("j");
+await page.keyboard.press("Enter");
+await page.waitForURL(/bridges\/nowhere/, { timeout: 5000 }).catch(() => fail(`j enter opens ${page.url()}`));
+await see("Tried again in", "a bridge that stands still says when it tries again");
+await glance("bridge-failing");
+await page.getByRole("button", { name: "Delete" }).click();
+await page.getByLabel("Type its name to go on").fill("nowhere");
+await page.keyboard.press("Enter");
+await see("could not be removed", "what a deleted bridge leaves is told");
+
 // By Tab alone.
-for (const [name, path, selector] of [["topics", "store/streams", ".topics tbody tr"], ["message", "store/streams/topics/payments?row=0-0", ".drawer .part"], ["access", "store/streams/access", ".access .list"]]) {
+for (const [name, path, selector] of [["topics", "store/streams", ".topics tbody tr"], ["message", "store/streams/topics/payments?row=0-0", ".drawer .part"], ["access", "store/streams/access", ".access .list"], ["bridges", "store/streams/bridges", ".bridges tbody tr"]]) {
   await open(path, selector);
   await walk(page, name);
 }
@@ -192,6 +234,7 @@ await page.route(/\/api\/v1\/streams\?/, async (route) => {
 for (const [path, selector, acts] of [
   ["store/streams", ".topics tbody tr", ["New topic"]], ["store/streams/topics/orders?tab=settings", ".modes", ["Delete orders", "Add partitions"]],
   ["store/streams/groups/reports", ".group .figures", ["Move its offsets", "Delete"]], ["store/streams/access", ".access .list", ["New user", "New rule", /New password/]],
+  ["store/streams/bridges", ".bridges tbody tr", ["New bridge"]], ["store/streams/bridges/copies", ".group .figures", ["Pause", "Delete"]],
 ]) {
   await open(path, selector);
   for (const name of acts) holds(await page.getByRole("button", { name }).count() === 0, `who may only read sees ${name} on ${path}`);

@@ -77,7 +77,9 @@ pub const ROUTES: &[Route] = &[
         get(streams_access::rules).post(streams_access::add_rule).delete(streams_access::remove_rule)
     }),
     ("/api/v1/streams/bridges", || get(streams_bridges::list).post(streams_bridges::create)),
-    ("/api/v1/streams/bridges/{bridge}", || get(streams_bridges::show).delete(streams_bridges::remove)),
+    ("/api/v1/streams/bridges/{bridge}", || {
+        get(streams_bridges::show).put(streams_bridges::change).delete(streams_bridges::remove)
+    }),
     ("/api/v1/streams/bridges/{bridge}/pause", || post(streams_bridges::pause)),
     ("/api/v1/streams/bridges/{bridge}/resume", || post(streams_bridges::resume)),
     ("/api/v1/streams/schemas", || get(streams_schemas::list).put(streams_schemas::set_all)),

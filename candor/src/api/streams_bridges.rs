@@ -64,6 +64,23 @@ pub async fn show(
     Ok(Json(bridges(&app)?.get(&scope, &bridge)?))
 }
 
+/// `PUT /api/v1/streams/bridges/{bridge}`: tells it otherwise; it goes on where it stands.
+pub async fn change(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(bridge): Path<String>,
+    Params(ask): Params<InProject>,
+    Body(spec): Body<Spec>,
+) -> Answer<Json<Bridge>> {
+    let (bridges, scope) = owning(&caller, &app, &ask.project).await?;
+    if spec.name != bridge {
+        return Err(Problem::bad_request("a bridge keeps its name: the body names another"));
+    }
+    let changed = bridges.change(&scope, spec).await?;
+    note(&caller, &app, &scope, "bridge.change", &format!("bridge:{bridge}")).await?;
+    Ok(Json(changed))
+}
+
 /// `DELETE /api/v1/streams/bridges/{bridge}`: what it mirrored stays.
 pub async fn remove(
     caller: Caller,

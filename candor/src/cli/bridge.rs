@@ -67,6 +67,9 @@ pub struct CreateArgs {
     /// `name`, or `org/name`
     #[arg(long, value_name = "NAME")]
     pub project: String,
+    /// Tell the bridge of that name otherwise; it goes on where it stands
+    #[arg(long)]
+    pub replace: bool,
     /// Read from this cluster
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     pub from: Vec<String>,
@@ -95,7 +98,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Log in to the other cluster
-    #[arg(long, value_name = "MECHANISM", value_enum, requires_all = ["username", "password_file"])]
+    #[arg(long, value_name = "MECHANISM", value_enum, requires = "username")]
     pub sasl: Option<Mechanism>,
     /// As this user
     #[arg(long, value_name = "U", requires = "sasl")]

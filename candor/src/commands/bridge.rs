@@ -13,8 +13,12 @@ use crate::{files, output};
 pub async fn run(client: &Client, command: &BridgeCommand, as_json: bool) -> Result<()> {
     match command {
         BridgeCommand::Create(arguments) => {
-            let path = all(&arguments.project);
-            let made = client.call(Method::POST, &path, Some(&spec(arguments)?)).await?;
+            let (method, path) = if arguments.replace {
+                (Method::PUT, path_of(&arguments.name, &arguments.project))
+            } else {
+                (Method::POST, all(&arguments.project))
+            };
+            let made = client.call(method, &path, Some(&spec(arguments)?)).await?;
             if as_json {
                 return output::json(&made);
             }
@@ -58,7 +62,11 @@ fn all(project: &str) -> String {
 }
 
 fn one(named: &NamedArgs) -> String {
-    format!("/api/v1/streams/bridges/{}?project={}", segment(&named.name), segment(&named.project))
+    path_of(&named.name, &named.project)
+}
+
+fn path_of(name: &str, project: &str) -> String {
+    format!("/api/v1/streams/bridges/{}?project={}", segment(name), segment(project))
 }
 
 async fn hold(client: &Client, named: &NamedArgs, act: &str, as_json: bool) -> Result<()> {
@@ -79,15 +87,17 @@ fn spec(arguments: &CreateArgs) -> Result<Value> {
     };
     let sasl = match (arguments.sasl, &arguments.username, &arguments.password_file) {
         (None, _, _) => None,
-        (Some(mechanism), Some(username), Some(file)) => {
+        (Some(_), _, None) if !arguments.replace => bail!("--sasl takes --password-file"),
+        (Some(mechanism), Some(username), file) => {
+            let password = file.as_deref().map(password).transpose()?;
             let mechanism = match mechanism {
                 Mechanism::Plain => "PLAIN",
                 Mechanism::ScramSha256 => "SCRAM-SHA-256",
                 Mechanism::ScramSha512 => "SCRAM-SHA-512",
             };
-            Some(json!({ "mechanism": mechanism, "username": username, "password": password(file)? }))
+            Some(json!({ "mechanism": mechanism, "username": username, "password": password }))
         }
-        _ => bail!("--sasl takes --username and --password-file"),
+        _ => bail!("--sasl takes --username"),
     };
     let start = match arguments.start {
         Start::Earliest => "earliest",

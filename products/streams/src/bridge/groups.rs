@@ -20,8 +20,10 @@ use super::echo::{GROUP_PREFIX, groups};
 use super::progress::Progress;
 use super::trouble::{Trouble, code_name};
 
-/// How often groups are looked at.
-const EVERY: Duration = Duration::from_secs(5);
+/// How often groups are looked at: each is a request.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+const EVERY_MAX: Duration = Duration::from_secs(30);
+const EVERY_GROUP: Duration = Duration::from_millis(30);
 
 /// Groups of one bridge: each is a request every time.
 const GROUPS_MAX: usize = 1_000;
@@ -35,6 +37,8 @@ pub(crate) struct Groups {
     target: Cluster,
     /// What was committed last, so that the target is asked only about what moved.
     done: HashMap<String, Offsets>,
+    /// How many the source has.
+    groups: usize,
     progress: Arc<Progress>,
 }
 
@@ -48,15 +52,19 @@ impl Groups {
             source: Cluster::new(source),
             target: Cluster::new(target),
             done: HashMap::new(),
+            groups: 0,
             progress: Arc::clone(progress),
         }
     }
 
     /// Goes on until it is dropped. What fails is told, and tried again; records do not wait for it.
     pub async fn run(mut self) -> std::convert::Infallible {
+        let mut every = EVERY_MIN;
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(every).await;
             let outcome = self.once().await;
+            let groups = u32::try_from(self.groups).unwrap_or(u32::MAX);
+            every = EVERY_GROUP.saturating_mul(groups).clamp(EVERY_MIN, EVERY_MAX);
             if outcome.is_err() {
                 self.source.forget_coordinators();
                 self.target.forget_coordinators();
@@ -76,6 +84,7 @@ impl Groups {
             .map(|(name, _)| name)
             .collect();
         self.done.retain(|group, _| found.contains(group));
+        self.groups = found.len();
         self.progress.groups_are(&found);
         if found.len() > GROUPS_MAX {
             return Err(Trouble::Other(format!(

@@ -9,6 +9,7 @@
 
 mod batches;
 mod client;
+mod copying;
 mod echo;
 mod groups;
 mod position;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use echo::GROUP_PREFIX;
 pub use progress::{BridgeState, MirroredGroup, MirroredPartition, MirroredTopic};
 pub use spec::{Direction, Login, Mechanism, Secret, Spec, Start};
 
@@ -194,19 +196,46 @@ impl Bridges {
         parts.random.fill(&mut unique);
         let unique = data_encoding::HEXLOWER.encode(&unique);
         let id = format!("{}{}.{unique}", echo::GROUP_PREFIX, spec.name);
-        let password = spec.sasl.as_mut().and_then(|login| login.password.take());
-        let secret =
-            password.map(|password| parts.keyring.seal_secret(&context(project, &id), password.0.as_bytes()));
-        let stored = Stored {
-            project,
-            spec,
-            id,
-            secret: secret.unwrap_or_default(),
-            is_paused: false,
-            created_at: parts.clock.now(),
-        };
+        let secret = self.seal(project, &id, &mut spec);
+        let stored = Stored { project, spec, id, secret, is_paused: false, created_at: parts.clock.now() };
         store::insert(&parts.database, &stored).await?;
         Ok(self.begin(stored))
+    }
+
+    /// Tells one otherwise. It goes on where it stands; the password stays where none is given.
+    pub async fn change(&self, scope: &WriteScope, mut spec: Spec) -> Result<Bridge, BridgeError> {
+        spec.check_but_password()?;
+        let _alone = self.inner.changing.lock().await;
+        let project = scope.project();
+        let before = {
+            let all = self.inner.all.lock();
+            let found = all.get(&(project, spec.name.clone())).map(|running| running.stored.clone());
+            found.ok_or_else(|| BridgeError::Missing(spec.name.clone()))?
+        };
+        if before.spec.direction != spec.direction {
+            return Err(BridgeError::Refused("a bridge keeps its direction: make another one".to_owned()));
+        }
+        let is_given = spec.sasl.as_ref().is_some_and(|login| login.password.is_some());
+        let secret = match (&spec.sasl, &before.spec.sasl) {
+            (Some(_), None) if !is_given => {
+                return Err(BridgeError::Refused("a log in takes a password".to_owned()));
+            }
+            (Some(_), _) if !is_given => before.secret.clone(),
+            _ => self.seal(project, &before.id, &mut spec),
+        };
+        let stored = Stored { spec, secret, ..before };
+        store::change(&self.inner.parts.database, &stored).await?;
+        self.end(project, &stored.spec.name, false).await?;
+        Ok(self.begin(stored))
+    }
+
+    /// Takes the password out of what was told, and seals it.
+    fn seal(&self, project: ProjectId, id: &str, spec: &mut Spec) -> Vec<u8> {
+        let password = spec.sasl.as_mut().and_then(|login| login.password.take());
+        let seal = |password: Secret| {
+            self.inner.parts.keyring.seal_secret(&context(project, id), password.0.as_bytes())
+        };
+        password.map(seal).unwrap_or_default()
     }
 
     /// Holds one, or lets it go on. One that runs is begun anew by being let go on.

@@ -123,13 +123,15 @@ fn cut(why: String) -> String {
 }
 
 impl Progress {
+    /// A try that begins is no better than the one before until records go over.
     pub fn is_now(&self, state: BridgeState) {
         let mut inner = self.inner.lock();
-        inner.state = state;
-        if state != BridgeState::Failing {
-            inner.error = None;
-            inner.retry_at = None;
+        if state == BridgeState::Starting && inner.error.is_some() {
+            return;
         }
+        inner.state = state;
+        inner.error = None;
+        inner.retry_at = None;
     }
 
     pub fn failed(&self, why: String, retry_in: Duration) {

@@ -1,34 +1,23 @@
-//! One bridge at work: reads the source and writes the target at the same time, looks at topics now and then, and begins
-//! anew from what the target has committed whenever anything fails.
+//! One bridge, from when it is begun until it is ended: whenever anything fails it begins anew, a little later each time.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use candor_model::Random;
-use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batches::ready;
-use super::client::{Cluster, Node, Side};
-use super::echo;
+use super::client::{Cluster, Side};
+use super::copying::Copying;
 use super::groups::Groups;
-use super::position::{Claim, Origin, Runs};
 use super::progress::{BridgeState, Progress};
-use super::source::{Piece, Reader, Want};
-use super::spec::{Spec, Start};
-use super::target::{Work, Writer};
-use super::topics::{self, Look};
+use super::source::Reader;
+use super::spec::Spec;
+use super::target::Writer;
 use super::trouble::Trouble;
 use crate::wire::Room;
-
-/// How often topics are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// How often settings of topics are.
-const CONFIGS_EVERY: Duration = Duration::from_secs(60);
 
 /// Pauses after failures: they double.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
@@ -36,13 +25,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How long a topic stands back that the target refused: somebody may have made room for it.
 const STAND_BACK: Duration = Duration::from_secs(60);
-
-/// A position is committed again after so long: a cluster forgets those that nobody renews (`offsets.retention.minutes`,
-/// a week).
-const RENEW_EVERY: Duration = Duration::from_secs(1_800);
-
-/// Records that are put into one transaction of a partition.
-const PAUSE_REFUSED: Duration = Duration::from_millis(200);
 
 /// A bridge with all that it needs.
 pub(crate) struct Job {
@@ -59,35 +41,34 @@ pub(crate) struct Job {
     pub random: Arc<dyn Random>,
 }
 
+/// Pieces that batches are cut into which are too large for the target, bytes before they are compressed: smaller and
+/// smaller, and in the end each record alone.
+const CUT_BYTES_MAX: usize = 256 << 10;
+const CUT_BYTES_MIN: usize = 1;
+
 /// What is remembered from one try to the next.
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     /// Topics that stand back, until when, and why.
-    stopped: HashMap<String, (Instant, String)>,
-    /// Topics whose batches are cut, for the target does not take them as large as they are.
-    cut: HashSet<String>,
+    pub stopped: HashMap<String, (Instant, String)>,
+    /// Topics whose batches are cut, to so many bytes, for the target does not take them as large as they are.
+    pub cut: HashMap<String, usize>,
     /// Topics of the target that were mirrored.
-    known: HashSet<String>,
+    pub known: HashSet<String>,
 }
 
-/// A mirrored partition.
-struct Track {
-    target: Arc<str>,
-    source_leader: Node,
-    target_leader: Node,
-    /// What is read next.
-    next: i64,
-    /// Number of the next record for the producer.
-    sequence: i32,
-    claim: Claim,
-    /// What is committed, and when it was.
-    committed: i64,
-    committed_at: Instant,
-    /// What stands beside the committed offset is to be written anew.
-    is_stale: bool,
+impl Memory {
+    /// Has a topic's batches cut smaller from now on; false where each record is alone already.
+    fn cuts_smaller(&mut self, topic: &str) -> bool {
+        let cut = match self.cut.get(topic) {
+            None => CUT_BYTES_MAX,
+            Some(&CUT_BYTES_MIN) => return false,
+            Some(bytes) => (bytes / 8).max(CUT_BYTES_MIN),
+        };
+        self.cut.insert(topic.to_owned(), cut);
+        true
+    }
 }
-
-type Key = (Arc<str>, i32);
 
 impl Job {
     /// Runs until `stop`.
@@ -110,7 +91,7 @@ impl Job {
             }
             if let Trouble::Topic { topic, why, is_size } = trouble {
                 let mut memory = memory.lock();
-                if !is_size || !memory.cut.insert(topic.clone()) {
+                if !is_size || !memory.cuts_smaller(&topic) {
                     memory.stopped.insert(topic, (Instant::now() + STAND_BACK, why));
                 }
                 continue;
@@ -136,9 +117,7 @@ impl Job {
         target.metadata(Some(Vec::new())).await?;
         let reader = Reader::new(&self.source, &self.room);
         let writer = Writer::open(&self.target, &self.id).await?;
-        let mut copying =
-            Copying { job: self, memory, source, target, reader, writer, tracks: BTreeMap::new() };
-        copying.reader.connect().await?;
+        let mut copying = Copying::new(self, memory, source, target, reader, writer).await?;
         copying.settle(true).await?;
         self.progress.is_now(BridgeState::Running);
         let groups = async {
@@ -150,341 +129,6 @@ impl Job {
         tokio::select! {
             outcome = copying.run() => outcome,
             never = groups => match never {},
-        }
-    }
-}
-
-struct Copying<'a> {
-    job: &'a Job,
-    memory: &'a Mutex<Memory>,
-    source: Cluster,
-    target: Cluster,
-    reader: Reader,
-    writer: Writer,
-    tracks: BTreeMap<Key, Track>,
-}
-
-impl Copying<'_> {
-    async fn run(&mut self) -> Result<std::convert::Infallible, Trouble> {
-        let mut pieces: Vec<Piece> = Vec::new();
-        let (mut looked, mut configured) = (Instant::now(), Instant::now());
-        loop {
-            if looked.elapsed() > LOOK_EVERY {
-                let configs = configured.elapsed() > CONFIGS_EVERY;
-                self.settle(configs).await?;
-                looked = Instant::now();
-                if configs {
-                    configured = looked;
-                }
-            }
-            let work = self.prepare(std::mem::take(&mut pieces))?;
-            let wants = self.wants();
-            let (fetched, written) = tokio::join!(self.reader.fetch(&wants), async {
-                if work.is_empty() { Ok(Vec::new()) } else { self.writer.write(work).await }
-            });
-            self.note(written?);
-            let fetched = fetched?;
-            if !fetched.refused.is_empty() {
-                self.refused(fetched.refused).await?;
-                looked = looked.checked_sub(LOOK_EVERY).unwrap_or(looked);
-                tokio::time::sleep(PAUSE_REFUSED).await;
-            }
-            for piece in &fetched.pieces {
-                if let Some(track) = self.tracks.get_mut(&(Arc::clone(&piece.topic), piece.partition)) {
-                    track.next = piece.read.next;
-                }
-                self.job.progress.end(&piece.topic, piece.partition, piece.end);
-            }
-            pieces = fetched.pieces;
-        }
-    }
-
-    fn wants(&self) -> Vec<Want> {
-        let wants = self.tracks.iter().map(|((topic, partition), track)| Want {
-            topic: Arc::clone(topic),
-            partition: *partition,
-            leader: track.source_leader,
-            offset: track.next,
-        });
-        wants.collect()
-    }
-
-    /// What is to be written of what was read, and positions that are to be renewed.
-    fn prepare(&mut self, pieces: Vec<Piece>) -> Result<Vec<Work>, Trouble> {
-        let mut work = Vec::new();
-        for piece in pieces {
-            let key = (Arc::clone(&piece.topic), piece.partition);
-            let Some(track) = self.tracks.get_mut(&key) else { continue };
-            if piece.read.batches.is_empty() {
-                continue;
-            }
-            let cut = self.memory.lock().cut.contains(&*piece.topic);
-            let producer = self.writer.producer();
-            let batches = ready(&piece.read.batches, piece.from, producer, track.sequence, cut);
-            let batches = batches.map_err(|why| Trouble::Topic {
-                topic: piece.topic.to_string(),
-                why: format!("partition {} from offset {} on: {why}", piece.partition, piece.from),
-                is_size: false,
-            })?;
-            for batch in &batches {
-                track.sequence = track.sequence.wrapping_add(batch.records) & i32::MAX;
-            }
-            work.push(track.work(&key, batches, piece.read.next));
-        }
-        let due: Vec<Work> = self
-            .tracks
-            .iter()
-            .filter(|(key, track)| {
-                let is_due = track.is_stale || track.committed_at.elapsed() > RENEW_EVERY;
-                is_due && !work.iter().any(|one| one.source == key.0 && one.partition == key.1)
-            })
-            .map(|(key, track)| track.work(key, Vec::new(), track.committed))
-            .collect();
-        work.extend(due);
-        Ok(work)
-    }
-
-    /// What was written is committed.
-    fn note(&mut self, written: Vec<Work>) {
-        for one in written {
-            let Some(track) = self.tracks.get_mut(&(Arc::clone(&one.source), one.partition)) else {
-                continue;
-            };
-            track.committed = one.next;
-            track.committed_at = Instant::now();
-            track.is_stale = false;
-            track.claim = one.claim;
-            self.job.progress.position(&one.source, one.partition, one.next, &track.claim.runs);
-            let records: u64 = one.batches.iter().map(|batch| u64::from(batch.records.unsigned_abs())).sum();
-            let bytes: u64 = one.batches.iter().map(|batch| batch.bytes.len() as u64).sum();
-            self.job.progress.mirrored(records, bytes);
-        }
-    }
-
-    /// Partitions of which the source gave nothing.
-    async fn refused(&mut self, refused: Vec<(Arc<str>, i32, ResponseError)>) -> Result<(), Trouble> {
-        for (topic, partition, error) in refused {
-            let key = (Arc::clone(&topic), partition);
-            let Some(track) = self.tracks.get_mut(&key) else { continue };
-            let trouble = |why: String| {
-                Err(Trouble::Topic {
-                    topic: topic.to_string(),
-                    why: format!("partition {partition}: {why}"),
-                    is_size: false,
-                })
-            };
-            match error {
-                ResponseError::OffsetOutOfRange => {
-                    let want = Want {
-                        topic: Arc::clone(&topic),
-                        partition,
-                        leader: track.source_leader,
-                        offset: track.next,
-                    };
-                    let begins = self.reader.bounds(&[want], Start::Earliest).await?;
-                    match begins.get(&key) {
-                        Some(begins) if *begins > track.next => {
-                            tracing::warn!(
-                                bridge = self.job.spec.name,
-                                topic = &*topic,
-                                partition,
-                                offsets = begins - track.next,
-                                "the source deleted records before they were mirrored"
-                            );
-                            track.next = *begins;
-                        }
-                        _ => {
-                            return trouble(format!(
-                                "the source ends before offset {}, up to which it was mirrored: records \
-                                 were lost there, or the topic was made anew",
-                                track.next
-                            ));
-                        }
-                    }
-                }
-                ResponseError::TopicAuthorizationFailed => {
-                    return trouble("the user may not read it at the source".to_owned());
-                }
-                // Leaders move and topics go: the next look knows.
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks at both sides, and takes up what is new.
-    async fn settle(&mut self, configs: bool) -> Result<(), Trouble> {
-        let spec = &self.job.spec;
-        let known = self.memory.lock().known.clone();
-        let mut look = topics::look(&mut self.source, &mut self.target, spec, &known).await?;
-        if configs {
-            topics::copy_configs(&mut self.source, &mut self.target, &look.topics).await?;
-        }
-        self.stand_back(&mut look);
-        let is_there: HashSet<Key> = look
-            .topics
-            .iter()
-            .flat_map(|topic| {
-                let name: Arc<str> = Arc::from(topic.source.as_str());
-                topic.parts.iter().map(move |part| (Arc::clone(&name), part.partition))
-            })
-            .collect();
-        self.tracks.retain(|key, _| is_there.contains(key));
-        self.report(&look);
-        self.take_up(&look).await?;
-        // Only now, that ours stands there, are the others' words read.
-        let claims = echo::claims(&mut self.source, &self.job.id).await?;
-        let mut echoes = Vec::new();
-        for topic in &look.topics {
-            let said = claims.get(&topic.source).map(Vec::as_slice).unwrap_or_default();
-            if echo::is_echo(said, &look.target_cluster, &topic.target, self.job.since) {
-                let why = "its records come from the target itself, by another bridge: they would go round \
-                           for ever; delete one of the two, or give one a prefix";
-                echoes.push((topic.source.clone(), why.to_owned()));
-                continue;
-            }
-            let via = echo::origins(said);
-            let own = self.tracks.iter_mut().filter(|(key, _)| *key.0 == *topic.source);
-            for (_, track) in own.filter(|(_, track)| track.claim.via != via) {
-                track.claim.via.clone_from(&via);
-                track.is_stale = true;
-            }
-        }
-        if !echoes.is_empty() {
-            self.tracks.retain(|key, _| !echoes.iter().any(|(topic, _)| **topic == *key.0));
-            look.topics.retain(|topic| !echoes.iter().any(|(name, _)| *name == topic.source));
-            look.troubles.append(&mut echoes);
-            self.report(&look);
-        }
-        self.memory.lock().known.extend(look.topics.iter().map(|topic| topic.target.clone()));
-        Ok(())
-    }
-
-    /// Leaves out topics that stand back.
-    fn stand_back(&self, look: &mut Look) {
-        let mut memory = self.memory.lock();
-        memory.stopped.retain(|_, (until, _)| *until > Instant::now());
-        look.topics.retain(|topic| !memory.stopped.contains_key(&topic.source));
-        look.troubles.extend(memory.stopped.iter().map(|(topic, (_, why))| (topic.clone(), why.clone())));
-    }
-
-    fn report(&self, look: &Look) {
-        let mirrored: Vec<(String, String)> =
-            look.topics.iter().map(|topic| (topic.source.clone(), topic.target.clone())).collect();
-        self.job.progress.topics_are(&mirrored, &look.troubles);
-        for ((topic, partition), track) in &self.tracks {
-            self.job.progress.position(topic, *partition, track.committed, &track.claim.runs);
-        }
-    }
-
-    /// Takes up partitions that are new to this try: where the target says that they stand, or at their start.
-    async fn take_up(&mut self, look: &Look) -> Result<(), Trouble> {
-        let (mut fresh, mut ask) = (Vec::new(), BTreeMap::<String, Vec<i32>>::new());
-        for topic in &look.topics {
-            let name: Arc<str> = Arc::from(topic.source.as_str());
-            for part in &topic.parts {
-                if let Some(track) = self.tracks.get_mut(&(Arc::clone(&name), part.partition)) {
-                    (track.source_leader, track.target_leader) = (part.source, part.target);
-                    if track.claim.topic_id == topic.id {
-                        continue;
-                    }
-                    // Another topic of the same name: it is begun anew.
-                    self.tracks.remove(&(Arc::clone(&name), part.partition));
-                }
-                ask.entry(topic.target.clone()).or_default().push(part.partition);
-                fresh.push((Arc::clone(&name), topic, *part));
-            }
-        }
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let positions = self.writer.positions(&ask).await?;
-        let mut begin: BTreeMap<bool, Vec<Want>> = BTreeMap::new();
-        for (name, topic, part) in &fresh {
-            let position = positions.get(&(topic.target.clone(), part.partition));
-            let claim = match position {
-                Some((offset, beside)) => {
-                    let claim = Claim::decode(beside).ok_or_else(|| {
-                        Trouble::Other(format!(
-                            "the group {} at the target holds offsets of {} that no bridge wrote: delete it",
-                            self.job.id, topic.target
-                        ))
-                    })?;
-                    let is_same = claim.origin.cluster == look.source_cluster && claim.topic_id == topic.id;
-                    Some((*offset, claim)).filter(|_| is_same)
-                }
-                None => None,
-            };
-            let is_new = claim.is_none();
-            let (next, claim) = claim.unwrap_or_else(|| (0, self.claim(look, topic)));
-            let track = Track {
-                target: Arc::from(topic.target.as_str()),
-                source_leader: part.source,
-                target_leader: part.target,
-                next,
-                sequence: 0,
-                claim,
-                committed: next,
-                committed_at: Instant::now(),
-                is_stale: false,
-            };
-            if is_new {
-                let want = Want {
-                    topic: Arc::clone(name),
-                    partition: part.partition,
-                    leader: part.source,
-                    offset: 0,
-                };
-                // A topic that took the place of a mirrored one is read from its beginning, and so is what it grows by.
-                let from_first = position.is_some() || self.grew(&topic.target, &positions);
-                begin.entry(from_first).or_default().push(want);
-            }
-            self.tracks.insert((Arc::clone(name), part.partition), track);
-        }
-        let mut claimed = Vec::new();
-        for (from_first, wants) in begin {
-            let start = if from_first { Start::Earliest } else { self.job.spec.start };
-            for (key, offset) in self.reader.bounds(&wants, start).await? {
-                if let Some(track) = self.tracks.get_mut(&key) {
-                    (track.next, track.committed) = (offset, offset);
-                    claimed.push(track.work(&key, Vec::new(), offset));
-                }
-            }
-        }
-        if !claimed.is_empty() {
-            let written = self.writer.write(claimed).await?;
-            self.note(written);
-        }
-        self.report(look);
-        Ok(())
-    }
-
-    /// Whether other partitions of the topic were mirrored before.
-    fn grew(&self, target: &str, positions: &BTreeMap<(String, i32), super::target::Position>) -> bool {
-        let is_known = self.memory.lock().known.contains(target);
-        is_known || positions.keys().any(|(topic, _)| topic == target)
-    }
-
-    fn claim(&self, look: &Look, topic: &topics::Topic) -> Claim {
-        let origin = Origin {
-            cluster: look.source_cluster.clone(),
-            topic: topic.source.clone(),
-            since: self.job.since,
-        };
-        Claim { origin, topic_id: topic.id.clone(), via: Vec::new(), runs: Runs::default() }
-    }
-}
-
-impl Track {
-    fn work(&self, key: &Key, batches: Vec<super::batches::Ready>, next: i64) -> Work {
-        Work {
-            source: Arc::clone(&key.0),
-            target: Arc::clone(&self.target),
-            partition: key.1,
-            leader: self.target_leader,
-            batches,
-            next,
-            claim: self.claim.clone(),
         }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Piece {
     /// The last stable offset.
     pub end: i64,
     /// The answer's room, held as long as its records are.
-    _room: Arc<Held>,
+    pub room: Arc<Held>,
 }
 
 /// What a fetch came to.
@@ -199,7 +199,7 @@ fn take(
                 from: want.offset,
                 read,
                 end: part.last_stable_offset,
-                _room: Arc::clone(room),
+                room: Arc::clone(room),
             });
         }
     }

@@ -173,6 +173,17 @@ fn matches(pattern: &str, name: &str) -> bool {
 impl Spec {
     /// Refuses what cannot be meant.
     pub(super) fn check(&self) -> Result<(), BridgeError> {
+        self.check_but_password()?;
+        match &self.sasl {
+            Some(Login { password: None, .. }) => {
+                Err(BridgeError::Refused("a log in takes a password".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same where a password is known already.
+    pub(super) fn check_but_password(&self) -> Result<(), BridgeError> {
         let refused = |why: String| Err(BridgeError::Refused(why));
         if self.name.is_empty() || self.name.len() > NAME_MAX || !is_name(&self.name, "") {
             return refused(format!(
@@ -209,7 +220,7 @@ impl Spec {
         }
         if let Some(login) = &self.sasl {
             let is_text = |text: &str| !text.is_empty() && text.len() <= TEXT_MAX && !text.contains('\0');
-            if !is_text(&login.username) || !login.password.as_ref().is_some_and(|given| is_text(&given.0)) {
+            if !is_text(&login.username) || login.password.as_ref().is_some_and(|given| !is_text(&given.0)) {
                 return refused("a log in takes a user's name and password".to_owned());
             }
         }

@@ -76,6 +76,14 @@ pub(super) async fn insert(database: &Database, bridge: &Stored) -> Result<(), S
     Ok(())
 }
 
+pub(super) async fn change(database: &Database, bridge: &Stored) -> Result<(), SqlError> {
+    let spec = serde_json::to_string(&bridge.spec).unwrap_or_default();
+    let sql = "UPDATE stream_bridge SET spec = ?, secret = ? WHERE project = ? AND name = ?";
+    let name = bridge.spec.name.as_str();
+    database.execute(sql, params![spec, bridge.secret.clone(), bridge.project.0, name]).await?;
+    Ok(())
+}
+
 pub(super) async fn pause(
     database: &Database,
     project: ProjectId,

@@ -25,6 +25,7 @@ use super::batches::Ready;
 use super::client::{Cluster, Node, Side};
 use super::position::Claim;
 use super::trouble::{Trouble, code_name};
+use crate::wire::Held;
 
 /// How long the target may wait for the end of a transaction before it ends it.
 const TRANSACTION_TIMEOUT_MS: i32 = 60_000;
@@ -49,6 +50,8 @@ pub(crate) struct Work {
     pub next: i64,
     /// Which offsets are which; what is written is added.
     pub claim: Claim,
+    /// Room of what was read, held until it is written.
+    pub room: Arc<Held>,
 }
 
 /// How far a partition was mirrored: the committed offset, and what stands beside it.

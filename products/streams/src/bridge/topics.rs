@@ -74,6 +74,8 @@ pub(crate) struct Look {
     pub source_cluster: String,
     pub target_cluster: String,
     pub topics: Vec<Topic>,
+    /// All that the source has.
+    pub topics_there: usize,
     /// Topics that cannot be mirrored, and why.
     pub troubles: Vec<(String, String)>,
 }
@@ -105,7 +107,8 @@ pub(crate) async fn look(
     known: &HashSet<String>,
 ) -> Result<Look, Trouble> {
     let told = source.metadata(None).await?;
-    let mut look = Look { source_cluster: cluster_id(&told), ..Look::default() };
+    let mut look =
+        Look { source_cluster: cluster_id(&told), topics_there: told.topics.len(), ..Look::default() };
     let mut wanted: Vec<(&MetadataResponseTopic, String)> = Vec::new();
     for topic in told.topics.iter().filter(|topic| spec.takes(name_of(topic))) {
         let name = name_of(topic).to_owned();

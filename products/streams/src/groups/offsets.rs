@@ -194,7 +194,11 @@ impl Groups {
 
     async fn expire_group(&self, group: &Arc<Group>) -> Result<(), SqlError> {
         let now = self.inner.clock.now();
-        let kept = i64::try_from(self.inner.settings.offsets_retention.as_micros()).unwrap_or(i64::MAX);
+        let mut kept = i64::try_from(self.inner.settings.offsets_retention.as_micros()).unwrap_or(i64::MAX);
+        if group.key.name.starts_with(crate::bridge::GROUP_PREFIX) {
+            // Where a bridge stands, it stands: without it, one that was held would mirror everything once more.
+            kept = i64::MAX;
+        }
         let oldest = Timestamp(now.0.saturating_sub(kept));
         let directory = &self.inner.directory;
         let project = group.key.project;

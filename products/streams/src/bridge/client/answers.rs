@@ -24,7 +24,7 @@ const ANSWERS: &[(ApiKey, i16, i16, i16, &str)] = &[
     (ApiKey::Fetch, 5, 12, 12, "i4 7+:i2 7+:i4 [s [i4 i2 i8 i8 i8 [i8 i8] 11+:i4 b]]"),
     (ApiKey::ListOffsets, 2, 6, 6, "i4 [s [i4 i2 i8 i8 4+:i4]]"),
     (ApiKey::Produce, 3, 9, 9, "[s [i4 i2 i8 i8 5+:i8 8+:[i4 s] 8+:s]] i4"),
-    (ApiKey::CreateTopics, 2, 6, 5, "i4 [s i2 s 5+:i4 5+:i2 5+:[s s i1 i1 i1]]"),
+    (ApiKey::CreateTopics, 4, 6, 5, "i4 [s i2 s 5+:i4 5+:i2 5+:[s s i1 i1 i1]]"),
     (ApiKey::CreatePartitions, 0, 3, 2, "i4 [s i2 s]"),
     (ApiKey::DescribeConfigs, 1, 4, 4, "i4 [i2 s i1 s [s s i1 i1 i1 [s s i1] 3+:i1 3+:s]]"),
     (ApiKey::IncrementalAlterConfigs, 0, 1, 1, "i4 [i2 s i1 s]"),

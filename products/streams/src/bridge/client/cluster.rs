@@ -68,6 +68,8 @@ impl Cluster {
         let topics = topics.map(|names| names.into_iter().map(named).collect());
         let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
         let told = self.ask(ANY, &request).await?;
+        let known: Vec<Node> = told.brokers.iter().map(|broker| broker.node_id.0).collect();
+        self.addresses.retain(|node, _| known.contains(node));
         for broker in &told.brokers {
             let Ok(port) = u16::try_from(broker.port) else { continue };
             let address = (broker.host.to_string(), port);

@@ -19,6 +19,9 @@ use crate::wire::{FrameReader, Held, Room};
 /// Time for an answer, beyond what the request itself may wait.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// A link that was not used for so long is made anew: brokers close idle ones after ten minutes, some balancers after four.
+const IDLE_MAX: Duration = Duration::from_secs(180);
+
 /// What answers may take.
 #[derive(Clone)]
 pub(crate) struct Bounds {
@@ -50,6 +53,8 @@ pub(crate) struct Link {
     is_whole: bool,
     /// When it has to be made anew, where a log in runs out (KIP-368).
     until: Option<Instant>,
+    /// When it was asked something last.
+    asked: Instant,
 }
 
 impl Link {
@@ -64,12 +69,14 @@ impl Link {
             correlation: 0,
             is_whole: true,
             until: None,
+            asked: Instant::now(),
         }
     }
 
     /// Whether something else can be asked on it.
     pub fn is_usable(&self) -> bool {
-        self.is_whole && self.until.is_none_or(|until| Instant::now() < until)
+        let now = Instant::now();
+        self.is_whole && now - self.asked < IDLE_MAX && self.until.is_none_or(|until| now < until)
     }
 
     /// Ends it in time for another log in.
@@ -108,6 +115,7 @@ impl Link {
         let version =
             version.ok_or_else(|| Trouble::Version { server: self.server.clone(), api: name(api) })?;
         self.is_whole = false;
+        self.asked = Instant::now();
         let told = match timeout(wait + ANSWER_WAIT_MAX, self.exchange(request, version)).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(source)) => return Err(Trouble::Broken { server: self.server.clone(), source }),

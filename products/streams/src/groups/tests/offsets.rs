@@ -351,3 +351,13 @@ async fn a_transactions_offsets_are_fenced_by_the_generation_where_it_names_one(
         fits(&bed.groups.txn_offset_commit(&caller(), request.clone(), version).await, version);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_a_bridge_stands_is_never_forgotten() {
+    let bed = Bed::new().await;
+    let group = format!("{}main.1", crate::bridge::GROUP_PREFIX);
+    assert_eq!(commit(&bed.groups, &group, "", -1, 5).await, 0);
+    bed.clock.advance(400 * DAY_MICROS);
+    bed.groups.expire().await;
+    assert_eq!(fetch(&bed.groups, &group, false).await, Ok(5));
+}
