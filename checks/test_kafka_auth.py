@@ -3,21 +3,26 @@
 import base64
 import http.server
 import json
+import pathlib
 import socket
 import struct
+import subprocess
 import threading
 import time
 
+import kafka
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ConfigResource, ResourcePatternType, ResourceType
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from server import Server
 
 pytestmark = pytest.mark.local
 
+HERE = pathlib.Path(__file__).resolve().parent
 WAIT_S = 20
 ISSUER, AUDIENCE = "https://id.example.org/", "kafka"
 UNSUPPORTED_MECHANISM = 33
@@ -67,14 +72,14 @@ def first_error(config: dict) -> str:
 def test_in_the_clear_nobody_logs_in_off_loopback(own_server):
     there = elsewhere()
     server = own_server("--kafka-listen", "0.0.0.0:0")
-    kafka = server.project("shop")["kafka"]
+    user = server.project("shop")["kafka"]
     port = server.ready["kafka"].rsplit(":", 1)[1]
     every = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
     for mechanism in every:
         assert mechanisms("127.0.0.1", port, mechanism) == (0, every)
         for version in (0, 1):
             assert mechanisms(there, port, mechanism, version) == (UNSUPPORTED_MECHANISM, ["USE_SASL_SSL"])
-    config = {"bootstrap.servers": f"{there}:{port}", "security.protocol": "SASL_PLAINTEXT", "sasl.username": kafka["username"], "sasl.password": kafka["password"]}
+    config = {"bootstrap.servers": f"{there}:{port}", "security.protocol": "SASL_PLAINTEXT", "sasl.username": user["username"], "sasl.password": user["password"]}
     for mechanism in ("PLAIN", "SCRAM-SHA-512"):
         assert "USE_SASL_SSL" in first_error({**config, "sasl.mechanism": mechanism})
     assert "--tls-cert" in server.log_text() and "--trusted-proxy" in server.log_text()
@@ -139,14 +144,14 @@ def server(issuer, tmp_path_factory):
 @pytest.fixture(scope="module")
 def shop(server):
     """A project whose rules let ada send to and read from one topic."""
-    kafka = server.project("shop")["kafka"]
-    owner = AdminClient({"bootstrap.servers": kafka["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-                         "sasl.username": kafka["username"], "sasl.password": kafka["password"]})
+    user = server.project("shop")["kafka"]
+    owner = AdminClient({"bootstrap.servers": user["bootstrap"], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+                         "sasl.username": user["username"], "sasl.password": user["password"]})
     rules = [AclBinding(kind, name, ResourcePatternType.LITERAL, "User:ada", "*", operation, AclPermissionType.ALLOW)
              for kind, name, operation in [(ResourceType.TOPIC, "orders", AclOperation.ALL), (ResourceType.GROUP, "readers", AclOperation.READ)]]
     for done in owner.create_acls(rules).values():
         done.result(WAIT_S)
-    return kafka["bootstrap"], owner
+    return user["bootstrap"], owner
 
 
 def by_token(bootstrap, token, lifetime_s=300, **more) -> dict:
@@ -181,6 +186,32 @@ def test_a_token_opens_its_project_as_its_user(shop, issuer, algorithm, show):
     producer.flush(WAIT_S)
     assert outcome == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
     show(f"kafka: a token signed with {algorithm} opened a project for confluent-kafka")
+
+
+class Provider(AbstractTokenProvider):
+    """Gives kafka-python a token."""
+
+    def __init__(self, token):
+        self.given = token
+
+    def token(self):
+        return self.given
+
+
+def test_other_clients_log_in_by_token(shop, issuer, show):
+    bootstrap, _ = shop
+    producer = kafka.KafkaProducer(bootstrap_servers=bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="OAUTHBEARER",
+                                   sasl_oauth_token_provider=Provider(issuer.token()))
+    offset = producer.send("orders", b"kafka-python").get(WAIT_S).offset
+    producer.close()
+    clients = ["kafka-python"]
+    if (HERE / "node_modules/kafkajs").exists():
+        done = subprocess.run(["node", str(HERE / "clients/kafka/oauth.mjs"), bootstrap, issuer.token("ES256"), "orders"], capture_output=True, text=True, timeout=60, cwd=HERE)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert int(json.loads(done.stdout)) >= 0
+        clients.append("kafkajs")
+    assert offset >= 0
+    show(f"kafka: {' and '.join(clients)} logged in by a token")
 
 
 def test_other_tokens_open_nothing(shop, issuer):
@@ -282,19 +313,19 @@ def test_keys_come_from_a_url_and_new_ones_when_they_are_needed(own_server):
     try:
         server = own_server("--kafka-listen", "127.0.0.1:0", "--kafka-oauth-issuer", ISSUER, "--kafka-oauth-audience", AUDIENCE, "--kafka-oauth-project", "shop",
                             "--kafka-oauth-user-claim", "login", "--kafka-oauth-jwks", f"http://127.0.0.1:{provider.server_address[1]}/keys")
-        kafka = server.project("shop")["kafka"]
+        user = server.project("shop")["kafka"]
         assert provider.asked == 1
         # The principal of the project's own user: whoever is called so may do what that one may.
-        topics = AdminClient(by_token(kafka["bootstrap"], first.token(login=kafka["username"])))
+        topics = AdminClient(by_token(user["bootstrap"], first.token(login=user["username"])))
         topics.poll(0.1)
         assert topics.list_topics(timeout=WAIT_S).brokers
         time.sleep(5)
         provider.document = second.jwks()
-        topics = AdminClient(by_token(kafka["bootstrap"], second.token("ES256", login="ada")))
+        topics = AdminClient(by_token(user["bootstrap"], second.token("ES256", login="ada")))
         topics.poll(0.1)
         assert topics.list_topics(timeout=WAIT_S).brokers
         assert provider.asked == 2
-        assert "key set" in log_in_error(kafka["bootstrap"], first.token(login="ada")), "the first key was taken back"
+        assert "key set" in log_in_error(user["bootstrap"], first.token(login="ada")), "the first key was taken back"
     finally:
         provider.shutdown()
 
