@@ -2,7 +2,7 @@
 //!
 //! Ranges are Kafka's where all of it is served. Produce says 0 though batches before format 2 are refused: a client
 //! that sees a greater least version sends uncompressed (KAFKA-18659); JoinGroup says 0 for clients that ask for it
-//! (KAFKA-19444).
+//! (KAFKA-19444). InitProducerId ends at 5: version 6 is unstable in Kafka 4.2, whose brokers do not tell of it.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::{
