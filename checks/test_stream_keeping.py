@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from server import Server
-from test_kafka import SOON_S, name, settings
+from server import Server, fresh_name, kafka_settings
+from test_kafka import SOON_S
 
 pytestmark = pytest.mark.local
 
@@ -25,8 +25,8 @@ def test_retention_and_compaction_go_on_without_a_listener(tmp_path, show):
     clock.write_text("0")
     env = {"CANDOR_CLOCK_FILE": str(clock)}
     with Server(tmp_path / "data", "--test-clock", "--kafka-listen", "127.0.0.1:0", env=env) as server:
-        config = settings(server, server.project("kept"))
-        short, keyed, kept = name(), name(), name()
+        config = kafka_settings(server.project("kept"))
+        short, keyed, kept = fresh_name(), fresh_name(), fresh_name()
         admin, compact = AdminClient(config), {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0", "segment.ms": "10000"}
         topics = [NewTopic(short, 1, config={"retention.ms": "600000"}), NewTopic(keyed, 1, config=compact), NewTopic(kept, 1, config={"retention.ms": "-1"})]
         for made in admin.create_topics(topics).values():

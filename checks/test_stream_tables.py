@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from server import Server, post_otlp
-from test_kafka import SOON_S, name, settings
+from server import Server, fresh_name, kafka_settings, post_otlp
+from test_kafka import SOON_S
 
 pytestmark = pytest.mark.local
 
@@ -52,7 +52,7 @@ def make(config, topic, partitions, **configs):
 
 
 def test_text_json_bytes_nulls_and_headers(broker, project):
-    config, topic = settings(broker, project), f"{name()}.v1"
+    config, topic = kafka_settings(project), f"{fresh_name()}.v1"
     send(config, topic, [(b"k1", b'{"n":1,"ok":true,"who":"ann","deep":{"a":[1,2]}}', [("trace", b"a"), ("trace", b"b"), ("raw", b"\xff")]),
                          (b"k2", b'{"n":2.5,"who":null}', None), (b"k3", None, None), (b"k4", b"no json", [("none", None)]), (None, b"\xfe\x01", None)])
     rows = broker.query("tables", f'SELECT * FROM stream."{topic}" ORDER BY value')
@@ -67,7 +67,7 @@ def test_text_json_bytes_nulls_and_headers(broker, project):
     assert (first["_partition"], first["_offset"]) == (first["partition"], first["offset"])
     assert one(broker, f"SELECT count(*) FROM stream.\"{topic}\" WHERE v_n > 2 AND headers['trace'] IS NULL") == 1
 
-    raw = name()
+    raw = fresh_name()
     send(config, raw, [(b"\0\0\0\1", b"\0\1\2", None)])
     assert one(broker, f'SELECT count(*) FROM stream."{raw}"') == 1
     # What the first ones are holds for all that follow.
@@ -81,19 +81,19 @@ def test_text_json_bytes_nulls_and_headers(broker, project):
 def test_names_are_the_projects_own(broker, project):
     other = broker.project("neighbour")
     topic = "logs"
-    send(settings(broker, project), topic, [(None, b"ours", None)])
-    send(settings(broker, other), topic, [(None, b"theirs", None)] * 2)
+    send(kafka_settings(project), topic, [(None, b"ours", None)])
+    send(kafka_settings(other), topic, [(None, b"theirs", None)] * 2)
     assert ask(broker, "SELECT value FROM stream.logs") == [["ours"]]
     assert ask(broker, "SELECT value FROM stream.logs", "neighbour") == [["theirs"]] * 2
     assert one(broker, "SELECT count(*) FROM logs") == 0
-    refused = broker.api("POST", "/api/v1/query", {"project": "neighbour", "sql": f'SELECT * FROM stream."{name()}"'})
+    refused = broker.api("POST", "/api/v1/query", {"project": "neighbour", "sql": f'SELECT * FROM stream."{fresh_name()}"'})
     assert refused.status == 400 and "not found" in refused.json()["detail"], refused
 
 
 def test_transactions(broker, project, show):
-    config, topic = settings(broker, project), name()
+    config, topic = kafka_settings(project), fresh_name()
     make(config, topic, 1)
-    producer = Producer({**config, "transactional.id": name()})
+    producer = Producer({**config, "transactional.id": fresh_name()})
     producer.init_transactions(SOON_S)
     worst, kept = 0.0, 0
     for round in range(8):
@@ -118,7 +118,7 @@ def test_transactions(broker, project, show):
 
 
 def test_select_while_a_producer_runs_and_its_schema_changes(broker, project, show):
-    config, topic, total = settings(broker, project), name(), 6000
+    config, topic, total = kafka_settings(project), fresh_name(), 6000
     failed, counts, columns, stop = [], [], set(), threading.Event()
 
     def produce():
@@ -170,7 +170,7 @@ def test_select_while_a_producer_runs_and_its_schema_changes(broker, project, sh
 
 
 def test_a_topic_deleted_and_made_again(broker, project):
-    config, topic = settings(broker, project), name()
+    config, topic = kafka_settings(project), fresh_name()
     admin = AdminClient(config)
     send(config, topic, [(None, b'{"old":1}', None)] * 3)
     assert one(broker, f'SELECT count(*) FROM stream."{topic}"') == 3
@@ -186,7 +186,7 @@ def test_a_topic_deleted_and_made_again(broker, project):
 
 
 def test_opaque_values_are_bytes(broker, project):
-    config, topic = settings(broker, project), name()
+    config, topic = kafka_settings(project), fresh_name()
     make(config, topic, 1, **{"retention.ms": "-1", "candor.values": "opaque"})
     send(config, topic, [(b"key", b"text", None)])
     rows = broker.query("tables", f'SELECT key, value FROM stream."{topic}"')
@@ -196,10 +196,10 @@ def test_opaque_values_are_bytes(broker, project):
 def test_kill_and_restart_exactly(own_server, show):
     server = own_server("--kafka-listen", "127.0.0.1:0")
     project = server.project("tables")
-    topic, acknowledged, kills = name(), set(), 3
-    make(settings(server, project), topic, 3)
+    topic, acknowledged, kills = fresh_name(), set(), 3
+    make(kafka_settings(project), topic, 3)
     for kill in range(kills):
-        config = {**settings(server, project), "bootstrap.servers": server.ready["kafka"]}
+        config = {**kafka_settings(project), "bootstrap.servers": server.ready["kafka"]}
         producer = Producer({**config, "linger.ms": 1, "message.timeout.ms": 3000})
 
         def told(error, message):
@@ -235,7 +235,7 @@ def ask_all(server, topic) -> list[tuple]:
 
 def test_duckdb_reads_topics(broker, project, tmp_path):
     from test_duckdb import attached
-    config, topic = settings(broker, project), f"Orders.{name()}"
+    config, topic = kafka_settings(project), f"Orders.{fresh_name()}"
     send(config, topic, [(b"a", b'{"n":1,"w":1,"b":true}', [("h", b"v")]), (b"b", b'{"n":2}', None)])
     broker.cli("flush", "--project", "tables")
     send(config, topic, [(None, None, None), (b"c", b'{"n":2.5,"w":"text","new":"x"}', None)])
@@ -251,7 +251,7 @@ def test_duckdb_reads_topics(broker, project, tmp_path):
 
 def test_whom_a_record_is_about_has_the_codes_of_logs(broker, project):
     """The same person has one code in logs and in topics; the record itself stays as it was sent."""
-    config, topic = settings(broker, project), name()
+    config, topic = kafka_settings(project), fresh_name()
     ada = {"user.id": "u-17", "user.email": "ada@example.com"}
     assert post_otlp(broker, project["ingest_token"], ["signed in"], attributes=ada).status == 200
     value = b'{"user": {"id": "u-17", "email": "Ada@example.com"}, "n": 1}'
@@ -267,7 +267,7 @@ def test_whom_a_record_is_about_has_the_codes_of_logs(broker, project):
     joined = f'SELECT count(*) FROM logs l JOIN stream."{topic}" s ON l.subject = s.subject WHERE l.body = \'signed in\''
     assert one(broker, joined) == 2
 
-    opaque = name()
+    opaque = fresh_name()
     make(config, opaque, 1, **{"candor.values": "opaque"})
     send(config, opaque, [(b"k", value, None)])
     assert ask(broker, f'SELECT subject, subjects FROM stream."{opaque}"') == [[None, []]]
