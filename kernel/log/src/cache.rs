@@ -61,8 +61,16 @@ impl TailCache {
         });
     }
 
-    /// Batches from `from` on, where the cache has it: at least one, and no more than about `max_bytes`.
-    pub fn read(&self, partition: PartitionKey, from: u64, max_bytes: usize) -> Option<Vec<Committed>> {
+    /// What is wanted of batches from `from` on that begin before `until`, where the cache has it: at least one, and no
+    /// more than about `max_bytes`. None where it has none.
+    pub fn read<T>(
+        &self,
+        partition: PartitionKey,
+        from: u64,
+        until: u64,
+        max_bytes: usize,
+        own: impl Fn(&Committed) -> T,
+    ) -> Option<Vec<T>> {
         let batches = self.batches.get(&partition)?;
         let end = |batch: &Committed| batch.base.0 + u64::from(batch.count);
         let first = batches.partition_point(|batch| end(batch) <= from);
@@ -73,10 +81,10 @@ impl TailCache {
         let mut found = Vec::new();
         for batch in batches.iter().skip(first) {
             bytes += batch.batch.len();
-            if !found.is_empty() && bytes > max_bytes {
+            if batch.base.0 >= until || (!found.is_empty() && bytes > max_bytes) {
                 break;
             }
-            found.push(batch.clone());
+            found.push(own(batch));
         }
         (!found.is_empty()).then_some(found)
     }

@@ -108,7 +108,7 @@ impl Committer {
             return Ok(plans.into_iter().map(|plan| plan.answers).collect());
         };
         let mut answers = Vec::with_capacity(plans.len());
-        let mut group = Vec::new();
+        let (mut keys, mut batches) = (Vec::new(), Vec::new());
         let mut places = Vec::new();
         let mut frames = written.frames.iter();
         for plan in plans {
@@ -118,11 +118,12 @@ impl Committer {
                 let Some(frame) = frames.next() else { break };
                 for (slot, write) in (0..).zip(writes.by_ref().take(plan.in_frame)) {
                     places.push((*frame, slot, encoded_length(&write.batch) as u32));
-                    group.push((write.partition, write.batch.committed(Offset(write.base), ingested_at)));
+                    keys.push(write.partition);
+                    batches.push(write.batch.committed(Offset(write.base), ingested_at));
                 }
             }
         }
-        self.publish(&group, &places, written.file);
+        self.publish(&keys, &batches, &places, written.file);
         if self.failed { Err(AppendError::Unavailable) } else { Ok(answers) }
     }
 
@@ -163,7 +164,8 @@ impl Committer {
 
     fn publish(
         &mut self,
-        group: &[(PartitionKey, Committed)],
+        keys: &[PartitionKey],
+        batches: &[Committed],
         places: &[(crate::journal::FrameAt, u32, u32)],
         file: Arc<crate::journal::JournalFile>,
     ) {
@@ -171,17 +173,17 @@ impl Committer {
         let number = file.head.number;
         let mut rolled = false;
         let shown = catch_unwind(AssertUnwindSafe(|| {
-            self.shared.publish(group, |state| {
+            self.shared.publish(keys, batches, |state| {
                 rolled = state.open_journal != Some(number);
                 state.open_journal = Some(number);
                 state.journals.entry(number).or_insert(file);
-                for ((_, committed), (frame, slot, bytes)) in group.iter().zip(places) {
+                for (committed, (frame, slot, bytes)) in batches.iter().zip(places) {
                     follows &= state.apply(committed, *frame, *slot, *bytes);
                 }
             });
         }));
         if rolled {
-            self.active_since = group.first().map_or(self.active_since, |(_, first)| first.ingested_at);
+            self.active_since = batches.first().map_or(self.active_since, |first| first.ingested_at);
             self.shared.rolled.notify_one();
         }
         if shown.is_err() || !follows {

@@ -19,6 +19,7 @@ mod cluster;
 mod committer;
 #[cfg(test)]
 mod conformance;
+mod held;
 pub mod ingest;
 pub mod inspect;
 mod journal;
@@ -46,6 +47,7 @@ mod wire;
 
 pub use blobs::{Blobs, StoredBlob};
 pub use cleaner::Compaction;
+pub use held::{Ends, Held, ReadBatch};
 pub use ingest::{Ingest, Kept, Receipt};
 pub use options::{ClusterOptions, Consumer, FailStop, Limits, LogOptions, OpenError};
 pub use producers::Rejected;

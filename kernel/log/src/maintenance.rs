@@ -7,7 +7,7 @@ use bytes::Bytes;
 use candor_model::{Clock, ProjectId, Random, Timestamp};
 use candor_store::{Disk, DiskError, FileKind, Files, ObjectError, StoreError};
 
-use crate::batch::encode_committed;
+use crate::batch::{encode_committed, stored_length};
 use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::cleaner::{Done, note, sparse};
 use crate::committer::Committer;
@@ -374,6 +374,8 @@ impl Maintenance {
         joins: bool,
         output: &mut Output,
     ) -> Result<(), MaintenanceError> {
+        let bytes: usize = batches.iter().map(stored_length).sum();
+        output.builder.reserve(self.limits.segment_bytes + bytes);
         for (nth, batch) in batches.into_iter().enumerate() {
             // The vault has what its consumers consumed; the log does not keep it beside.
             let vault = batch.base.0 + u64::from(batch.count) > part.consumed;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use candor_model::{Offset, Partition};
+use candor_model::Partition;
 use candor_store::{DiskError, Files, ObjectError, StoreError};
 
 use crate::batch::decode;
@@ -11,7 +11,7 @@ use crate::committer::KIND_APPEND;
 use crate::journal::JournalFile;
 use crate::segment::{Part, SegmentError, read_part};
 use crate::shared::Shared;
-use crate::state::{Entry, Place, State};
+use crate::state::{Entry, PartitionKey, Place, State};
 use crate::wire::Take;
 use crate::{Committed, ReadError, Topic};
 
@@ -37,8 +37,8 @@ fn storage(error: impl std::error::Error + Send + Sync + 'static) -> ReadError {
 }
 
 /// What a read is answered with from memory.
-pub(crate) enum Look {
-    Batches(Vec<Committed>),
+pub(crate) enum Look<T> {
+    Batches(Vec<T>),
     /// It has to be read from where it is stored.
     Stored {
         start: u64,
@@ -54,8 +54,19 @@ pub(crate) fn look(
     partition: Partition,
     from: u64,
     max_bytes: usize,
-) -> Result<Look, ReadError> {
-    let key = state.find(topic, partition);
+) -> Result<Look<Committed>, ReadError> {
+    look_at(shared, state, state.find(topic, partition), from, max_bytes, Committed::clone)
+}
+
+/// The same for a partition that was found, where there is one. `own` takes what is wanted of a batch.
+pub(crate) fn look_at<T>(
+    shared: &Shared,
+    state: &State,
+    key: Option<PartitionKey>,
+    from: u64,
+    max_bytes: usize,
+    own: impl Fn(&Committed) -> T,
+) -> Result<Look<T>, ReadError> {
     let held = key.and_then(|key| state.get(key));
     let (start, end) = held.map_or((0, 0), |held| (held.start, held.end));
     if from < start || from > end {
@@ -64,15 +75,9 @@ pub(crate) fn look(
     if from == end {
         return Ok(Look::Batches(Vec::new()));
     }
-    let cached = key.and_then(|key| shared.cache.lock().read(key, from, max_bytes));
-    Ok(match cached {
-        Some(mut batches) => {
-            // The cache is ahead of the high watermark for a moment.
-            batches.retain(|batch| batch.base < Offset(end));
-            Look::Batches(batches)
-        }
-        None => Look::Stored { start, end },
-    })
+    // The cache is ahead of the high watermark for a moment.
+    let cached = key.and_then(|key| shared.cache.lock().read(key, from, end, max_bytes, own));
+    Ok(cached.map_or(Look::Stored { start, end }, Look::Batches))
 }
 
 /// What a read is answered with before any file is touched.
@@ -228,8 +233,12 @@ pub(crate) fn read_journal(file: &JournalFile, entries: &[Entry]) -> Result<Vec<
             let batch = batches.get(entry.slot as usize).filter(|batch| batch.base.0 == entry.base);
             let batch =
                 batch.ok_or_else(|| storage(BadRecord::Format { path: file.path(), at: entry.frame_at }))?;
+            let mut batch = batch.clone();
             // A batch alone is not to hold on to all its frame.
-            found.push(Committed { batch: Bytes::copy_from_slice(&batch.batch), ..batch.clone() });
+            if batch.batch.len() < first.frame_length as usize / 2 {
+                batch.batch = Bytes::copy_from_slice(&batch.batch);
+            }
+            found.push(batch);
         }
     }
     Ok(found)

@@ -63,6 +63,13 @@ impl SegmentBuilder {
         self.parts.is_empty()
     }
 
+    /// Sets room aside for a segment of so many bytes, where nothing was added yet: growing to it would copy it twice.
+    pub fn reserve(&mut self, bytes: usize) {
+        if self.content.is_empty() {
+            self.content.reserve(bytes);
+        }
+    }
+
     /// Adds a batch. Batches of a partition come one after the other, in offset order. A gap between two begins another
     /// part, unless the second `joins` the first: nothing of the partition is in between anywhere, as it was compacted
     /// away. `encode` writes the stored form.

@@ -49,26 +49,25 @@ impl Shared {
         }
     }
 
-    /// Shows a group that is on stable storage: `apply` moves the high watermarks, then the followers see it, then
-    /// who waits is woken.
-    pub fn publish(&self, group: &[(PartitionKey, Committed)], apply: impl FnOnce(&mut State)) {
-        let batches: Vec<Committed> = group.iter().map(|(_, committed)| committed.clone()).collect();
+    /// Shows a group that is on stable storage, batches and their partitions: `apply` moves the high watermarks, then
+    /// the followers see it, then who waits is woken.
+    pub fn publish(&self, keys: &[PartitionKey], batches: &[Committed], apply: impl FnOnce(&mut State)) {
         {
             let followers = self.followers.lock();
             apply(&mut self.state.write());
             {
                 let mut cache = self.cache.lock();
-                for (partition, committed) in group {
+                for (partition, committed) in keys.iter().zip(batches) {
                     cache.insert(*partition, committed);
                 }
             }
             if !batches.is_empty() {
                 for follower in followers.iter() {
-                    follower.committed(&batches);
+                    follower.committed(batches);
                 }
             }
         }
-        self.wake(group.iter().map(|(partition, _)| *partition));
+        self.wake(keys.iter().copied());
     }
 
     /// Wakes who waits for these partitions.

@@ -1,11 +1,11 @@
 //! What a Fetch or a ListOffsets asks of a topic of streams beside its batches.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use candor_model::{Offset, Partition};
 use candor_records::{Bounds, first_at_or_after, open};
 
+use crate::held::aborted_among;
 use crate::state::{PartitionKey, PartitionState, Place};
 use crate::streams::{Aborted, ActiveProducer, greatest_timestamp, header_of};
 use crate::{Committed, Log, ReadError, Topic};
@@ -45,26 +45,10 @@ impl Log {
     /// told of: where compaction left nothing of one, its marker may be gone as well, and a reader that skips until the
     /// marker would skip what is behind it.
     pub fn aborted_among(&self, batches: &[Committed]) -> Vec<Aborted> {
-        let (Some(first), Some(last)) = (batches.first(), batches.last()) else { return Vec::new() };
-        let to = last.base.0 + u64::from(last.count);
+        let Some(first) = batches.first() else { return Vec::new() };
         let state = self.inner.shared.state.read();
-        let stream = state.find_named(&first.topic, first.partition).and_then(|held| held.stream.as_ref());
-        let Some(stream) = stream else { return Vec::new() };
-        let mut written: HashMap<i64, Vec<u64>> = HashMap::new();
-        for batch in batches {
-            let header = header_of(&batch.topic, &batch.batch);
-            if let Some(header) = header.filter(|header| header.is_transactional() && !header.is_control()) {
-                written.entry(header.producer_id).or_default().push(batch.base.0);
-            }
-        }
-        let is_met = |(aborted, marker): &(Aborted, u64)| {
-            let Some(bases) = written.get(&aborted.producer_id) else { return false };
-            // In order, as they were read.
-            let next = bases.partition_point(|base| *base < aborted.first_offset.0);
-            bases.get(next).is_some_and(|base| base < marker)
-        };
-        let found = stream.aborted_to(first.base.0, to).into_iter().filter(is_met);
-        found.map(|(aborted, _)| aborted).collect()
+        let Some(held) = state.find_named(&first.topic, first.partition) else { return Vec::new() };
+        aborted_among(held, batches.iter().map(|batch| (batch.base.0, batch.count, &batch.batch)))
     }
 
     /// The producers that a partition remembers, by id, with the transactions that they have open there.
@@ -86,8 +70,11 @@ impl Log {
     }
 
     pub(crate) async fn wait_for(&self, partitions: &[(&Topic, Partition, Offset)], timeout: Duration) {
+        self.wait_watched(self.keys_of(partitions), timeout).await;
+    }
+
+    pub(crate) async fn wait_watched(&self, watched: Vec<(PartitionKey, u64)>, timeout: Duration) {
         let shared = &self.inner.shared;
-        let watched = self.keys_of(partitions);
         let waiting = shared.waiting(watched.iter().map(|(key, _)| *key).collect());
         let deadline = tokio::time::Instant::now() + timeout;
         loop {

@@ -217,6 +217,11 @@ impl StreamState {
         self.open.first().map(|(first, _)| *first)
     }
 
+    /// True where the aborted transactions of anybody are remembered.
+    pub fn has_aborted(&self) -> bool {
+        !self.aborted.is_empty()
+    }
+
     /// Aborted transactions that have something from `from` to before `to`, by first offset.
     pub fn aborted(&self, from: u64, to: u64) -> Vec<Aborted> {
         self.aborted_to(from, to).into_iter().map(|(aborted, _)| aborted).collect()

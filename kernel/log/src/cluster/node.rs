@@ -292,11 +292,9 @@ impl Node {
             return;
         }
         let end = batch.base.0 + u64::from(batch.count);
-        let group = [(key, batch)];
-        let [(_, batch)] = &group;
-        self.shared.publish(&group, |state| {
+        self.shared.publish(&[key], std::slice::from_ref(&batch), |state| {
             if let Some(partition) = state.get_mut(key) {
-                partition.note(batch);
+                partition.note(&batch);
                 partition.end = end;
             }
         });
