@@ -165,7 +165,7 @@ impl Streams {
             credentials,
             groups,
             shares,
-            fetch: Fetch::new(log.clone(), signals.clone(), Arc::clone(&directory)),
+            fetch: Fetch::new(log.clone(), signals.clone(), Arc::clone(&directory), Arc::clone(&random)),
             produce: Produce::new(log.clone(), gate, topics.clone(), transactions.clone()),
             offsets: Offsets::new(log.clone(), signals.clone(), directory),
             signals,
@@ -287,6 +287,7 @@ impl Streams {
         self.bridges.forget(project).await?;
         self.broker.forget(project);
         self.parts.signals.forget(project);
+        self.parts.fetch.forget(project);
         self.parts.shares.forget_project(project);
         self.parts.transactions.forget_project(project).await.map_err(OpenError::Transactions)?;
         self.parts.groups.forget_project(project).await?;

@@ -12,9 +12,7 @@ use candor_meta::WriteScope;
 use candor_model::ProjectId;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use kafka_protocol::messages::{
-    ApiKey, FetchResponse, SaslAuthenticateRequest, SaslHandshakeRequest, ShareFetchResponse,
-};
+use kafka_protocol::messages::{ApiKey, SaslAuthenticateRequest, SaslHandshakeRequest, ShareFetchResponse};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use parking_lot::RwLock;
 
@@ -25,6 +23,7 @@ use crate::auth::Tokens;
 use crate::auth::credentials::ANONYMOUS;
 use crate::auth::sasl::{Sasl, Terms};
 use crate::caller::{Caller, Peer};
+use crate::data::fetch::message::FetchRequest;
 use crate::parts::Parts;
 use crate::rights::{by_id, groups, offsets, transactions};
 use crate::share;
@@ -176,13 +175,13 @@ impl Broker {
             ApiKey::Fetch => {
                 let throttle = self.throttle.clone();
                 let answer = async move {
-                    let message = match request.decode() {
+                    let message = match FetchRequest::read(&request) {
                         Ok(message) => message,
                         Err(why) => return Answer::Close(why),
                     };
-                    let answer = parts.fetch.answer(&parts.rights(&caller), message, version).await;
-                    let wait = throttle.count(&caller, Flow::Consumed, records_bytes(&answer));
-                    request.answer(&answer.with_throttle_time_ms(told(wait))).and_mute(wait)
+                    let answer = parts.fetch.answer(&parts.rights(&caller), message).await;
+                    let wait = throttle.count(&caller, Flow::Consumed, answer.records_bytes());
+                    request.written(answer.write(told(wait), version)).and_mute(wait)
                 };
                 Call { answer: answer.boxed(), lets_others_in: false }
             }
@@ -435,13 +434,7 @@ impl Service for Broker {
     }
 }
 
-/// Bytes of the records of an answer.
-fn records_bytes(answer: &FetchResponse) -> usize {
-    let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-    partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
-}
-
-/// The same of what members of a share group are given.
+/// Bytes of the records that members of a share group are given.
 fn shared_bytes(answer: &ShareFetchResponse) -> usize {
     let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
     partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()

@@ -82,7 +82,7 @@ pub(super) fn answer(request: &Request) -> Option<Answer> {
     let body = outdated.answer_to(request.body.clone());
     Some(body.map_or(Answer::Close("it is malformed"), |body| Answer::Body {
         header_version: 0,
-        body,
+        body: body.into(),
         is_last: false,
         mute: Duration::ZERO,
     }))
@@ -196,7 +196,7 @@ mod tests {
 
     fn body(answer: Option<Answer>) -> Vec<u8> {
         match answer {
-            Some(Answer::Body { header_version: 0, body, is_last: false, .. }) => body.to_vec(),
+            Some(Answer::Body { header_version: 0, body, is_last: false, .. }) => body.into_bytes().to_vec(),
             other => panic!("{other:?}"),
         }
     }

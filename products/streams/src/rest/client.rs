@@ -13,15 +13,15 @@ use kafka_protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
     DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeAclsRequest,
     DescribeAclsResponse, DescribeConfigsRequest, DescribeConfigsResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, FetchRequest, FetchResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetFetchRequest, OffsetFetchResponse,
-    ProduceRequest, ProduceResponse,
+    DescribeGroupsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse,
 };
 
 use crate::admin::Broker;
 use crate::broker::throttle::Flow;
 use crate::caller::Caller;
+use crate::data::fetch::message::{FetchAnswer, FetchRequest};
 use crate::parts::Parts;
 use crate::rights::{groups, offsets};
 
@@ -43,7 +43,6 @@ mod version {
     pub const OFFSET_FETCH: i16 = 9;
     pub const LIST_OFFSETS: i16 = 10;
     pub const PRODUCE: i16 = 12;
-    pub const FETCH: i16 = 12;
 }
 
 /// A client that has proved who it is, for one request of HTTP. Cheap to clone.
@@ -137,16 +136,14 @@ impl Client {
 
     /// Whoever has moved more than a quota allows is refused until it would have been allowed: a connection would be
     /// muted, and a request that waits holds what it has.
-    pub async fn fetch(&self, request: FetchRequest) -> FetchResponse {
+    pub async fn fetch(&self, request: FetchRequest) -> FetchAnswer {
         let throttle = &self.parts.throttle;
         if !throttle.debt(&self.caller, Flow::Consumed).is_zero() {
-            return FetchResponse::default().with_error_code(ResponseError::ThrottlingQuotaExceeded.code());
+            let error = ResponseError::ThrottlingQuotaExceeded.code();
+            return FetchAnswer { error, ..FetchAnswer::default() };
         }
-        let answer = self.parts.fetch.answer(&self.parts.rights(&self.caller), request, version::FETCH).await;
-        let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-        let bytes =
-            partitions.filter_map(|partition| partition.records.as_ref()).map(|records| records.len());
-        throttle.count(&self.caller, Flow::Consumed, bytes.sum());
+        let answer = self.parts.fetch.answer(&self.parts.rights(&self.caller), request).await;
+        throttle.count(&self.caller, Flow::Consumed, answer.records_bytes());
         answer
     }
 

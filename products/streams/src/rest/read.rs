@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use candor_records::{Bounds, Header, Marker, MarkerKind, Opened, TimestampType};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -16,6 +14,7 @@ use super::RestState;
 use super::client::Client;
 use super::error::{Answer, RestError, check};
 use super::send::topic_name;
+use crate::data::fetch::message::{AskedPartition, FetchRequest, TopicKey};
 
 /// What the batches of a page may unfold to, bytes, but for the first, and what one may.
 const PAGE_BYTES: usize = 8 << 20;
@@ -65,34 +64,28 @@ pub(super) async fn page(
     partition: i32,
     wanted: Wanted,
 ) -> Answer<Page> {
-    let place = FetchPartition::default()
-        .with_partition(partition)
-        .with_current_leader_epoch(-1)
-        .with_fetch_offset(wanted.from)
-        .with_partition_max_bytes(wanted.bytes_max);
-    let topic = FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![place]);
-    let request = FetchRequest::default()
-        .with_max_wait_ms(wanted.wait_ms)
-        .with_min_bytes(1)
-        .with_max_bytes(wanted.bytes_max)
-        .with_isolation_level(READ_COMMITTED)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic]);
-    let answer = client.fetch(request).await;
-    check(answer.error_code, None)?;
-    let data = answer.responses.into_iter().flat_map(|topic| topic.partitions).next();
-    let data = data.ok_or_else(RestError::partition_not_found)?;
-    check(data.error_code, None)?;
+    let topic = TopicKey::Name(topic_name(topic).0);
+    let (from, bytes_max) = (wanted.from, wanted.bytes_max);
+    let place = AskedPartition { topic: 0, index: partition, epoch: -1, from, bytes_max };
+    let answer = client.fetch(FetchRequest::once(topic, place, wanted.wait_ms)).await;
+    check(answer.error, None)?;
+    let data = answer.partitions.into_iter().next().ok_or_else(RestError::partition_not_found)?;
+    check(data.error, None)?;
     // For what the batches unfold to. Waited for behind the fetch, which may wait long.
     let room = state.room(BATCH.bytes).await?;
-    records(&data, wanted, room)
+    records(data.records.into_bytes(), data.aborted.unwrap_or_default(), wanted, room)
 }
 
-pub(super) fn records(data: &PartitionData, wanted: Wanted, room: OwnedSemaphorePermit) -> Answer<Page> {
+/// A page of batches; of aborted transactions it is told producer and first offset.
+pub(super) fn records(
+    mut rest: Bytes,
+    aborted: Vec<(i64, i64)>,
+    wanted: Wanted,
+    room: OwnedSemaphorePermit,
+) -> Answer<Page> {
     let mut page = Page { records: Vec::new(), next: wanted.from, _room: room };
     let mut unfolded = 0;
-    let mut rest = data.records.clone().unwrap_or_default();
-    let mut aborted = Aborted::of(data);
+    let mut aborted = Aborted::of(aborted);
     while !rest.is_empty() {
         // The last batch may be cut where the answer was full.
         let Ok(header) = Header::parse(&rest) else { break };
@@ -148,10 +141,9 @@ struct Aborted {
 }
 
 impl Aborted {
-    fn of(data: &PartitionData) -> Aborted {
-        let all = data.aborted_transactions.iter().flatten();
+    fn of(all: Vec<(i64, i64)>) -> Aborted {
         let mut begins: Vec<(i64, i64)> =
-            all.map(|aborted| (aborted.first_offset, aborted.producer_id.0)).collect();
+            all.into_iter().map(|(producer, first)| (first, producer)).collect();
         begins.sort_unstable_by(|a, b| b.cmp(a));
         Aborted { begins, open: BTreeSet::new() }
     }

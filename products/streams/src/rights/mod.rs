@@ -12,12 +12,21 @@ mod tests;
 pub(crate) mod transactions;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
 
 use crate::admin::acl::{Acls, Operation, Resource, ResourceType};
 use crate::caller::Caller;
+
+/// See [`Rights::mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RightsMark {
+    changes: u64,
+    is_owner: bool,
+    host: IpAddr,
+}
 
 /// What the rules say of one who asks.
 #[derive(Clone)]
@@ -32,6 +41,16 @@ impl Rights {
     /// What they say of this client.
     pub fn of(acls: &Acls, caller: &Caller) -> Rights {
         Rights { acls: acls.clone(), caller: caller.clone(), is_owner: acls.is_owner(caller) }
+    }
+
+    /// Who asks, within the project.
+    pub fn user(&self) -> &str {
+        &self.caller.user
+    }
+
+    /// What an answer of the rules depends on: as long as it is the same, so is the answer for this user.
+    pub fn mark(&self) -> RightsMark {
+        RightsMark { changes: self.acls.changes(), is_owner: self.is_owner, host: self.caller.host }
     }
 
     /// Whose topics, groups and transactions it is about.

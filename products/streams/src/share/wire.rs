@@ -61,6 +61,7 @@ pub(crate) fn acknowledged(request: &Request, message: &ShareAcknowledgeResponse
     match answer {
         Answer::Body { header_version, body, is_last, mute } if request.version > KNOWN => {
             // Behind the time of throttling, the error and its message.
+            let body = body.into_bytes();
             let Some(at) = behind_text(&body, 4 + 2) else {
                 return Answer::Close("its answer cannot be encoded");
             };
@@ -69,7 +70,7 @@ pub(crate) fn acknowledged(request: &Request, message: &ShareAcknowledgeResponse
             longer.put_slice(before);
             longer.put_i32(lock_ms);
             longer.put_slice(behind);
-            Answer::Body { header_version, body: longer, is_last, mute }
+            Answer::Body { header_version, body: longer.into(), is_last, mute }
         }
         answer => answer,
     }

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -56,9 +57,8 @@ impl<S: Service> Connection<S> {
         stream: T,
         stop: CancellationToken,
     ) -> io::Result<()> {
-        let (read, write) = tokio::io::split(stream);
+        let (read, mut writer) = tokio::io::split(stream);
         let mut reader = FrameReader::new(read, self.room.clone(), self.limits.transfer);
-        let mut writer = BufWriter::new(write);
         let mut under_way = FuturesOrdered::new();
         let mut takes_more = true;
         let mut ends = false;
@@ -119,15 +119,13 @@ async fn send<W: AsyncWrite + Unpin>(to: &mut W, correlation: i32, answer: Answe
         Answer::Close(why) => Err(io::Error::new(io::ErrorKind::InvalidData, why)),
         Answer::Raw(token) => {
             let length = i32::try_from(token.len()).map_err(|_| io::ErrorKind::InvalidData)?;
-            to.write_all(&length.to_be_bytes()).await?;
-            to.write_all(&token).await?;
+            let mut framed = Bytes::copy_from_slice(&length.to_be_bytes()).chain(token);
+            to.write_all_buf(&mut framed).await?;
             to.flush().await
         }
         Answer::Body { header_version, body, is_last, .. } => {
             let head = framed(correlation, header_version, &body).ok_or(io::ErrorKind::InvalidData)?;
-            let head = if header_version >= 1 { &head[..] } else { &head[..8] };
-            to.write_all(head).await?;
-            to.write_all(&body).await?;
+            to.write_all_buf(&mut head.chain(body)).await?;
             to.flush().await?;
             if is_last { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
         }
@@ -136,11 +134,11 @@ async fn send<W: AsyncWrite + Unpin>(to: &mut W, correlation: i32, answer: Answe
 
 #[cfg(test)]
 mod tests {
-    use bytes::{Bytes, BytesMut};
     use futures::FutureExt;
     use futures::future::{BoxFuture, ready};
     use tokio::io::AsyncReadExt;
 
+    use super::super::Rope;
     use super::*;
 
     const MUTE: Duration = Duration::from_secs(5);
@@ -153,7 +151,7 @@ mod tests {
 
         fn call(self: &Arc<Self>, _: &Arc<()>, _: Request) -> Call {
             let answer =
-                Answer::Body { header_version: 0, body: BytesMut::new(), is_last: false, mute: MUTE };
+                Answer::Body { header_version: 0, body: Rope::default(), is_last: false, mute: MUTE };
             Call { answer: ready(answer).boxed(), lets_others_in: false }
         }
 

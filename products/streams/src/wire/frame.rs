@@ -4,13 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 /// The size of what is read ahead, and of a frame that needs no leave.
 const FREE_BYTES: usize = 64 << 10;
+
+/// Address space that a frame is given at once.
+const AT_ONCE_BYTES: usize = 2 << 20;
 
 /// The unit of room, bytes.
 const UNIT: usize = 1 << 10;
@@ -89,6 +92,10 @@ pub(crate) struct Frame {
 pub(crate) struct FrameReader<S> {
     stream: S,
     buffer: BytesMut,
+    /// For so many of its bytes there is room.
+    covered: usize,
+    /// The buffer was made larger for a frame, or shares its memory with one.
+    has_grown: bool,
     room: Room,
     held: Held,
     /// Time for a frame that has begun to come.
@@ -113,7 +120,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// Each frame is to be there within `transfer` from its first byte on.
     pub fn new(stream: S, room: Room, transfer: Duration) -> FrameReader<S> {
         let (buffer, held) = (BytesMut::new(), Held::default());
-        FrameReader { stream, buffer, room, held, transfer, left: transfer }
+        FrameReader { stream, buffer, covered: 0, has_grown: false, room, held, transfer, left: transfer }
     }
 
     /// True where nothing of the next frame is there.
@@ -134,20 +141,32 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                 let whole = 4 + length;
                 if self.buffer.len() >= whole {
                     self.buffer.advance(4);
-                    let bytes = self.buffer.split_to(length).freeze();
-                    if self.buffer.is_empty() {
+                    let bytes = if length < FREE_BYTES / 2 {
+                        // Records that are kept are not to keep all that was read with them.
+                        let bytes = Bytes::copy_from_slice(self.buffer.get(..length).unwrap_or_default());
+                        self.buffer.advance(length);
+                        bytes
+                    } else {
+                        self.has_grown = true;
+                        self.buffer.split_to(length).freeze()
+                    };
+                    if self.buffer.is_empty() && self.has_grown {
                         // What follows does not keep what was read alive.
                         self.buffer = BytesMut::new();
+                        self.has_grown = false;
                     }
+                    self.covered = 0;
                     self.left = self.transfer;
                     return Ok(Some(Frame { bytes, room: std::mem::take(&mut self.held) }));
                 }
-                if self.buffer.len() == self.buffer.capacity() {
-                    // Twice what has come, so that a copy now and then is all that it costs.
-                    let next = (2 * self.buffer.len()).max(FREE_BYTES).min(whole);
-                    self.held.cover(&self.room, next).await?;
-                    self.buffer.reserve(next - self.buffer.len());
+                if self.buffer.len() >= self.covered {
+                    self.covered = (2 * self.buffer.len()).max(FREE_BYTES).min(whole);
+                    self.held.cover(&self.room, self.covered).await?;
+                    // Memory that nothing was written to yet costs nothing, and spares copies.
+                    let at_once = self.covered.max(whole.min(AT_ONCE_BYTES));
+                    self.buffer.reserve(at_once - self.buffer.len());
                 }
+                self.has_grown |= whole > FREE_BYTES / 2;
             } else {
                 self.buffer.reserve(FREE_BYTES);
             }
@@ -162,9 +181,12 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         if self.is_between() {
             return self.stream.read_buf(&mut self.buffer).await;
         }
+        // No more than there is room for.
+        let more = self.covered.max(FREE_BYTES).saturating_sub(self.buffer.len()).max(1);
+        let mut buffer = (&mut self.buffer).limit(more);
         let patience = self.left;
         let _waits = Waits { left: &mut self.left, began: Instant::now() };
-        match timeout(patience, self.stream.read_buf(&mut self.buffer)).await {
+        match timeout(patience, self.stream.read_buf(&mut buffer)).await {
             Ok(read) => read,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "a frame comes too slowly")),
         }

@@ -8,6 +8,7 @@ mod connection;
 mod fields;
 mod frame;
 mod request;
+mod rope;
 mod shape;
 mod shapes;
 
@@ -22,6 +23,8 @@ pub use frame::Room;
 pub(crate) use frame::{FrameReader, Held};
 pub use request::{Answer, Request};
 pub(crate) use shape::Shape;
+pub use rope::Rope;
+pub(crate) use rope::RopeBuilder;
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {

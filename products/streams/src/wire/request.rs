@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-use super::{Fields, shapes};
+use super::{Fields, Rope, shapes};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub enum Answer {
         /// Which header: 1 has tagged fields.
         header_version: i16,
         /// The message.
-        body: BytesMut,
+        body: Rope,
         /// The connection ends behind it.
         is_last: bool,
         /// For so long nothing more is read from the connection (KIP-219).
@@ -143,10 +143,10 @@ impl Request {
     }
 
     /// The answer whose message was written by hand.
-    pub(crate) fn written(&self, body: BytesMut) -> Answer {
+    pub(crate) fn written(&self, body: impl Into<Rope>) -> Answer {
         let Some(key) = self.key else { return Answer::Close("it is not known") };
         let header_version = key.response_header_version(self.version);
-        Answer::Body { header_version, body, is_last: false, mute: Duration::ZERO }
+        Answer::Body { header_version, body: body.into(), is_last: false, mute: Duration::ZERO }
     }
 
     /// The answer that holds this message.
@@ -207,13 +207,13 @@ fn varint(bytes: &mut Bytes) -> Option<u32> {
     None
 }
 
-/// An answer's frame: length, header, message.
-pub(super) fn framed(correlation: i32, header_version: i16, body: &BytesMut) -> Option<[u8; 9]> {
+/// What stands before an answer's message: the frame's length, and the header.
+pub(super) fn framed(correlation: i32, header_version: i16, body: &Rope) -> Option<Bytes> {
     let header = if header_version >= 1 { 5 } else { 4 };
-    let length = i32::try_from(header + body.len()).ok()?;
-    let mut head = [0; 9];
-    let mut to = &mut head[..];
-    to.put_i32(length);
-    to.put_i32(correlation);
-    Some(head)
+    let length = i32::try_from(header + body.bytes()).ok()?;
+    let mut head = BytesMut::with_capacity(4 + header);
+    head.put_i32(length);
+    head.put_i32(correlation);
+    head.put_bytes(0, header - 4);
+    Some(head.freeze())
 }

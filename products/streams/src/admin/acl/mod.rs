@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use candor_meta::{Database, SqlError, Tx};
 use candor_model::ProjectId;
@@ -177,6 +178,8 @@ struct Inner {
     database: Database,
     credentials: Credentials,
     rules: RwLock<HashMap<ProjectId, BTreeSet<Rule>>>,
+    /// How often rules were changed.
+    changes: AtomicU64,
     /// The one writer; true where memory may differ from the database.
     writer: tokio::sync::Mutex<bool>,
 }
@@ -191,7 +194,21 @@ impl Acls {
         database.migrate(store::MIGRATIONS).await?;
         let rules = RwLock::new(store::load(database.begin_read().await?).await?);
         let writer = tokio::sync::Mutex::new(false);
-        Ok(Acls { inner: Arc::new(Inner { database, credentials, rules, writer }) })
+        Ok(Acls {
+            inner: Arc::new(Inner { database, credentials, rules, changes: AtomicU64::new(0), writer }),
+        })
+    }
+
+    /// How often rules were changed so far.
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Acquire)
+    }
+
+    /// Changes the rules in memory.
+    fn show(&self, change: impl FnOnce(&mut HashMap<ProjectId, BTreeSet<Rule>>)) {
+        change(&mut self.inner.rules.write());
+        // Behind the change: who saw the old number looks again.
+        self.inner.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Whether a client may do everything in its project.
@@ -269,7 +286,7 @@ impl Acls {
         }
         tx.commit().await?;
         *writer = false;
-        self.inner.rules.write().entry(project).or_default().extend(fresh);
+        self.show(|all| all.entry(project).or_default().extend(fresh));
         Ok(())
     }
 
@@ -290,7 +307,9 @@ impl Acls {
         }
         tx.commit().await?;
         *writer = false;
-        self.inner.rules.write().insert(project, left);
+        self.show(|all| {
+            all.insert(project, left);
+        });
         Ok(removed)
     }
 
@@ -302,7 +321,9 @@ impl Acls {
         store::forget(&mut tx, project).await?;
         tx.commit().await?;
         *writer = false;
-        self.inner.rules.write().remove(&project);
+        self.show(|all| {
+            all.remove(&project);
+        });
         Ok(())
     }
 
@@ -318,7 +339,7 @@ impl Acls {
         let mut doubt = self.inner.writer.lock().await;
         if *doubt {
             let rules = store::load(self.change().await?).await?;
-            *self.inner.rules.write() = rules;
+            self.show(|all| *all = rules);
             *doubt = false;
         }
         Ok(doubt)

@@ -66,11 +66,11 @@ async fn store(house: &House, records: Vec<LogRecord>) {
 }
 
 async fn read(house: &House, from: i64, bytes_max: i32) -> (i16, Vec<Seen>, usize) {
-    let answer =
-        house.streams.parts.fetch.answer(&house.rights(&house.owner), fetch(LOGS, from, bytes_max), 12).await;
-    let data = &answer.responses[0].partitions[0];
-    let bytes = data.records.clone().unwrap();
-    (data.error_code, records(bytes.clone()), bytes.len())
+    let request = fetch(LOGS, from, bytes_max);
+    let answer = house.streams.parts.fetch.answer(&house.rights(&house.owner), request).await;
+    let data = answer.partitions.into_iter().next().unwrap();
+    let bytes = data.records.into_bytes();
+    (data.error, records(bytes.clone()), bytes.len())
 }
 
 async fn offset_at(house: &House, timestamp: i64) -> (i64, i64) {
@@ -170,9 +170,9 @@ async fn signals_are_there_without_records_and_lose_none_to_clients() {
     let house = House::new().await;
     for signal in Signal::ALL {
         let name = signal.topic().0;
-        let answer =
-            house.streams.parts.fetch.answer(&house.rights(&house.owner), fetch(&name, 0, 1 << 20), 12).await;
-        assert_eq!(answer.responses[0].partitions[0].error_code, 0, "{name}");
+        let request = fetch(&name, 0, 1 << 20);
+        let answer = house.streams.parts.fetch.answer(&house.rights(&house.owner), request).await;
+        assert_eq!(answer.partitions[0].error, 0, "{name}");
     }
     store(&house, vec![log_record("kept".into(), 0, "")]).await;
     let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(-1);

@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 use candor_records::{BatchBuilder, Codec, Headers, Marker, MarkerKind, Producer, place};
-use kafka_protocol::messages::ProducerId;
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
 use serde_json::{Value, json};
 
 use super::Web;
@@ -102,12 +100,8 @@ async fn transactions_that_were_given_up_are_passed_over() {
         marker(20, 1, MarkerKind::Commit),
         batch(21, None, "cut").slice(..30),
     ];
-    let aborted = AbortedTransaction::default().with_producer_id(ProducerId(1)).with_first_offset(10);
-    let data = PartitionData::default()
-        .with_records(Some(Bytes::from(log.concat())))
-        .with_aborted_transactions(Some(vec![aborted]));
     let wanted = Wanted { from: 13, bytes_max: 1, records_max: 100, wait_ms: 0 };
-    let page = records(&data, wanted, room).unwrap();
+    let page = records(Bytes::from(log.concat()), vec![(1, 10)], wanted, room).unwrap();
     let seen: Vec<(i64, &[u8])> =
         page.records.iter().map(|record| (record.offset, record.value.as_deref().unwrap())).collect();
     let (kept, alone, later) = (&b"kept"[..], &b"alone"[..], &b"kept later"[..]);

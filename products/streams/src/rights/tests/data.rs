@@ -2,7 +2,6 @@
 
 use candor_records::Producer;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{
@@ -10,12 +9,12 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
 };
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    DeleteRecordsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest,
+    DeleteRecordsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use uuid::Uuid;
 
 use super::*;
+use crate::data::fetch::message::{AskedPartition, FetchRequest, TopicKey};
 
 async fn produce(house: &House, name: &str, producer: Option<Producer>, version: i16) -> i16 {
     let data = PartitionProduceData::default().with_index(0).with_records(Some(batch(producer)));
@@ -63,15 +62,14 @@ async fn produce_takes_write() {
 async fn fetch_takes_read() {
     let house = house().await;
     let fetch = async |name: &str, version: i16| {
-        let partition = FetchPartition::default().with_partition(0).with_partition_max_bytes(1000);
-        let of = match version >= 13 {
-            true => FetchTopic::default().with_topic_id(topic_id(&house, name).await),
-            false => FetchTopic::default().with_topic(topic(name)),
+        let key = match version >= 13 {
+            true => TopicKey::Id(topic_id(&house, name).await.into_bytes()),
+            false => TopicKey::Name(text(name)),
         };
-        let request = FetchRequest::default().with_topics(vec![of.with_partitions(vec![partition])]);
-        let answer = parts(&house).fetch.answer(&house.rights(&house.guest), request, version).await;
-        fits(&answer, version..=version);
-        answer.responses[0].partitions[0].error_code
+        let place = AskedPartition { topic: 0, index: 0, epoch: -1, from: 0, bytes_max: 1000 };
+        let request = FetchRequest::once(key, place, 0);
+        let answer = parts(&house).fetch.answer(&house.rights(&house.guest), request).await;
+        answer.partitions[0].error
     };
     for version in [12, 13] {
         assert_eq!(fetch(ORDERS, version).await, TOPIC);

@@ -64,10 +64,11 @@ fn an_answer_says_how_long_records_are_locked() {
         .with_error_code(122)
         .with_error_message(Some(text("gone")));
     let request = Request::for_test(ApiKey::ShareAcknowledge, 2, Bytes::new());
-    let Answer::Body { header_version, mut body, .. } = wire::acknowledged(&request, &message, 30_000) else {
+    let Answer::Body { header_version, body, .. } = wire::acknowledged(&request, &message, 30_000) else {
         panic!("no body");
     };
     assert_eq!(header_version, 1);
+    let mut body = body.into_bytes();
     assert_eq!((body.get_i32(), body.get_i16()), (1, 122));
     assert_eq!(&body.split_to(5)[..], b"\x05gone");
     assert_eq!(body.get_i32(), 30_000);

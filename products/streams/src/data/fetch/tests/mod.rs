@@ -1,0 +1,4 @@
+//! Fetch's messages, and its sessions.
+
+mod messages;
+mod sessions;
