@@ -24,6 +24,7 @@ use crate::auth::credentials::ANONYMOUS;
 use crate::auth::sasl::{Sasl, Terms};
 use crate::caller::{Caller, Peer};
 use crate::data::fetch::message::FetchRequest;
+use crate::data::produce;
 use crate::parts::Parts;
 use crate::rights::{by_id, groups, offsets, transactions};
 use crate::share;
@@ -159,7 +160,7 @@ impl Broker {
         let parts = self.parts.clone();
         match key {
             ApiKey::Produce => {
-                let message = match request.decode() {
+                let message = match produce::message::read(&request) {
                     Ok(message) => message,
                     Err(why) => return at_once(Answer::Close(why)),
                 };

@@ -1,6 +1,8 @@
 //! Produce (KIP-98, KIP-467, KIP-516): each partition's batch through the gate into the log, acknowledged from stable
 //! storage whatever `acks` says; 0 asks for no answer.
 
+pub(crate) mod message;
+
 use std::sync::Arc;
 
 use candor_gate::{Admitted, ClearedStream, Gate, StreamBatch, StreamRefusal, Timestamps};
