@@ -362,6 +362,14 @@ def test_what_goes_wrong_is_told_and_the_rest_goes_on(here, there, tmp_path):
     admin(there.config).create_partitions([NewPartitions(small, 3)])[small].result(SOON_S)
     produce(there.config, small, [b"two"], partition=2)
     until(lambda: len(read_all(here.config, small, 2, 3)) == 2, within=60)
+    # What the source deletes before it was mirrored is told, and what it still has arrives.
+    here.bridge("pause", bridge)
+    produce(there.config, small, [b"more"] * 10, partition=0)
+    at = TopicPartition(small, 0, 8)
+    admin(there.config).delete_records([at])[at].result(SOON_S)
+    here.bridge("resume", bridge)
+    until(lambda: of(small).get("skipped") == 7)
+    until(lambda: len(read_all(here.config, small, 5, 3)) == 5)
     assert not any("correct-horse" in text for text in (here.server.log_text(), here.bridge("list").stdout))
     assert there.made["kafka"]["password"] not in here.server.log_text() + here.bridge("list").stdout
     assert there.made["kafka"]["password"].encode() not in b"".join(path.read_bytes() for path in here.server.data_dir.glob("meta.db*"))

@@ -155,8 +155,18 @@ fn print(bridge: &Value) -> Result<()> {
             target if target == text(topic, "source") => String::new(),
             target => format!(" as {target}"),
         };
+        let skipped = match number(topic, "skipped") {
+            0 => String::new(),
+            skipped => format!(", {skipped} offsets were deleted at the source before they were mirrored"),
+        };
         let said = match text(topic, "error") {
-            "" => format!("{} partitions, lag {}", list(topic, "partitions").len(), number(topic, "lag")),
+            "" => {
+                format!(
+                    "{} partitions, lag {}{skipped}",
+                    list(topic, "partitions").len(),
+                    number(topic, "lag")
+                )
+            }
             error => error.to_owned(),
         };
         output::line(&format!("    topic {}{target}: {said}", text(topic, "source")))?;

@@ -36,7 +36,7 @@ export interface NewBridge {
 export interface Bridge extends NewBridge {
   created_at: string; group: string; state: "starting" | "running" | "failing" | "paused"; error: string | null; retry_in_s: number | null;
   records: number; bytes: number; records_per_second: number; lag: number; groups_error: string | null;
-  mirrored: { source: string; target: string | null; error: string | null; lag: number; partitions: { partition: number; position: number; end: number; lag: number }[] }[];
+  mirrored: { source: string; target: string | null; error: string | null; lag: number; skipped: number; partitions: { partition: number; position: number; end: number; lag: number }[] }[];
   mirrored_groups: { group: string; partitions: number; error: string | null }[];
 }
 export interface Rule { resource: string; name: string; prefixed: boolean; principal: string; host: string; operation: string; allow: boolean }

@@ -79,7 +79,7 @@ function Topics({ project, bridge }: { project: string; bridge: Bridge }) {
             return (
               <tr key={t.source}>
                 <td>{bridge.direction === "push" ? link(t.source) : <span className="data">{t.source}</span>}</td><td className="wide">{bridge.direction === "pull" ? link(t.target) : <span className="data">{t.target}</span>}</td>
-                <td className="number data">{count(t.partitions.length)}</td><td className="number data">{count(t.lag)}</td><td>{t.error ?? <span className="soft">nothing</span>}</td>
+                <td className="number data">{count(t.partitions.length)}</td><td className="number data">{count(t.lag)}</td><td>{t.error ?? (t.skipped > 0 ? `${count(t.skipped)} offsets were deleted at the source before they were mirrored` : <span className="soft">nothing</span>)}</td>
               </tr>
             );
           })}</tbody>

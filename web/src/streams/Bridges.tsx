@@ -95,7 +95,7 @@ function NewBridgeForm({ project, close }: { project: string; close: () => void 
         </div>
         <div className="field"><label htmlFor="b-servers">Servers of the other cluster</label><input id="b-servers" name="bootstrap" className="input data" required placeholder="kafka.example.org:9092" autoComplete="off" spellCheck={false} /></div>
         <div className="row limits">
-          <div className="field"><label htmlFor="b-topics">Topics</label><input id="b-topics" name="topics" className="input data" required defaultValue="*" autoComplete="off" spellCheck={false} /><span className="hint">* stands for any characters.</span></div>
+          <div className="field"><label htmlFor="b-topics">Topics</label><input id="b-topics" name="topics" className="input data" required defaultValue="*" autoComplete="off" spellCheck={false} /></div>
           <div className="field"><label htmlFor="b-exclude">But not</label><input id="b-exclude" name="exclude" className="input data" autoComplete="off" spellCheck={false} /></div>
           <div className="field"><label htmlFor="b-prefix">Prefix</label><input id="b-prefix" name="prefix" className="input data" maxLength={100} placeholder="none" autoComplete="off" spellCheck={false} /></div>
         </div>
@@ -108,11 +108,11 @@ function NewBridgeForm({ project, close }: { project: string; close: () => void 
         {sasl && (
           <div className="row limits">
             <div className="field"><label htmlFor="b-user">User</label><input id="b-user" name="username" className="input data" required autoComplete="off" spellCheck={false} /></div>
-            <div className="field"><label htmlFor="b-password">Password</label><input id="b-password" name="password" className="input data" type="password" required autoComplete="new-password" /><span className="hint">Kept sealed, never shown.</span></div>
+            <div className="field"><label htmlFor="b-password">Password</label><input id="b-password" name="password" className="input data" type="password" required autoComplete="new-password" /></div>
           </div>
         )}
         <label className="row"><input type="checkbox" name="groups" /> Carry over where consumer groups stand</label>
-        <p className="soft">Only an owner of the organisation makes bridges. What comes in passes the gate.</p>
+        <p className="soft">In names of topics * stands for any characters. A password is kept sealed and never shown. What comes in passes the gate. Only an owner of the organisation makes bridges.</p>
         <div className="row"><button className="button" data-kind="primary">Make it</button><button type="button" className="button" onClick={close}>Cancel</button></div>
       </form>
     </Modal>

@@ -211,6 +211,7 @@ impl<'a> Copying<'a> {
                                 offsets = begins - track.next,
                                 "the source deleted records before they were mirrored"
                             );
+                            self.job.progress.skipped(&topic, begins - track.next);
                             track.next = *begins;
                         }
                         _ => {

@@ -54,6 +54,8 @@ pub struct MirroredTopic {
     pub error: Option<String>,
     /// Offsets that are not mirrored yet.
     pub lag: i64,
+    /// Offsets that the source deleted before they were mirrored, since the bridge began.
+    pub skipped: i64,
     /// Its partitions.
     pub partitions: Vec<MirroredPartition>,
 }
@@ -80,6 +82,7 @@ struct Part {
 struct Topic {
     target: Option<String>,
     error: Option<String>,
+    skipped: i64,
     parts: BTreeMap<i32, Part>,
 }
 
@@ -175,6 +178,13 @@ impl Progress {
         }
     }
 
+    /// The source deleted so many offsets before they were mirrored.
+    pub fn skipped(&self, topic: &str, offsets: i64) {
+        if let Some(topic) = self.inner.lock().topics.get_mut(topic) {
+            topic.skipped += offsets;
+        }
+    }
+
     pub fn mirrored(&self, records: u64, bytes: u64) {
         let mut inner = self.inner.lock();
         inner.records += records;
@@ -249,6 +259,7 @@ fn shown(source: &str, topic: &Topic) -> MirroredTopic {
         target: topic.target.clone(),
         error: topic.error.clone(),
         lag: partitions.iter().map(|part| part.lag).sum(),
+        skipped: topic.skipped,
         partitions,
     }
 }

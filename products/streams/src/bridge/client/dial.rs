@@ -202,11 +202,17 @@ impl RemoteSide {
     }
 }
 
+/// An error of the system in its words, without its number.
+fn said(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
 /// Connects to the first address of the name that answers. An address is checked when it is known, not its name.
 async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     let found: Vec<SocketAddr> = match tokio::net::lookup_host((host, port)).await {
         Ok(found) => found.collect(),
-        Err(error) => return Err(format!("its name is not known: {error}")),
+        Err(error) => return Err(format!("its name is not known: {}", said(&error))),
     };
     let mut why = "its name has no address".to_owned();
     for address in found {
@@ -216,7 +222,7 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
         }
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => why = error.to_string(),
+            Err(error) => why = said(&error),
         }
     }
     Err(why)
