@@ -22,6 +22,13 @@ PARTITIONS = 4
 SETTLE_S = 60
 # How long a transaction may be open, and a record of it wait, milliseconds: longer than a row of kills.
 TRANSACTION_MS = 40_000
+# Keys of the topic that is compacted, and of how many writes one is a tombstone.
+KEYS, TOMBSTONES = 20, 7
+# Only what its table has is compacted, which has it after half the retention at the latest, and only in journal files that
+# were ended: here by kills. A pass comes every 15 s, so that it finds what is neither too young nor gone.
+COMPACTED = {"cleanup.policy": "compact,delete", "retention.ms": "24000", "min.cleanable.dirty.ratio": "0", "segment.ms": "1000", "delete.retention.ms": "1000"}
+# What is waited for a pass at most, seconds.
+COMPACTION_S = 40
 
 
 class History:
@@ -33,6 +40,9 @@ class History:
         self.sent, self.acked = set(), {}
         # Transactions: name -> what it sent and how it ended.
         self.transactions = {}
+        # Of the compacted topic: key -> number of the last write that was sent; number and offset of the last that was
+        # acknowledged; all offsets that were; and how many of them compaction took at most before retention did.
+        self.wrote, self.kept, self.kept_offsets, self.compacted, self.kept_reads = {}, {}, [], 0, 0
         # Of each session of a reader: [(time, partition, offset, value)], in the order of its polls.
         self.polls = []
         self.errors = collections.Counter()
@@ -85,6 +95,47 @@ class Load:
             producer.poll(0)
             time.sleep(0.03)
         assert producer.flush(SETTLE_S) == 0, "not everything was acknowledged in the end"
+
+    def keyed(self, topic: str):
+        """Overwrites keys, and deletes some. Each write's number is in a header, for a tombstone has no value."""
+        producer = Producer({**self.settings, "enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": 120_000})
+        n = 0
+
+        def told(key, number):
+            def done(error, message):
+                if error:
+                    self.history.note(error)
+                    return
+                with self.history.lock:
+                    self.history.kept[key] = max((number, message.offset()), self.history.kept.get(key, (-1, -1)))
+                    self.history.kept_offsets.append(message.offset())
+
+            return done
+
+        while not self.stop_readers.is_set():
+            for _ in range(10):
+                key, value = f"k{n % KEYS}".encode(), None if n % TOMBSTONES == 0 else f"value {n}".encode()
+                with self.history.lock:
+                    self.history.wrote[key] = n
+                producer.produce(topic, value, key, partition=0, headers={"n": str(n)}, on_delivery=told(key, n))
+                n += 1
+            producer.poll(0)
+            time.sleep(0.03)
+        assert producer.flush(SETTLE_S) == 0, "not everything was acknowledged in the end"
+
+    def keyed_reader(self, topic: str, wrong: list):
+        """Reads the compacted topic again and again, and checks it each time."""
+        while not self.stop_readers.is_set():
+            with self.history.lock:
+                kept, offsets = dict(self.history.kept), list(self.history.kept_offsets)
+            start, records = read_keyed(self, topic)
+            with self.history.lock:
+                wrote = dict(self.history.wrote)
+            wrong += check_keyed(start, records, kept, wrote)
+            there = {offset for offset, *_ in records}
+            self.history.compacted = max(self.history.compacted, sum(1 for offset in offsets if offset >= start and offset not in there))
+            self.history.kept_reads += 1
+            time.sleep(0.5)
 
     def transactional_producer(self, name: str) -> Producer:
         """One that is ready: whatever its predecessor left open is over."""
@@ -226,6 +277,46 @@ def read_all(load: Load, topic: str, isolation: str) -> dict[int, list[tuple[int
     return found
 
 
+def read_keyed(load: Load, topic: str) -> tuple[int, list[tuple[int, bytes, int, bytes | None]]]:
+    """Offset, key, number and value of all that lies in the compacted topic's partition, and where that begins."""
+    consumer = load.consumer("checker", "read_committed", **{"enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found, until = [], time.monotonic() + SETTLE_S
+    try:
+        while time.monotonic() < until:
+            for message in consumer.consume(1000, timeout=0.5):
+                if message.error():
+                    if message.error().code() == KafkaError._PARTITION_EOF:
+                        # What retention took while it was read is not missed.
+                        return consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)[0], found
+                    continue
+                found.append((message.offset(), message.key(), int(dict(message.headers())["n"]), message.value()))
+    finally:
+        consumer.close()
+    raise AssertionError(f"{topic} could not be read to its end")
+
+
+def check_keyed(start: int, records: list, kept: dict, wrote: dict) -> list[str]:
+    """What is wrong with a compacted topic: `kept` was acknowledged before it was read, `wrote` is all that was sent, and
+    what was before `start` is retention's."""
+    wrong, last = [], {}
+    for before, after in zip(records, records[1:]):
+        if after[0] <= before[0]:
+            wrong.append(f"offset {after[0]} comes after {before[0]}")
+    for offset, key, n, value in records:
+        if n <= last.get(key, -1):
+            wrong.append(f"{key} of {n} at {offset} comes after {last[key]}")
+        if value != (None if n % TOMBSTONES == 0 else f"value {n}".encode()):
+            wrong.append(f"{key} of {n} at {offset} is {value}")
+        last[key] = n
+    for key, (n, offset) in kept.items():
+        # A tombstone goes with its time, and takes with it what was before it.
+        is_deleted = key not in last and any(later % TOMBSTONES == 0 for later in range(n, wrote[key] + 1, KEYS))
+        if last.get(key, -1) < n and not is_deleted and offset >= start:
+            wrong.append(f"{key} was acknowledged with {n}, and has {last.get(key)}")
+    return wrong
+
+
 def check(history: History, committed: dict, everything: dict) -> dict[str, list]:
     """All anomalies, by their kind."""
     wrong = collections.defaultdict(list)
@@ -309,6 +400,19 @@ def test_the_checker_notices_what_is_wrong():
     assert kinds(history(polls=[("read_uncommitted", [good[1][0], good[1][2]])]), fine) == {"skipped in a poll"}
 
 
+def test_the_checker_of_keys_notices_what_is_wrong():
+    fine = [(0, b"k0", 0, None), (41, b"k1", 41, b"value 41"), (45, b"k5", 45, b"value 45")]
+    kept, wrote = {b"k0": (0, 0), b"k1": (41, 41), b"k5": (45, 45)}, {b"k0": 0, b"k1": 41, b"k5": 45}
+    assert check_keyed(0, fine, kept, wrote) == []
+    assert check_keyed(0, fine[1:], kept, wrote) == [], "a tombstone may go"
+    assert check_keyed(42, fine[2:], kept, wrote) == [], "retention may take something"
+    assert len(check_keyed(0, fine[:2], kept, wrote)) == 1
+    assert len(check_keyed(0, [(0, b"k0", 0, b"value 0"), *fine[1:]], kept, wrote)) == 1
+    assert len(check_keyed(0, fine, {b"k0": (60, 60)}, {b"k0": 60})) == 1
+    assert len(check_keyed(0, [*fine, (46, b"k5", 25, b"value 25")], {}, {})) == 1
+    assert len(check_keyed(0, [fine[1], fine[0], fine[2]], kept, wrote)) == 1
+
+
 def test_kill_nine_under_transactions(own_server, show):
     port = free_port()
     server = own_server("--kafka-listen", f"127.0.0.1:{port}")
@@ -318,7 +422,10 @@ def test_kill_nine_under_transactions(own_server, show):
     admin = AdminClient(settings)
     for made in admin.create_topics([NewTopic(topic, PARTITIONS) for topic in topics]).values():
         made.result(30)
+    admin.create_topics([NewTopic("kept", 1, config=COMPACTED)])["kept"].result(30)
+    wrong_keys = []
     writers = [load.run(load.idempotent, n) for n in range(2)] + [load.run(load.transactional, n) for n in range(3)]
+    keepers = [load.run(load.keyed, "kept"), load.run(load.keyed_reader, "kept", wrong_keys)]
     readers = [load.run(load.reader, isolation) for isolation in ("read_committed", "read_uncommitted")]
     copiers = [load.run(load.copier, protocol, f"copy-{protocol}") for protocol in ("classic", "consumer")]
     began = time.monotonic()
@@ -342,11 +449,17 @@ def test_kill_nine_under_transactions(own_server, show):
             if len(copies[topic]) > len(before):
                 until = time.monotonic() + SETTLE_S
             time.sleep(0.2)
+    # A cluster compacts every half hour.
+    until = time.monotonic() + COMPACTION_S
+    while not (CLUSTERED or load.history.compacted) and time.monotonic() < until:
+        time.sleep(0.5)
     load.stop_readers.set()
-    for thread in readers + copiers:
+    for thread in readers + copiers + keepers:
         thread.join(SETTLE_S)
     history = load.history
     wrong = check(history, committed, everything)
+    if wrong_keys:
+        wrong["otherwise in kept"] = wrong_keys
     for topic, values in copies.items():
         if len(values) != len(set(values)):
             wrong[f"doubled in {topic}"] = [value for value, count in collections.Counter(values).items() if count > 1][:5]
@@ -355,8 +468,10 @@ def test_kill_nine_under_transactions(own_server, show):
     states = collections.Counter(it["state"] for it in history.transactions.values())
     show(f"kafka: kill -9 {KILLS} times within {time.monotonic() - began:.0f} s, {'PostgreSQL and S3' if CLUSTERED else 'a data dir'}: "
          f"{len(history.acked)} idempotent records acknowledged, {states['committed']} transactions committed, {states['aborted']} aborted, {states['unknown']} unknown, "
-         f"{sum(len(session) for _, session in history.polls)} records polled in {len(history.polls)} sessions, {len(wanted)} copied exactly once by each of {len(copies)}; "
+         f"{sum(len(session) for _, session in history.polls)} records polled in {len(history.polls)} sessions, {len(wanted)} copied exactly once by each of {len(copies)}, "
+         f"{len(history.kept_offsets)} keyed records acknowledged, {history.compacted} seen compacted away in {history.kept_reads} reads; "
          f"anomalies: {({kind: len(found) for kind, found in wrong.items()}) or 'none'}")
     assert not load.failed, (load.failed, history.errors)
     assert not wrong, ({kind: found[:5] for kind, found in wrong.items()}, history.errors)
+    assert history.kept_reads > KILLS and (CLUSTERED or history.compacted > 100), (history.kept_reads, history.compacted)
     assert len(history.acked) > 100 and states["committed"] > 10 and states["aborted"] > 3
