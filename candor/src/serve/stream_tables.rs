@@ -29,6 +29,9 @@ fn of(topic: &Topic) -> StreamTopic {
         topic: topic.view.in_log.clone(),
         values: config.values,
         retention_ms: kept(config.retention_ms),
+        compact_after_ms: config
+            .compact
+            .then(|| u64::try_from(config.segment_ms.min(config.compaction_lag_max_ms)).unwrap_or(0)),
         retention_bytes: kept(config.retention_bytes),
     }
 }

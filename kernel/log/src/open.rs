@@ -20,8 +20,9 @@ use crate::{AppendError, FailStop, Inner, Log, LogOptions, OpenError};
 /// How often retention is looked after. Nothing else needs a clock: history segments and checkpoints follow the journal.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether something is to be compacted by key, where topics are (`log.cleaner.backoff.ms`).
-const COMPACTION_INTERVAL: Duration = Duration::from_secs(15);
+/// How often it is looked whether something is to be compacted by key, where topics are (`log.cleaner.backoff.ms`, which
+/// is longer with Kafka: here it is a look at memory).
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
     let work = tokio::task::spawn_blocking(move || {

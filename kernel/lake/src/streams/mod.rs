@@ -33,6 +33,9 @@ pub struct StreamTopic {
     pub values: ValuesMode,
     /// How long rows are kept after the log took them, milliseconds; none for ever.
     pub retention_ms: Option<u64>,
+    /// How long after the log took them records are compacted by key at the earliest, milliseconds, but for what else
+    /// that waits for; none where they are not.
+    pub compact_after_ms: Option<u64>,
     /// What the log keeps of a partition, bytes; none for all. Rows that are in files stay.
     pub retention_bytes: Option<u64>,
 }

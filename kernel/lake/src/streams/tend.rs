@@ -18,6 +18,9 @@ const CACHED_US: i64 = 60 * 1_000_000;
 /// A table that could not be published is tried again after so long, µs: the places of a round are for those that can.
 const FAILED_REST_US: i64 = 30 * 1_000_000;
 
+/// The log compacts nothing sooner, milliseconds: it ends its open file for that no more often.
+const COMPACT_AFTER_MIN_MS: u64 = 10_000;
+
 fn warn_of(table: &Table, error: &LakeError) {
     let (project, name) = (table.project, &table.name);
     tracing::warn!(%project, ?name, error = %candor_model::chain(error), "a table of a stream cannot be published");
@@ -48,13 +51,16 @@ impl Inner {
         self.publish_streams(&due, self.config.table_bytes).await
     }
 
-    /// As for signals, and before the log's own retention wants it gone.
+    /// As for signals, and before the log's own retention or its compaction by key wants it gone: what is in no file is
+    /// not touched there.
     fn is_due(&self, topic: &StreamTopic, age_us: i64, bytes: u64) -> bool {
         let usual = match bytes < self.config.tiny_bytes as u64 {
             true => self.config.tiny_age_us,
             false => self.config.publish_age_us,
         };
-        let half_us = topic.retention_ms.map(|ms| i64::try_from(ms.saturating_mul(500)).unwrap_or(i64::MAX));
+        let compacted_ms = topic.compact_after_ms.map(|ms| ms.max(COMPACT_AFTER_MIN_MS));
+        let wanted_ms = [topic.retention_ms, compacted_ms].into_iter().flatten().min();
+        let half_us = wanted_ms.map(|ms| i64::try_from(ms.saturating_mul(500)).unwrap_or(i64::MAX));
         bytes >= self.config.table_bytes as u64
             || topic.retention_bytes.is_some_and(|most| bytes >= most)
             || age_us >= usual.min(half_us.unwrap_or(i64::MAX))

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::bed::{Bed, START};
 
 /// A topic's retention in the tests: a week.
-const WEEK_MS: u64 = 7 * 86_400_000;
+pub const WEEK_MS: u64 = 7 * 86_400_000;
 
 /// Topics that are what the test says.
 #[derive(Default)]
@@ -29,6 +29,7 @@ impl Registry {
             topic: TopicName(in_log.to_owned()),
             values,
             retention_ms: Some(WEEK_MS),
+            compact_after_ms: None,
             retention_bytes: None,
         };
         self.0.lock().push(topic);

@@ -11,7 +11,9 @@ use candor_lake::{LakeConfig, LakeError, StreamTables};
 use candor_model::Clock;
 
 use crate::bed::Bed;
-use crate::streams::{Registry, append, batch, bed, column, fields, lake, offsets, pin, rows, value};
+use crate::streams::{
+    Registry, WEEK_MS, append, batch, bed, column, fields, lake, offsets, pin, rows, value,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_absence_needs_no_more_memory_than_a_tail() {
@@ -245,4 +247,21 @@ async fn records_of_many_different_fields_take_bounded_memory() {
         (column.len() - column.null_count(), arrow::compute::sum(column)),
         (39, Some(39 * 511 + 512 * 741))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_soon_to_be_compacted_is_published_before() {
+    let (bed, registry) = bed(ValuesMode::Text).await;
+    registry.0.lock()[0].compact_after_ms = Some(500);
+    registry.add("later", "later", ValuesMode::Text);
+    registry.0.lock()[1].compact_after_ms = Some(WEEK_MS);
+    let lake = lake(&bed, &registry).await;
+    append(&bed, 0, batch(&[value("a")]));
+    bed.log.append_stream(bed.project(), "later", 0, batch(&[value("b")]), bed.clock.now());
+    bed.advance_seconds(4);
+    lake.upkeep().await.unwrap();
+    assert_eq!(lake.stats().files_published, 0, "not with every record");
+    bed.advance_seconds(2);
+    lake.upkeep().await.unwrap();
+    assert_eq!((lake.stats().files_published, bed.log.consumed_streams("orders")), (1, vec![1]));
 }

@@ -14,7 +14,7 @@ use super::broken::{Step, left_out};
 use super::cleaner_sql;
 use super::sequencer::{Bounds, Outcome, Proposal, ProposedPart, Run, Sequenced, Sequencer, SequencerError};
 use super::streams_sql::{
-    self, DELETED_PART, ProducerKey, Streams, find_producers, present, transactions, wanted_producers,
+    self, DELETED_PART, NO_ID, ProducerKey, Streams, find_producers, present, transactions, wanted_producers,
     write_streams,
 };
 use crate::Topic;
@@ -32,9 +32,6 @@ pub(super) const STATE_HISTORY: i64 = 1;
 pub(super) const STATE_PURGED: i64 = 3;
 /// A segment that is to go; it cannot be committed any more.
 pub(super) const STATE_GARBAGE: i64 = 2;
-
-/// The id of no partition.
-const NO_ID: i64 = -1;
 
 /// Autovacuum comes early on what is written first in, first out; the defaults take hours to notice.
 const SCHEMA: &str = "

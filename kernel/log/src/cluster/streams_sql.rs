@@ -33,6 +33,9 @@ ALTER TABLE log_run ADD COLUMN max_timestamp INTEGER NOT NULL DEFAULT -1;
 /// The number of no partition: the row of it says that a topic was deleted.
 pub(super) const DELETED_PART: i64 = -1;
 
+/// The id of no partition.
+pub(super) const NO_ID: i64 = -1;
+
 /// Set in rows of topics that were deleted.
 pub(super) const DELETED_SCHEMA: &str = "
 ALTER TABLE log_partition ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
