@@ -67,7 +67,7 @@ impl Any {
             for _ in 0..self.below(4) {
                 let mut records = Records::default();
                 for _ in 0..self.below(3) {
-                    let length = if self.below(2) == 0 { 20 + self.below(80) } else { 4000 } as usize;
+                    let length = if self.below(2) == 0 { 20 + self.below(80) } else { 6000 } as usize;
                     let batch = Bytes::from(vec![self.below(256) as u8; length]);
                     match self.below(4) {
                         0 => records.push(batch),
