@@ -170,6 +170,44 @@ def test_a_stream_is_answered_while_it_goes_on(rest, broker, show):
     show("kafka rest: 20 records of one open stream, each answered before the next was sent")
 
 
+def test_open_streams_hold_room_for_what_has_come_and_no_more(rest, broker):
+    topic = rest.topic()
+    host, port = broker.http.split("//")[1].split(":")
+    path = f"/kafka/v3/clusters/{rest.cluster}/topics/{topic}/records"
+    waiting = []
+    for _ in range(24):
+        connection = http.client.HTTPConnection(host, int(port), timeout=SOON_S)
+        connection.putrequest("POST", path)
+        for name, value in {**rest.headers, "Content-Type": "application/json", "Transfer-Encoding": "chunked"}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        begun = b'{"value": {"type": "STRING", "data": "' + b"x" * 100_000
+        connection.send(b"%x\r\n%s\r\n" % (len(begun), begun))
+        waiting.append(connection)
+    time.sleep(0.5)
+    began = time.monotonic()
+    answer = rest.ask("POST", f"/topics/{topic}", {"records": [{"value": "y" * 500_000}, {"value": "z"}]}, "application/vnd.kafka.json.v2+json")
+    assert [told["error_code"] for told in answer.json()["offsets"]] == [None, None] and time.monotonic() - began < 5
+    for connection in waiting:
+        connection.send(b'3\r\n"}}\r\n0\r\n\r\n')
+    assert sorted(json.loads(connection.getresponse().read())["offset"] for connection in waiting) == list(range(2, 26))
+    for connection in waiting:
+        connection.close()
+
+
+def test_one_record_that_is_refused_among_many_is_found_quickly(rest, show):
+    topic, count = rest.topic(), 20_000
+    assert rest.v3("POST", f"/topics/{topic}/configs:alter", {"data": [{"name": "cleanup.policy", "value": "compact"}]}).status == 204
+    # A compacted topic takes no record without a key.
+    records = [{"key": None if n == count // 3 else n, "value": n} for n in range(count)]
+    began = time.monotonic()
+    told = rest.ask("POST", f"/topics/{topic}", {"records": records}, "application/vnd.kafka.json.v2+json").json()["offsets"]
+    took = time.monotonic() - began
+    assert [n for n, one in enumerate(told) if one["error_code"] is not None] == [count // 3]
+    assert [one["offset"] for one in told if one["offset"] is not None] == list(range(count - 1)) and took < 10
+    show(f"kafka rest: {count} records of which one is refused, answered in {took:.2f} s")
+
+
 def test_version_2(rest, settings):
     # JSON is stored as it stands in the request.
     topic = rest.topic(2)

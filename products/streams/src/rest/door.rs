@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
@@ -10,7 +11,6 @@ use futures::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::RestState;
 use super::client::{CLIENT_ID, Client};
@@ -18,12 +18,13 @@ use super::error::{Answer, RestError};
 use super::links::At;
 use crate::auth::Nobody;
 use crate::auth::over_http::Origin;
+use crate::wire::{self, Room};
 
 /// The longest body that is read whole, bytes.
 pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
 
-/// Up to so many bytes a body needs no leave.
-pub(super) const FREE_BYTES: usize = 64 << 10;
+/// How long a body waits for room.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
 
 /// A request of somebody that has proved who it is.
 pub(super) struct Ask {
@@ -116,10 +117,35 @@ pub(super) fn unsupported(wanted: &str) -> RestError {
     RestError::plain(status, format!("HTTP 415 Unsupported Media Type: send Content-Type: {wanted}"))
 }
 
+/// Room for what of a body is held: as much as has come, and none up to what needs no leave.
+pub(super) struct Held {
+    room: Room,
+    held: wire::Held,
+}
+
+impl Held {
+    pub fn new(state: &RestState) -> Held {
+        Held { room: state.streams.room().clone(), held: wire::Held::default() }
+    }
+
+    /// Holds room for so many bytes from now on.
+    pub async fn fit(&mut self, bytes: usize) -> Answer<()> {
+        match tokio::time::timeout(ROOM_WAIT, self.held.fit(&self.room, bytes)).await {
+            Ok(fitted) => {
+                fitted.map_err(|_| RestError::plain(StatusCode::SERVICE_UNAVAILABLE, "the server stops"))
+            }
+            Err(_) => Err(RestError::plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "there are too many large bodies at once; try again",
+            )),
+        }
+    }
+}
+
 /// A body read whole, and the room that it holds.
 pub(super) struct Whole {
     pub bytes: Vec<u8>,
-    room: Option<OwnedSemaphorePermit>,
+    room: Held,
 }
 
 impl Whole {
@@ -132,15 +158,13 @@ impl Whole {
             ));
         }
         let mut pieces = body.into_data_stream();
-        let mut whole = Whole { bytes: Vec::new(), room: None };
+        let mut whole = Whole { bytes: Vec::new(), room: Held::new(state) };
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|_| cut())?;
             if whole.bytes.len() + piece.len() > BODY_BYTES_MAX {
                 return Err(too_large());
             }
-            if whole.bytes.len() + piece.len() > FREE_BYTES && whole.room.is_none() {
-                whole.room = Some(state.room(BODY_BYTES_MAX).await?);
-            }
+            whole.room.fit(whole.bytes.len() + piece.len()).await?;
             whole.bytes.extend_from_slice(&piece);
         }
         Ok(whole)

@@ -1,6 +1,6 @@
 //! Records of a request to their partitions: one batch a partition at a time, so that a request pays few syncs.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use candor_records::{BatchBuilder, Codec, HeadersBuf};
@@ -44,6 +44,9 @@ pub(super) struct Stored {
     pub timestamp: i64,
 }
 
+/// Batches of a partition that are still to be stored: which records each has.
+type Pieces = VecDeque<Vec<usize>>;
+
 /// Sends to one topic.
 pub(super) struct Sender {
     client: Client,
@@ -77,18 +80,16 @@ impl Sender {
     /// each call. The answers are in the order of the records.
     pub async fn send(&self, turn: u32, records: &[NewRecord]) -> Vec<Answer<Stored>> {
         let mut answers: Vec<Option<Answer<Stored>>> = vec![None; records.len()];
-        let mut pieces = self.pieces(turn, records, &mut answers);
-        while !pieces.is_empty() {
-            let mut seen = BTreeSet::new();
-            let mut round = Vec::new();
-            let mut later = VecDeque::new();
-            for piece in pieces {
-                // A produce request has one batch a partition; what comes behind it has to wait for it.
-                if seen.insert(piece.0) { round.push(piece) } else { later.push_back(piece) }
+        let mut left = self.pieces(turn, records, &mut answers);
+        loop {
+            // A produce request has one batch a partition; what comes behind it has to wait for it.
+            let first = |(partition, queue): (&i32, &mut Pieces)| Some((*partition, queue.pop_front()?));
+            let round: Vec<(i32, Vec<usize>)> = left.iter_mut().filter_map(first).collect();
+            if round.is_empty() {
+                break;
             }
-            pieces = later;
             let outcomes = self.produce(records, &round).await;
-            for ((partition, own), outcome) in round.into_iter().zip(outcomes) {
+            for ((partition, mut own), outcome) in round.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(stored) => {
                         for (delta, number) in own.iter().enumerate() {
@@ -100,11 +101,13 @@ impl Sender {
                             set(&mut answers, *number, Ok(Stored { offset, timestamp, ..stored }));
                         }
                     }
-                    // One record is at fault, and nothing was stored: each by itself then.
+                    // A record of it is at fault, and nothing was stored: one half after the other then, so that finding
+                    // it costs a few batches and not one for each record.
                     Err(Failed { is_of_records: true, .. }) if own.len() > 1 => {
-                        for number in own.into_iter().rev() {
-                            pieces.push_front((partition, vec![number]));
-                        }
+                        let behind = own.split_off(own.len() / 2);
+                        let queue = left.entry(partition).or_default();
+                        queue.push_front(behind);
+                        queue.push_front(own);
                     }
                     Err(failed) => {
                         own.iter().for_each(|number| set(&mut answers, *number, Err(failed.error.clone())));
@@ -116,15 +119,15 @@ impl Sender {
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
     }
 
-    /// Which records go to which partition together.
+    /// Which records go to which partition together, in their order.
     fn pieces(
         &self,
         turn: u32,
         records: &[NewRecord],
         answers: &mut [Option<Answer<Stored>>],
-    ) -> VecDeque<(i32, Vec<usize>)> {
+    ) -> BTreeMap<i32, Pieces> {
         let mut open: BTreeMap<i32, (usize, Vec<usize>)> = BTreeMap::new();
-        let mut pieces = VecDeque::new();
+        let mut pieces: BTreeMap<i32, Pieces> = BTreeMap::new();
         for (number, record) in records.iter().enumerate() {
             let partition = match (record.partition, &record.key) {
                 (Some(partition), _) => partition,
@@ -139,13 +142,15 @@ impl Sender {
             let bytes = length(&record.key) + length(&record.value) + record.headers.bytes();
             let (held, own) = open.entry(partition).or_default();
             if *held + bytes > BATCH_BYTES && !own.is_empty() {
-                pieces.push_back((partition, std::mem::take(own)));
+                pieces.entry(partition).or_default().push_back(std::mem::take(own));
                 *held = 0;
             }
             *held += bytes;
             own.push(number);
         }
-        pieces.extend(open.into_iter().map(|(partition, (_, own))| (partition, own)));
+        for (partition, (_, own)) in open {
+            pieces.entry(partition).or_default().push_back(own);
+        }
         pieces
     }
 

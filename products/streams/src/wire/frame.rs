@@ -19,7 +19,7 @@ const AT_ONCE_BYTES: usize = 2 << 20;
 const UNIT: usize = 1 << 10;
 
 /// Room for the frames of all connections together. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Room {
     units: Arc<Semaphore>,
     /// Whoever has this needs no more room to go on: one frame is always on its way to its end, and what is begun never
@@ -43,6 +43,11 @@ impl Room {
 
     fn units_of(&self, bytes: usize) -> u32 {
         u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.max)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.units.available_permits() * UNIT
     }
 }
 
@@ -76,6 +81,23 @@ impl Held {
             }
         }
         Ok(())
+    }
+}
+
+impl Held {
+    /// Holds room for so many bytes from now on, be it more or less than before.
+    pub async fn fit(&mut self, room: &Room, bytes: usize) -> io::Result<()> {
+        if bytes <= FREE_BYTES {
+            *self = Held::default();
+            return Ok(());
+        }
+        let wanted = room.units_of(bytes) as usize;
+        if let Some(units) = &mut self.units
+            && let Some(less) = units.num_permits().checked_sub(wanted)
+        {
+            drop(units.split(less));
+        }
+        self.cover(room, bytes).await
     }
 }
 
@@ -160,8 +182,10 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                     return Ok(Some(Frame { bytes, room: std::mem::take(&mut self.held) }));
                 }
                 if self.buffer.len() >= self.covered {
-                    self.covered = (2 * self.buffer.len()).max(FREE_BYTES).min(whole);
-                    self.held.cover(&self.room, self.covered).await?;
+                    let covered = (2 * self.buffer.len()).max(FREE_BYTES).min(whole);
+                    self.held.cover(&self.room, covered).await?;
+                    // Not before: the wait may be given up.
+                    self.covered = covered;
                     // Memory that nothing was written to yet costs nothing, and spares copies.
                     let at_once = self.covered.max(whole.min(AT_ONCE_BYTES));
                     self.buffer.reserve(at_once - self.buffer.len());

@@ -233,3 +233,63 @@ async fn quotas_hold_for_records_over_http() {
     assert_eq!(web.post(&send, record()).await.lines()[0]["error_code"], 200);
     assert_eq!(web.get(&read).await.json()["data"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_record_costs_a_few_batches_and_not_one_for_each() {
+    let web = Web::new().await;
+    web.topic("t", 1).await;
+    // A compacted topic takes no record without a key.
+    let body = json!({ "data": [{ "name": "cleanup.policy", "value": "compact" }] });
+    assert_eq!(web.post(&web.v3("/topics/t/configs:alter"), body).await.status, 204);
+    let key = |n: usize| if n == 700 { Value::Null } else { json!(n) };
+    let records: Vec<Value> = (0..1000).map(|n| json!({ "key": key(n), "value": n })).collect();
+    let kind = "application/vnd.kafka.json.v2+json";
+    let body = json!({ "records": records }).to_string();
+    let answered = web.ask("POST", "/kafka/topics/t", kind, body).await.json();
+    let offset = |n: usize| answered["offsets"][n]["offset"].as_u64();
+    assert!(answered["offsets"][700]["error_code"].is_number(), "{}", answered["offsets"][700]);
+    let expected: Vec<Option<u64>> =
+        (0..1000).map(|n| if n == 700 { None } else { Some(n - (n > 700) as u64) }).collect();
+    assert_eq!((0..1000).map(offset).collect::<Vec<_>>(), expected);
+    let topic = candor_log::Topic {
+        project: web.house.project(),
+        name: web.house.streams.topics().get(web.house.project(), "t").unwrap().view.in_log.clone(),
+    };
+    let (partition, from) = (candor_model::Partition(0), candor_model::Offset(0));
+    let batches = web.house.log.read(&topic, partition, from, 64 << 20).await.unwrap();
+    assert!(batches.len() <= 12, "{} batches", batches.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_holds_room_for_what_has_come_alone() {
+    let web = Web::new().await;
+    web.topic("t", 1).await;
+    let room = web.house.streams.room().clone();
+    let all = room.free_bytes();
+    let (pieces, come) = tokio::sync::mpsc::channel::<Vec<u8>>(1);
+    let body = stream::unfold(come, |mut come| async move {
+        come.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), come))
+    });
+    let path = web.v3("/topics/t/records");
+    let sent = web.ask("POST", &path, "application/json", Body::from_stream(body));
+    let until = async |fits: &dyn Fn(usize) -> bool| {
+        for _ in 0..1000 {
+            if fits(all - room.free_bytes()) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("{} bytes of room are held", all - room.free_bytes());
+    };
+    let sending = async move {
+        let begin = format!(r#"{{"value":{{"type":"STRING","data":"{}"#, "x".repeat(200_000));
+        pieces.send(begin.into_bytes()).await.unwrap();
+        until(&|held| (200_000..300_000).contains(&held)).await;
+        pieces.send(br#""}}"#.to_vec()).await.unwrap();
+        until(&|held| held == 0).await;
+        pieces.send(br#"{"value":{"type":"STRING","data":"more"}}"#.to_vec()).await.unwrap();
+    };
+    let (answered, ()) = futures::join!(sent, sending);
+    let codes: Vec<i64> = answered.lines().iter().map(|line| line["error_code"].as_i64().unwrap()).collect();
+    assert_eq!(codes, [200, 200]);
+}

@@ -18,9 +18,8 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::rest::door::{self, Ask, BODY_BYTES_MAX, FREE_BYTES, Names, Whole};
+use crate::rest::door::{self, Ask, BODY_BYTES_MAX, Held, Names, Whole};
 use crate::rest::error::{Answer, RestError};
 use crate::rest::format::{Data, Part};
 use crate::rest::objects::{BadStream, Objects};
@@ -143,6 +142,7 @@ pub(super) async fn stream(
     ask.cluster(&named)?;
     door::must_be_json(&headers)?;
     let sender = Sender::open(ask.client.clone(), &topic).await?;
+    let room = Held::new(&state);
     let mut flow = Flow {
         state,
         ask,
@@ -150,7 +150,7 @@ pub(super) async fn stream(
         sender,
         pieces: body.into_data_stream(),
         objects: Objects::new(BODY_BYTES_MAX),
-        room: None,
+        room,
         is_over: false,
     };
     // An empty body is told by the status, as nothing was answered yet.
@@ -172,7 +172,7 @@ struct Flow {
     sender: Sender,
     pieces: BodyDataStream,
     objects: Objects,
-    room: Option<OwnedSemaphorePermit>,
+    room: Held,
     is_over: bool,
 }
 
@@ -183,15 +183,17 @@ impl Flow {
             let (read, bad) = self.take();
             if !read.is_empty() || bad.is_some() {
                 self.is_over = bad.is_some();
-                return Some(self.answered(read, bad).await);
+                let answers = self.answered(read, bad).await;
+                // Less is held than before, for which nothing is waited.
+                if let Err(error) = self.room.fit(self.objects.held()).await {
+                    return Some(self.last(error));
+                }
+                return Some(answers);
             }
             match self.pieces.next().await {
                 Some(Ok(piece)) => {
-                    if self.room.is_none() && self.objects.held() + piece.len() > FREE_BYTES {
-                        match self.state.room(BODY_BYTES_MAX).await {
-                            Ok(room) => self.room = Some(room),
-                            Err(error) => return Some(self.last(error)),
-                        }
+                    if let Err(error) = self.room.fit(self.objects.held() + piece.len()).await {
+                        return Some(self.last(error));
                     }
                     self.objects.push(&piece);
                 }
