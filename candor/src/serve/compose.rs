@@ -245,8 +245,9 @@ pub(super) async fn open(
     };
     let rest = app.streams.clone().map(|streams| {
         let (house, admission, clock) = (Arc::clone(&app), app.admission.clone(), Arc::clone(&app.clock));
+        let random = Arc::clone(&app.random);
         let base = Arc::new(move |headers: &http::HeaderMap| house.base_for(headers));
-        candor_streams::rest::routes(RestState::new(streams, admission, clock, base))
+        candor_streams::rest::routes(RestState::new(streams, admission, clock, random, base))
     });
     let http = [candor_logs::routes(logs.clone()), candor_errors::routes(errors)];
     let mut http: Vec<Router> = http.into_iter().chain(rest).map(taking_in).collect();

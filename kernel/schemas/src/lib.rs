@@ -9,6 +9,7 @@
 
 mod avro;
 mod change;
+mod encode;
 mod error;
 mod framed;
 mod json;
@@ -19,6 +20,7 @@ mod schema;
 use candor_model::Value;
 
 pub use change::Incompatibility;
+pub use encode::EncodeError;
 pub use error::{DecodeError, SchemaError};
 pub use framed::{FRAME_BYTES, decode_framed, schema_id};
 pub use level::{Level, Reader};

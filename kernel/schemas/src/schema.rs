@@ -3,7 +3,7 @@
 use candor_model::Value;
 
 use crate::change::Found;
-use crate::{DecodeError, Incompatibility, SCHEMA_BYTES_MAX, SchemaError, avro, json, proto};
+use crate::{DecodeError, EncodeError, Incompatibility, SCHEMA_BYTES_MAX, SchemaError, avro, json, proto};
 
 /// A language of schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +119,17 @@ impl Schema {
             Body::Avro(schema) => schema.decode(payload),
             Body::Json(schema) => schema.decode(payload),
             Body::Protobuf(schema) => schema.decode(payload),
+        }
+    }
+
+    /// What follows the schema's id in a value: [`Schema::decode`] the other way round, from the JSON that each language
+    /// has of its own (Avro's JSON encoding, ProtoJSON). Of Protobuf it is the file's first message. Values are not held
+    /// against a JSON Schema.
+    pub fn encode(&self, value: &Value) -> Result<Vec<u8>, EncodeError> {
+        match &self.body {
+            Body::Avro(schema) => schema.encode(value),
+            Body::Json(_) => Ok(candor_model::json::to_string(value).into_bytes()),
+            Body::Protobuf(schema) => schema.encode(value),
         }
     }
 

@@ -3,6 +3,7 @@
 mod canonical;
 mod compare;
 mod decode;
+mod encode;
 mod parse;
 mod patch;
 #[cfg(test)]

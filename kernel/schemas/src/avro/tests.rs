@@ -196,3 +196,44 @@ fn texts_change_and_nothing_else() {
         assert!(schema.patched(bytes, &before, &after).is_err(), "{name}");
     }
 }
+
+#[test]
+fn values_are_written_and_opened_again() {
+    let given = r#"{"name":"Ann","age":{"int":42},"seen":1717224936448,"worth":"ÿ\u0085","friends":[],"tags":{"x":0.1},"kind":"B","raw":"ab"}"#;
+    let value = json::parse(given.as_bytes(), json::Leniency::STRICT).unwrap();
+    let bytes = schema(PERSON).encode(&value).unwrap();
+    assert_eq!(
+        json::to_string(&schema(PERSON).decode(&bytes).unwrap()),
+        r#"{"name":"Ann","age":42,"seen":"2024-06-01T06:55:36.448000Z","worth":"-1.23","friends":[],"tags":{"x":0.1},"kind":"B","raw":"YWI="}"#
+    );
+    // A branch that is not named, and a time as it is shown.
+    for (before, after) in [(r#"{"int":42}"#, "42"), ("1717224936448", r#""2024-06-01T06:55:36.448Z""#)] {
+        let plain = json::parse(given.replace(before, after).as_bytes(), json::Leniency::STRICT).unwrap();
+        assert_eq!(schema(PERSON).encode(&plain), Ok(bytes.clone()), "{after}");
+    }
+    for (before, after, why) in [
+        (r#""name":"Ann","#, "", "name: it is missing"),
+        (r#""Ann""#, "1", "name: a string is expected"),
+        (r#"{"int":42}"#, r#"{"int":"x"}"#, "age: an int is expected"),
+        (r#"{"int":42}"#, "1.5", "age: an int is expected"),
+        (r#""B""#, r#""C""#, "kind: it is no symbol of shop.Sort"),
+        (r#""ab""#, r#""a""#, "raw: shop.Two has 2 bytes"),
+        ("\u{ff}", "\u{100}", "worth: a character above U+00FF is no byte"),
+        ("[]", r#"[{"name":2}]"#, "friends.0.name: a string is expected"),
+        (r#""tags""#, r#""rags""#, "rags: shop.Person has no such field"),
+    ] {
+        let wrong = json::parse(given.replace(before, after).as_bytes(), json::Leniency::STRICT).unwrap();
+        assert_eq!(schema(PERSON).encode(&wrong).unwrap_err().to_string(), why);
+    }
+}
+
+#[test]
+fn a_value_that_fits_no_branch_at_any_depth_is_bounded() {
+    let itself = schema(
+        r#"{"type":"record","name":"A","fields":[{"name":"r","type":["null","A",
+           {"type":"record","name":"B","fields":[{"name":"r","type":["null","A","B"]}]}]}]}"#,
+    );
+    let deep = format!("{}1{}", r#"{"r":"#.repeat(50), "}".repeat(50));
+    let value = json::parse(deep.as_bytes(), json::Leniency::STRICT).unwrap();
+    assert!(itself.encode(&value).is_err());
+}

@@ -38,6 +38,8 @@ pub(super) struct Msg {
     pub(super) by_number: HashMap<i32, usize>,
     pub(super) oneofs: Vec<String>,
     pub(super) nested: Vec<usize>,
+    /// Made by a field that is a group.
+    pub(super) is_group: bool,
 }
 
 #[derive(Debug)]
@@ -178,6 +180,7 @@ impl Schema {
             by_number: HashMap::new(),
             oneofs: message.oneofs.iter().map(|oneof| oneof.name.clone()).collect(),
             nested: Vec::new(),
+            is_group: message.is_group,
         });
         for of in &message.enums {
             self.declare_enum(file, of, &full)?;

@@ -5,6 +5,7 @@ mod compare;
 mod decode;
 mod describe;
 mod descriptor;
+mod encode;
 mod known;
 mod lex;
 mod link;
@@ -16,7 +17,7 @@ mod tests;
 mod wire;
 
 pub(crate) use link::Schema;
-pub(crate) use wire::varint;
+pub(crate) use wire::{put_varint, varint};
 
 /// One file.
 #[derive(Debug, Clone, Default, PartialEq)]

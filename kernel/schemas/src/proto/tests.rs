@@ -232,3 +232,35 @@ fn what_changes_in_a_long_list_costs_what_the_list_does() {
     assert!(schema.decode(&patched).unwrap() == after);
     assert!(budget.compared <= 4 * ITEMS, "{} values were held against each other", budget.compared);
 }
+
+#[test]
+fn messages_are_written_and_opened_again() {
+    let schema = schema(ORDER);
+    let value = schema.decode(&order()).unwrap();
+    assert_eq!(schema.decode(&schema.encode(&value).unwrap()).unwrap(), value);
+    let read = |text: &str| {
+        candor_model::json::parse(text.as_bytes(), candor_model::json::Leniency::STRICT).unwrap()
+    };
+    let written = |text: &str| schema.encode(&read(text)).map_err(|error| error.to_string());
+    // Names in camel case, numbers as text, enums by number, null for what is not there.
+    let one = written(
+        r#"{"byName":{"k":{"sku":"pear","count":"-3"}},"state":1,"big":"18446744073709551615","price":null}"#,
+    );
+    let other =
+        written(r#"{"by_name":{"k":{"sku":"pear","count":-3}},"state":"PAID","big":18446744073709551615}"#);
+    assert_eq!(one, other);
+    for (text, why) in [
+        (r#"{"id":1}"#, "id: a value of string is expected"),
+        (r#"{"lines":[{"sku":"a"},{"count":2147483648}]}"#, "lines.1.count: a value of sint32 is expected"),
+        (r#"{"lines":{}}"#, "lines: a list is expected"),
+        (r#"{"by_name":{"k":1}}"#, "by_name.k: an object that is a shop.Order.Line is expected"),
+        (r#"{"state":"GONE"}"#, "state: a name or number of the enum is expected"),
+        (r#"{"post":"a","digital":true}"#, "digital: another one of its oneof is there already"),
+        (r#"{"raw":"%"}"#, "raw: base64 is expected"),
+        (r#"{"at":"soon"}"#, "at: a time of RFC 3339 is expected"),
+        (r#"{"none":1}"#, "none: shop.Order has no such field"),
+        ("[]", "an object that is a shop.Order is expected"),
+    ] {
+        assert_eq!(written(text), Err(why.to_owned()), "{text}");
+    }
+}

@@ -89,17 +89,32 @@ fn group<'a>(input: &mut &'a [u8], number: i32) -> Result<&'a [u8], DecodeError>
     }
 }
 
+/// Writes a number in base 128, least significant group first.
+pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
 /// Writes messages.
 #[derive(Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
-    fn raw(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
+    fn raw(&mut self, number: u64) {
+        put_varint(number, &mut self.0);
+    }
+
+    pub(super) fn fixed64(&mut self, field: u64, number: u64) {
+        self.raw(field << 3 | 1);
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    pub(super) fn fixed32(&mut self, field: u64, number: u32) {
+        self.raw(field << 3 | 5);
+        self.0.extend_from_slice(&number.to_le_bytes());
     }
 
     pub(super) fn number(&mut self, field: u64, number: i64) {

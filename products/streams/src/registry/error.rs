@@ -27,11 +27,11 @@ impl RegistryError {
         RegistryError::new(50303, "the registry is busy; try again")
     }
 
-    pub(super) fn no_subject(subject: &str) -> RegistryError {
+    pub(crate) fn no_subject(subject: &str) -> RegistryError {
         RegistryError::new(40401, format!("Subject '{subject}' not found."))
     }
 
-    pub(super) fn no_version(version: impl std::fmt::Display) -> RegistryError {
+    pub(crate) fn no_version(version: impl std::fmt::Display) -> RegistryError {
         RegistryError::new(40402, format!("Version {version} not found."))
     }
 
@@ -39,7 +39,7 @@ impl RegistryError {
         RegistryError::new(40403, "Schema not found")
     }
 
-    pub(super) fn no_schema_id(id: impl std::fmt::Display) -> RegistryError {
+    pub(crate) fn no_schema_id(id: impl std::fmt::Display) -> RegistryError {
         RegistryError::new(40403, format!("Schema {id} not found"))
     }
 

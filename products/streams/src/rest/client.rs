@@ -6,19 +6,22 @@
 use std::sync::Arc;
 
 use candor_meta::WriteScope;
+use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, CreateAclsRequest, CreateAclsResponse,
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeAclsRequest,
-    DescribeAclsResponse, DescribeConfigsRequest, DescribeConfigsResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
-    MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse, CreateAclsRequest, CreateAclsResponse, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteAclsRequest,
+    DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeAclsRequest, DescribeAclsResponse,
+    DescribeConfigsRequest, DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListGroupsRequest, ListGroupsResponse,
+    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, ProduceRequest, ProduceResponse,
 };
 
 use crate::admin::Broker;
+use crate::admin::acl::Operation;
 use crate::broker::throttle::Flow;
 use crate::caller::Caller;
 use crate::data::fetch::message::{FetchAnswer, FetchRequest};
@@ -40,7 +43,9 @@ mod version {
     pub const LIST_GROUPS: i16 = 5;
     pub const DESCRIBE_GROUPS: i16 = 6;
     pub const CONSUMER_GROUP_DESCRIBE: i16 = 1;
+    pub const CONSUMER_GROUP_HEARTBEAT: i16 = 1;
     pub const OFFSET_FETCH: i16 = 9;
+    pub const OFFSET_COMMIT: i16 = 9;
     pub const LIST_OFFSETS: i16 = 10;
     pub const PRODUCE: i16 = 12;
 }
@@ -56,6 +61,21 @@ pub(crate) struct Client {
 impl Client {
     pub fn new(parts: Parts, scope: WriteScope, caller: Caller) -> Client {
         Client { parts, scope, caller }
+    }
+
+    /// The project.
+    pub fn project(&self) -> ProjectId {
+        self.caller.project
+    }
+
+    /// Who it is.
+    pub fn user(&self) -> Arc<str> {
+        Arc::clone(&self.caller.user)
+    }
+
+    /// Whether it may write to a topic, which a subject's schemas may be registered by.
+    pub fn may_write(&self, topic: &str) -> Result<(), ResponseError> {
+        self.parts.rights(&self.caller).on_topic(Operation::Write, topic)
     }
 
     /// The broker.
@@ -128,6 +148,18 @@ impl Client {
 
     pub async fn committed(&self, request: OffsetFetchRequest) -> OffsetFetchResponse {
         offsets::fetch(&self.parts, &self.caller, request, version::OFFSET_FETCH).await
+    }
+
+    pub async fn consumer_heartbeat(
+        &self,
+        request: ConsumerGroupHeartbeatRequest,
+    ) -> ConsumerGroupHeartbeatResponse {
+        let version = version::CONSUMER_GROUP_HEARTBEAT;
+        groups::consumer_heartbeat(&self.parts, &self.caller, request, version).await
+    }
+
+    pub async fn commit(&self, request: OffsetCommitRequest) -> OffsetCommitResponse {
+        offsets::commit(&self.parts, &self.caller, request, version::OFFSET_COMMIT).await
     }
 
     pub async fn list_offsets(&self, request: ListOffsetsRequest) -> ListOffsetsResponse {

@@ -66,7 +66,7 @@ impl At {
 }
 
 /// A segment of a path, or a value of a query: all but the unreserved characters of RFC 3986 percent-encoded.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

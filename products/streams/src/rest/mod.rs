@@ -1,17 +1,19 @@
-//! Kafka over HTTP as Confluent's REST Proxy speaks it (kafka-rest): all of v3 that one cluster has, and of v2 what
-//! tells of topics and takes records.
+//! Kafka over HTTP as Confluent's REST Proxy speaks it (kafka-rest): all of v3 that one cluster has, and of v2 topics,
+//! records in, and consumers.
 //!
 //! A request proves who it is by itself, with the name and password of a Kafka user, and is then a client like any
 //! other: what it asks goes through the parts that connections ask ([`client`]). Shapes and codes of errors are those of
-//! `api/v3/openapi.yaml` and of the v2 reference. Values with a schema are not taken: they need the registry.
+//! `api/v3/openapi.yaml` and of the v2 reference.
 
 mod client;
+mod consumers;
 mod door;
 mod error;
 mod format;
 mod links;
 mod objects;
 mod read;
+mod schemas;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -24,13 +26,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use candor_gate::admission::Admission;
-use candor_model::Clock;
+use candor_model::{Clock, Random};
 use http::{HeaderMap, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use client::Client;
 
 use crate::streams::Streams;
+use consumers::Consumers;
 use error::{Answer, RestError};
 
 /// Where all of it is.
@@ -47,12 +50,20 @@ pub struct RestState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) base: Base,
     turn: Arc<AtomicU32>,
+    consumers: Consumers,
 }
 
 impl RestState {
-    /// The routes' share of the house.
-    pub fn new(streams: Streams, admission: Admission, clock: Arc<dyn Clock>, base: Base) -> RestState {
-        RestState { streams, admission, clock, base, turn: Arc::default() }
+    /// The routes' share of the house. `random` names consumers.
+    pub fn new(
+        streams: Streams,
+        admission: Admission,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        base: Base,
+    ) -> RestState {
+        let consumers = Consumers::start(random);
+        RestState { streams, admission, clock, base, turn: Arc::default(), consumers }
     }
 
     /// Waits for room, shared with the large requests of connections.

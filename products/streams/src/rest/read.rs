@@ -18,7 +18,7 @@ use crate::data::fetch::message::{AskedPartition, FetchRequest, TopicKey};
 
 /// What the batches of a page may unfold to, bytes, but for the first, and what one may.
 const PAGE_BYTES: usize = 8 << 20;
-const BATCH: Bounds = Bounds { bytes: 32 << 20, records: 1_000_000 };
+pub(super) const BATCH: Bounds = Bounds { bytes: 32 << 20, records: 1_000_000 };
 
 /// Only what is committed (KIP-98).
 const READ_COMMITTED: i8 = 1;
@@ -53,7 +53,7 @@ pub(super) struct ReadRecord {
 pub(super) struct Page {
     pub records: Vec<ReadRecord>,
     pub next: i64,
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Reads a page of a partition.
@@ -67,13 +67,13 @@ pub(super) async fn page(
     let topic = TopicKey::Name(topic_name(topic).0);
     let (from, bytes_max) = (wanted.from, wanted.bytes_max);
     let place = AskedPartition { topic: 0, index: partition, epoch: -1, from, bytes_max };
-    let answer = client.fetch(FetchRequest::once(topic, place, wanted.wait_ms)).await;
+    let answer = client.fetch(FetchRequest::once(vec![topic], vec![place], bytes_max, wanted.wait_ms)).await;
     check(answer.error, None)?;
     let data = answer.partitions.into_iter().next().ok_or_else(RestError::partition_not_found)?;
     check(data.error, None)?;
     // For what the batches unfold to. Waited for behind the fetch, which may wait long.
     let room = state.room(BATCH.bytes).await?;
-    records(data.records.into_bytes(), data.aborted.unwrap_or_default(), wanted, room)
+    records(data.records.into_bytes(), data.aborted.unwrap_or_default(), wanted, Some(room))
 }
 
 /// A page of batches; of aborted transactions it is told producer and first offset.
@@ -81,7 +81,7 @@ pub(super) fn records(
     mut rest: Bytes,
     aborted: Vec<(i64, i64)>,
     wanted: Wanted,
-    room: OwnedSemaphorePermit,
+    room: Option<OwnedSemaphorePermit>,
 ) -> Answer<Page> {
     let mut page = Page { records: Vec::new(), next: wanted.from, _room: room };
     let mut unfolded = 0;

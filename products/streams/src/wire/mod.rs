@@ -22,9 +22,9 @@ pub(crate) use fields::{Fields, PutFields, Read};
 pub use frame::Room;
 pub(crate) use frame::{FrameReader, Held};
 pub use request::{Answer, Request};
-pub(crate) use shape::Shape;
 pub use rope::Rope;
 pub(crate) use rope::RopeBuilder;
+pub(crate) use shape::Shape;
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {

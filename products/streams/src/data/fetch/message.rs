@@ -64,18 +64,23 @@ pub(crate) struct FetchRequest {
 }
 
 impl FetchRequest {
-    /// Asks for what is committed of one partition, once.
-    pub fn once(topic: TopicKey, partition: AskedPartition, wait_ms: i32) -> FetchRequest {
+    /// Asks once for what is committed, without a session. Topics are named by names.
+    pub fn once(
+        topics: Vec<TopicKey>,
+        partitions: Vec<AskedPartition>,
+        bytes_max: i32,
+        wait_ms: i32,
+    ) -> FetchRequest {
         FetchRequest {
             wait_ms,
             bytes_min: 1,
-            bytes_max: partition.bytes_max,
+            bytes_max,
             committed_only: true,
             session_id: 0,
             session_epoch: -1,
-            by_id: matches!(topic, TopicKey::Id(_)),
-            topics: vec![topic],
-            partitions: vec![partition],
+            by_id: false,
+            topics,
+            partitions,
             forgotten: Vec::new(),
         }
     }

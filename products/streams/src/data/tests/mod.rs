@@ -17,5 +17,5 @@ pub(super) fn topic_name(name: &str) -> TopicName {
 /// Asks for a topic's first partition, and does not wait.
 pub(super) fn fetch(topic: &str, from: i64, bytes_max: i32) -> FetchRequest {
     let place = AskedPartition { topic: 0, index: 0, epoch: -1, from, bytes_max };
-    FetchRequest::once(TopicKey::Name(text(topic)), place, 0)
+    FetchRequest::once(vec![TopicKey::Name(text(topic))], vec![place], place.bytes_max, 0)
 }

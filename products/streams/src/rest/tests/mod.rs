@@ -1,5 +1,6 @@
 //! The routes over a house in memory, asked as a client would.
 
+mod consumers;
 mod produce;
 mod read;
 mod resources;
@@ -68,8 +69,9 @@ impl Web {
         let house = House::new().await;
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&house.clock);
         let admission = Admission::new(house.tenancy.clone(), Arc::clone(&clock), Limits::default());
+        let random = Arc::new(candor_model::random::Seeded::new(3));
         let base = Arc::new(|_: &http::HeaderMap| "http://host".to_owned());
-        let router = routes(RestState::new(house.streams.clone(), admission, clock, base));
+        let router = routes(RestState::new(house.streams.clone(), admission, clock, random, base));
         let user = house.streams.credentials().create(house.project(), "web").await.unwrap();
         let mut web =
             Web { house, router, owner: basic(&user.username, &user.password), cluster: String::new() };

@@ -101,7 +101,7 @@ async fn transactions_that_were_given_up_are_passed_over() {
         batch(21, None, "cut").slice(..30),
     ];
     let wanted = Wanted { from: 13, bytes_max: 1, records_max: 100, wait_ms: 0 };
-    let page = records(Bytes::from(log.concat()), vec![(1, 10)], wanted, room).unwrap();
+    let page = records(Bytes::from(log.concat()), vec![(1, 10)], wanted, Some(room)).unwrap();
     let seen: Vec<(i64, &[u8])> =
         page.records.iter().map(|record| (record.offset, record.value.as_deref().unwrap())).collect();
     let (kept, alone, later) = (&b"kept"[..], &b"alone"[..], &b"kept later"[..]);

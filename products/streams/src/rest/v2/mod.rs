@@ -1,16 +1,18 @@
-//! Version 2: what there is, and records in.
+//! Version 2: what there is, records in, and consumers.
 
+mod consumers;
 mod produce;
 mod topics;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use http::header;
+use axum::routing::{delete, get, post};
+use http::{HeaderMap, header};
 use serde_json::Value;
 
 use super::RestState;
-use super::error::RestError;
+use super::door;
+use super::error::{Answer, RestError};
 
 /// What answers of version 2 are.
 const MEDIA_TYPE: &str = "application/vnd.kafka.v2+json";
@@ -30,9 +32,35 @@ fn named(error: RestError) -> RestError {
     if error.code == 40403 { RestError::topic_not_found() } else { error }
 }
 
+/// Refuses what does not say that it is JSON of version 2: a page of another origin cannot say so without asking first.
+/// A request without a body may say nothing.
+fn must_be_v2(headers: &HeaderMap) -> Answer<()> {
+    let said = door::media_type(headers);
+    let is_embedded = said.starts_with("application/vnd.kafka.") && said.ends_with(".v2+json");
+    match said.as_str() {
+        "" | "application/json" | MEDIA_TYPE => Ok(()),
+        _ if is_embedded => Ok(()),
+        _ => Err(door::unsupported(MEDIA_TYPE)),
+    }
+}
+
 /// Every path of it, below [`super::PREFIX`].
 pub(super) fn routes() -> Router<RestState> {
+    const INSTANCE: &str = "/consumers/{group}/instances/{instance}";
+    let of = |path: &str| format!("{INSTANCE}{path}");
     Router::new()
+        .route("/consumers/{group}", post(consumers::make))
+        .route(INSTANCE, delete(consumers::end))
+        .route(
+            &of("/subscription"),
+            get(consumers::subscription).post(consumers::subscribe).delete(consumers::unsubscribe),
+        )
+        .route(&of("/assignments"), get(consumers::assignment).post(consumers::assign))
+        .route(&of("/offsets"), get(consumers::offsets).post(consumers::commit))
+        .route(&of("/positions"), post(consumers::seek))
+        .route(&of("/positions/beginning"), post(consumers::seek_to_beginning))
+        .route(&of("/positions/end"), post(consumers::seek_to_end))
+        .route(&of("/records"), get(consumers::records))
         .route("/brokers", get(topics::brokers))
         .route("/topics", get(topics::list))
         .route("/topics/{topic}", get(topics::one).post(produce::to_topic))

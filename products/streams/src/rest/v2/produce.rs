@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
+use bytes::Bytes;
 use candor_records::HeadersBuf;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -12,7 +13,8 @@ use super::V2;
 use crate::rest::RestState;
 use crate::rest::door::{self, Ask, Names, Whole};
 use crate::rest::error::{Answer, RestError};
-use crate::rest::format::{self, Format};
+use crate::rest::format::{Embedded, Format};
+use crate::rest::schemas::{Chosen, Said, Schemas};
 use crate::rest::send::{NewRecord, Sender, Stored};
 
 /// Records of one request.
@@ -26,6 +28,10 @@ const AGAIN: u8 = 2;
 #[derive(Debug, Deserialize)]
 struct Wire {
     records: Option<Vec<WireRecord>>,
+    key_schema: Option<String>,
+    key_schema_id: Option<i32>,
+    value_schema: Option<String>,
+    value_schema_id: Option<i32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,18 +42,54 @@ struct WireRecord {
 }
 
 /// The embedded format that a media type names.
-fn format_of(media_type: &str) -> Answer<Format> {
+fn format_of(media_type: &str) -> Answer<Embedded> {
     let embedded =
         media_type.strip_prefix("application/vnd.kafka.").and_then(|rest| rest.strip_suffix(".v2+json"));
     match (embedded, media_type) {
-        (Some("binary"), _) | (None, "application/vnd.kafka.v2+json" | "application/json") => {
-            Ok(Format::Binary)
+        (None, "application/vnd.kafka.v2+json" | "application/json") => Some(Embedded::Binary),
+        (Some(name), _) => Embedded::of(name),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        door::unsupported("application/vnd.kafka.json.v2+json, or binary, avro, jsonschema, protobuf")
+    })
+}
+
+/// How keys or values of a request are written.
+enum Way {
+    Plain(Format),
+    Schema(Chosen),
+    /// A schema is needed, and the request says none: this is what it has to say.
+    Unsaid(&'static str),
+}
+
+impl Way {
+    async fn of(format: Embedded, said: Said, is_key: bool, schemas: &mut Schemas<'_>) -> Answer<Way> {
+        let kind = match format {
+            Embedded::Binary => return Ok(Way::Plain(Format::Binary)),
+            Embedded::Json => return Ok(Way::Plain(Format::Json)),
+            Embedded::Schema(kind) => kind,
+        };
+        if said.id.is_none() && said.text.is_none() {
+            return Ok(Way::Unsaid(if is_key { "key_schema" } else { "value_schema" }));
         }
-        (Some("json"), _) => Ok(Format::Json),
-        (Some("avro" | "jsonschema" | "protobuf"), _) => Err(format::with_schema()),
-        _ => Err(door::unsupported(
-            "application/vnd.kafka.json.v2+json or application/vnd.kafka.binary.v2+json",
-        )),
+        Ok(Way::Schema(schemas.choose(&Said { kind: Some(kind), ..said }, is_key).await?))
+    }
+
+    fn write(&self, data: Option<&RawValue>) -> Answer<Option<Bytes>> {
+        match self {
+            Way::Plain(format) => format.read(data),
+            Way::Schema(schema) => schema.write(data),
+            Way::Unsaid(_) if data.is_none_or(|data| data.get() == "null") => Ok(None),
+            Way::Unsaid(what) => Err(RestError::payload(format!("give {what} or {what}_id"))),
+        }
+    }
+
+    fn id(&self) -> Option<i32> {
+        match self {
+            Way::Schema(schema) => Some(schema.id),
+            Way::Plain(_) | Way::Unsaid(_) => None,
+        }
     }
 }
 
@@ -87,13 +129,17 @@ async fn produce(
         return Err(RestError::payload(format!("a request has at most {RECORDS_MAX} records")));
     }
     let now_ms = state.now_ms();
+    let mut schemas = Schemas::new(state, &ask.client, topic);
+    let said = |id, text| Said { id, text, ..Said::default() };
+    let keys = Way::of(format, said(wire.key_schema_id, wire.key_schema), true, &mut schemas).await?;
+    let values = Way::of(format, said(wire.value_schema_id, wire.value_schema), false, &mut schemas).await?;
     // One that cannot be read refuses all: a request of version 2 is checked as a whole.
     let read = records.into_iter().map(|record| -> Answer<NewRecord> {
         Ok(NewRecord {
             partition: partition.or(record.partition),
             timestamp: now_ms,
-            key: format.read(record.key.as_deref())?,
-            value: format.read(record.value.as_deref())?,
+            key: keys.write(record.key.as_deref())?,
+            value: values.write(record.value.as_deref())?,
             headers: HeadersBuf::new(),
         })
     });
@@ -110,7 +156,7 @@ async fn produce(
         return Err(error.clone());
     }
     let offsets: Vec<Value> = outcomes.into_iter().map(told).collect();
-    Ok(V2(json!({ "offsets": offsets, "key_schema_id": null, "value_schema_id": null })))
+    Ok(V2(json!({ "offsets": offsets, "key_schema_id": keys.id(), "value_schema_id": values.id() })))
 }
 
 fn told(outcome: Answer<Stored>) -> Value {

@@ -19,10 +19,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::rest::client::Client;
 use crate::rest::door::{self, Ask, BODY_BYTES_MAX, Held, Names, Whole};
 use crate::rest::error::{Answer, RestError};
-use crate::rest::format::{Data, Part};
+use crate::rest::format::{Data, Given};
 use crate::rest::objects::{BadStream, Objects};
+use crate::rest::schemas::Schemas;
 use crate::rest::send::{NewRecord, Sender, Stored};
 use crate::rest::{RestState, shown_time};
 
@@ -55,12 +57,12 @@ struct WireHeader {
     value: Option<String>,
 }
 
-/// A record, and what its answer says of it.
+/// A record, and what its key and value are to be.
 #[derive(Debug)]
 struct Read {
     record: NewRecord,
-    key: Value,
-    value: Value,
+    key: Given,
+    value: Given,
 }
 
 fn read(wire: Wire, now_ms: i64) -> Answer<Read> {
@@ -75,17 +77,11 @@ fn read(wire: Wire, now_ms: i64) -> Answer<Read> {
         time.ok_or_else(|| RestError::bad_request("Bad Request: timestamp is a time of RFC 3339"))
     };
     let timestamp = wire.timestamp.map(time).transpose()?.unwrap_or(now_ms);
-    let (key, value) = (Part::of(wire.key)?, Part::of(wire.value)?);
+    let partition = wire.partition_id;
     Ok(Read {
-        key: key.told(),
-        value: value.told(),
-        record: NewRecord {
-            partition: wire.partition_id,
-            timestamp,
-            key: key.bytes,
-            value: value.bytes,
-            headers,
-        },
+        key: Given::of(wire.key)?,
+        value: Given::of(wire.value)?,
+        record: NewRecord { partition, timestamp, key: None, value: None, headers },
     })
 }
 
@@ -107,22 +103,33 @@ fn told(ask: &Ask, topic: &str, stored: &Stored, key: &Value, value: &Value) -> 
     })
 }
 
+/// A record with its key and value, and what its answer says of them.
+async fn written(read: Read, schemas: &mut Schemas<'_>) -> Answer<(NewRecord, Value, Value)> {
+    let (key, value) = (read.key.part(schemas, true).await?, read.value.part(schemas, false).await?);
+    Ok((NewRecord { key: key.bytes, value: value.bytes, ..read.record }, key.told, value.told))
+}
+
 /// Stores what is good of these; an answer for each, in their order.
 async fn store(
     state: &RestState,
+    (client, topic): (&Client, &str),
     sender: &Sender,
     read: Vec<Answer<Read>>,
     mut answer: impl FnMut(Answer<(Stored, Value, Value)>),
 ) {
     let mut records = Vec::with_capacity(read.len());
-    let waiting: Vec<Answer<(Value, Value)>> = read
-        .into_iter()
-        .map(|read| {
-            let Read { record, key, value } = read?;
+    let mut waiting: Vec<Answer<(Value, Value)>> = Vec::with_capacity(read.len());
+    let mut schemas = Schemas::new(state, client, topic);
+    for one in read {
+        let whole = match one {
+            Ok(read) => written(read, &mut schemas).await,
+            Err(error) => Err(error),
+        };
+        waiting.push(whole.map(|(record, key, value)| {
             records.push(record);
-            Ok((key, value))
-        })
-        .collect();
+            (key, value)
+        }));
+    }
     let mut stored = sender.send(state.next_turn(), &records).await.into_iter();
     for one in waiting {
         answer(one.and_then(|(key, value)| {
@@ -240,7 +247,7 @@ impl Flow {
             out.push_str(&line.to_string());
             out.push_str(BEHIND);
         };
-        store(&self.state, &self.sender, read, answer).await;
+        store(&self.state, (&self.ask.client, &self.topic), &self.sender, read, answer).await;
         if let Some(bad) = bad {
             out.push_str(&line(&bad));
         }
@@ -304,7 +311,7 @@ pub(super) async fn batch(
         }
         list.push(entry);
     };
-    store(&state, &sender, read, answer).await;
+    store(&state, (&ask.client, &topic), &sender, read, answer).await;
     let answer = Json(json!({ "successes": successes, "failures": failures }));
     Ok((StatusCode::MULTI_STATUS, answer).into_response())
 }

@@ -6,15 +6,17 @@
 use axum::Json;
 use axum::extract::State;
 use candor_model::EventTime;
+use candor_schemas::schema_id;
 use data_encoding::BASE64;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::partitions::partition_at;
 use super::topics::find;
+use crate::rest::client::Client;
 use crate::rest::door::{Ask, Asked, Names};
 use crate::rest::error::{Answer, RestError};
-use crate::rest::format::Format;
+use crate::rest::format::{Form, Format, said, schema_name};
 use crate::rest::read::{self, EARLIEST, LATEST, ReadRecord, Wanted};
 use crate::rest::{RestState, shown_time};
 
@@ -65,6 +67,9 @@ struct Header {
 struct Data {
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The schema that it names, where it was asked for as what that says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema_id: Option<i32>,
     data: Box<RawValue>,
 }
 
@@ -76,7 +81,7 @@ pub(super) async fn read(
 ) -> Answer<Json<List>> {
     let cluster = ask.cluster(&named)?;
     find(&ask.client, &topic, false).await?;
-    let format = asked.text("type").map(Format::of_v3).transpose()?;
+    let format = asked.text("type").map(Form::of_v3).transpose()?;
     let wanted = Wanted {
         from: from(&ask, &topic, partition, &asked).await?,
         bytes_max: asked.number("max_bytes")?.unwrap_or(BYTES).clamp(1, BYTES_MAX),
@@ -85,7 +90,8 @@ pub(super) async fn read(
     };
     let page = read::page(&state, &ask.client, &topic, partition, wanted).await?;
     let at = partition_at(&cluster, &topic, partition).only("records");
-    let data = page.records.iter().map(|record| shown(&topic, partition, record, format));
+    let data =
+        page.records.iter().map(|record| shown(&state, &ask.client, (&topic, partition), record, format));
     let number = |number: i64| at.asked(&[("offset", &number.to_string())]).url().to_owned();
     let list = List {
         kind: "KafkaRecordList",
@@ -125,16 +131,31 @@ fn time_ms(text: &str) -> Answer<i64> {
     ms.filter(|ms| *ms >= 0).ok_or_else(bad)
 }
 
-fn shown(topic: &str, partition: i32, record: &ReadRecord, format: Option<Format>) -> Shown {
+fn shown(
+    state: &RestState,
+    client: &Client,
+    (topic, partition): (&str, i32),
+    record: &ReadRecord,
+    format: Option<Form>,
+) -> Shown {
     let data = |bytes: &Option<bytes::Bytes>| {
         let bytes = bytes.as_deref()?;
-        let wanted = format.unwrap_or_else(|| Format::guess(bytes));
+        let wanted = match format {
+            Some(Form::Plain(format)) => format,
+            Some(Form::Schema(kind)) => match said(state, client, kind, bytes) {
+                Some(data) => {
+                    return Some(Data { kind: schema_name(kind), schema_id: schema_id(bytes), data });
+                }
+                None => Format::guess(bytes),
+            },
+            None => Format::guess(bytes),
+        };
         let (format, data) = match wanted.show(bytes) {
             Some(data) => (wanted, data),
             // What is not what was asked for is shown as what it is.
             None => (Format::Binary, Format::Binary.show(bytes)?),
         };
-        Some(Data { kind: format.name(), data })
+        Some(Data { kind: format.name(), schema_id: None, data })
     };
     let headers = record.headers.iter().map(|(name, value)| Header {
         name: String::from_utf8_lossy(name).into_owned(),

@@ -67,7 +67,7 @@ async fn fetch_takes_read() {
             false => TopicKey::Name(text(name)),
         };
         let place = AskedPartition { topic: 0, index: 0, epoch: -1, from: 0, bytes_max: 1000 };
-        let request = FetchRequest::once(key, place, 0);
+        let request = FetchRequest::once(vec![key], vec![place], place.bytes_max, 0);
         let answer = parts(&house).fetch.answer(&house.rights(&house.guest), request).await;
         answer.partitions[0].error
     };
