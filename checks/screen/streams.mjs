@@ -67,6 +67,16 @@ await page.waitForURL(/key=order-7/, { timeout: 5000 }).catch(() => fail("a key 
 await see(/found among/, "a look for a key says how far it went");
 const keys = new Set(await page.locator(".message[id] > span:nth-child(4)").allInnerTexts());
 holds(keys.size === 1 && keys.has("order-7"), `a look for order-7 shows ${[...keys].slice(0, 5)}`);
+await open("store/streams/topics/orders", ".message[id]");
+await page.getByLabel("Holds").fill('"CITY": "turku"');
+await page.keyboard.press("Enter");
+await page.waitForURL(/text=/, { timeout: 5000 }).catch(() => fail("a text is not searched for"));
+await see(/found among/, "a look for a text says how far it went");
+const held = await page.locator(".message[id] .message-value").allInnerTexts();
+holds(held.length > 0 && held.every((value) => value.includes("Turku")), `a look for Turku shows ${held.slice(0, 2)}`);
+const saved = page.waitForEvent("download");
+await page.getByRole("button", { name: "Save", exact: true }).click();
+holds((await saved).suggestedFilename() === "orders.ndjson", "messages are not saved");
 await open("store/streams/topics/orders?from=offset&partition=1&offset=3", ".message[id]");
 holds(await page.locator(".message[id]").first().getAttribute("id") === "message-1-3", "an offset is not where it begins");
 await open(`store/streams/topics/orders?from=time&time=${encodeURIComponent(new Date(Date.now() - 3_600_000).toISOString())}`, ".message[id]");
@@ -157,6 +167,15 @@ await glance("rule-new");
 await page.keyboard.press("Enter");
 await see("topic orders", "a rule is there");
 await look("access");
+await page.getByRole("button", { name: "New quota" }).click();
+await page.getByLabel("Sends at most, MB/s").fill("2.5");
+await glance("quota-new");
+await page.keyboard.press("Enter");
+await see("each user", "a quota is there");
+await see("2.5 MB/s", "what a quota bounds");
+await look("quotas");
+await page.getByRole("button", { name: "Remove the quota of each user" }).click();
+await see("No quota yet", "a quota is removed");
 await page.getByRole("button", { name: /Remove the rule: reader/ }).click();
 await see("No rule yet", "a rule is removed");
 
@@ -233,7 +252,7 @@ await page.route(/\/api\/v1\/streams\?/, async (route) => {
 });
 for (const [path, selector, acts] of [
   ["store/streams", ".topics tbody tr", ["New topic"]], ["store/streams/topics/orders?tab=settings", ".modes", ["Delete orders", "Add partitions"]],
-  ["store/streams/groups/reports", ".group .figures", ["Move its offsets", "Delete"]], ["store/streams/access", ".access .list", ["New user", "New rule", /New password/]],
+  ["store/streams/groups/reports", ".group .figures", ["Move its offsets", "Delete"]], ["store/streams/access", ".access .list", ["New user", "New rule", "New quota", /New password/]],
   ["store/streams/bridges", ".bridges tbody tr", ["New bridge"]], ["store/streams/bridges/copies", ".group .figures", ["Pause", "Delete"]],
 ]) {
   await open(path, selector);

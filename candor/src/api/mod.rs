@@ -82,6 +82,7 @@ pub const ROUTES: &[Route] = &[
     }),
     ("/api/v1/streams/bridges/{bridge}/pause", || post(streams_bridges::pause)),
     ("/api/v1/streams/bridges/{bridge}/resume", || post(streams_bridges::resume)),
+    ("/api/v1/streams/quotas", || get(streams_access::quotas).put(streams_access::set_quota)),
     ("/api/v1/streams/schemas", || get(streams_schemas::list).put(streams_schemas::set_all)),
     ("/api/v1/streams/schemas/ids/{id}", || get(streams_schemas::places)),
     ("/api/v1/streams/schemas/subjects/{subject}", || {

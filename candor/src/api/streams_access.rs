@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use candor_streams::view::{AccessRule, KafkaUser, NewKafkaUser};
+use candor_streams::view::{AccessRule, ClientQuota, KafkaUser, NewKafkaUser};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -106,6 +106,31 @@ pub async fn remove_rule(
     let (view, scope) = changing(&caller, &app, &ask.project).await?;
     view.remove_rule(&scope, &rule).await?;
     note(&caller, &app, &scope, "acl.delete", &said(&rule)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/v1/streams/quotas`.
+pub async fn quotas(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Params(ask): Params<InProject>,
+) -> Answer<Json<Vec<ClientQuota>>> {
+    let (view, scope) = reading(&caller, &app, &ask.project).await?;
+    Ok(Json(view.quotas(&scope)))
+}
+
+/// `PUT /api/v1/streams/quotas`: without bounds it goes.
+pub async fn set_quota(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Params(ask): Params<InProject>,
+    Body(quota): Body<ClientQuota>,
+) -> Answer<StatusCode> {
+    let (view, scope) = changing(&caller, &app, &ask.project).await?;
+    view.set_quota(&scope, &quota).await?;
+    let named = |name: &Option<String>| name.clone().unwrap_or_default();
+    let what = format!("user:{} client:{}", named(&quota.user), named(&quota.client_id));
+    note(&caller, &app, &scope, "quota.set", &what).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

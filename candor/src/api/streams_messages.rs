@@ -30,6 +30,7 @@ pub struct Wanted {
     offset: Option<u64>,
     time: Option<String>,
     key: Option<String>,
+    text: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
 }
@@ -58,9 +59,8 @@ pub async fn messages(
         _ => return Err(Problem::bad_request("from is one of newest, oldest, offset, time")),
     };
     let limit = ask.limit.unwrap_or(PAGE);
-    Ok(Json(
-        view.messages(&scope, &topic, Ask { partition: ask.partition, from, key: ask.key, limit }).await?,
-    ))
+    let wanted = Ask { partition: ask.partition, from, key: ask.key, text: ask.text, limit };
+    Ok(Json(view.messages(&scope, &topic, wanted).await?))
 }
 
 /// Milliseconds of an RFC 3339 time, or of milliseconds since 1970.

@@ -32,6 +32,7 @@ pub struct Ask {
     project: String,
     partition: Option<u32>,
     key: Option<String>,
+    text: Option<String>,
     last_event_id: Option<String>,
 }
 
@@ -46,7 +47,8 @@ pub async fn tail(
     let (view, scope) = reading(&caller, &app, &ask.project).await?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let resumed = resumed.or(ask.last_event_id).and_then(|place| Cursor::parse(&place));
-    let follow = view.follow(&scope, &topic, ask.partition, ask.key.as_deref(), resumed)?;
+    let follow =
+        view.follow(&scope, &topic, ask.partition, (ask.key.as_deref(), ask.text.as_deref()), resumed)?;
     let count = Counted::new(&app)?;
     // Whoever loses the connection before the first message resumes here too.
     let standing = Event::default().id(follow.place()).comment("following");

@@ -41,6 +41,8 @@ export interface Bridge extends NewBridge {
 }
 export interface Rule { resource: string; name: string; prefixed: boolean; principal: string; host: string; operation: string; allow: boolean }
 
+export interface Quota { user: string | null; client_id: string | null; produce: number | null; consume: number | null }
+
 const base = "/api/v1/streams", enc = encodeURIComponent;
 const at = (path: string, project: string, query: Record<string, string | undefined> = {}) => {
   const search = new URLSearchParams({ project });
@@ -77,6 +79,8 @@ export const streams = {
   deleteUser: (project: string, name: string) => call<void>("DELETE", at(`/users/${enc(name)}`, project)),
   rules: (project: string, signal?: AbortSignal) => call<Rule[]>("GET", at("/acls", project), undefined, signal),
   addRule: (project: string, rule: Rule) => call<Rule>("POST", at("/acls", project), rule),
+  quotas: (project: string, signal?: AbortSignal) => call<Quota[]>("GET", at("/quotas", project), undefined, signal),
+  setQuota: (project: string, quota: Quota) => call<void>("PUT", at("/quotas", project), quota),
   removeRule: (project: string, rule: Rule) => call<void>("DELETE", at("/acls", project), rule),
 };
 

@@ -1,4 +1,4 @@
-// Users of Kafka clients, and the rules of what those who are no owners may do.
+// Users of Kafka clients, the rules of what those who are no owners may do, and what each may move.
 import { useState } from "react";
 import { asProblem, type Problem } from "../lib/api";
 import { useLoad } from "../lib/load";
@@ -6,6 +6,7 @@ import { setQuery, usePlace } from "../lib/route";
 import { streams, type KafkaUser, type NewKafkaUser, type Overview, type Rule } from "../lib/streams";
 import { Shown, Snippet, Time, Trouble } from "../parts/basics";
 import { Modal } from "../parts/overlay";
+import { Quotas } from "./Quotas";
 import { ConfirmName } from "./TopicSettings";
 
 export function AccessPage({ project, overview }: { project: string; overview: Overview }) {
@@ -55,6 +56,7 @@ export function AccessPage({ project, overview }: { project: string; overview: O
         </Shown>
         {may && <div><button type="button" className="button" onClick={() => setQuery({ new: "rule" })}>New rule</button></div>}
       </section>
+      <Quotas project={project} users={users.data ?? []} may={may} />
       {may && query.get("new") === "user" && <NewUser project={project} close={close} done={(fresh) => { setMade(fresh); close(); done(); }} />}
       {may && query.get("new") === "rule" && <NewRule project={project} users={users.data ?? []} close={close} done={() => { close(); done(); }} />}
       {gone && <ConfirmName name={gone.name} act="Delete" close={() => setGone(undefined)} run={() => void streams.deleteUser(project, gone.name).then(done, failed).finally(() => setGone(undefined))} />}

@@ -20,18 +20,18 @@ interface Props { project: string; topic: TopicDetail; overview: Overview; reloa
 
 export function Messages({ project, topic, overview, reload }: Props) {
   const { query } = usePlace();
-  const from = query.get("from") ?? "newest", partition = query.get("partition") ?? undefined, key = query.get("key") ?? undefined;
+  const from = query.get("from") ?? "newest", partition = query.get("partition") ?? undefined, key = query.get("key") ?? undefined, text = query.get("text") ?? undefined;
   const live = query.get("live") === "1", open = query.get("row");
   const [nonce, setNonce] = useState(0);
   const again = () => setNonce((n) => n + 1);
   const offset = query.get("offset") ?? undefined, time = query.get("time") ?? undefined;
-  const wanted = { from, partition, key, offset: from === "offset" ? offset ?? "0" : undefined, time: from === "time" ? time : undefined, limit: pageMessages };
+  const wanted = { from, partition, key, text, offset: from === "offset" ? offset ?? "0" : undefined, time: from === "time" ? time : undefined, limit: pageMessages };
   const ready = from !== "time" || time !== undefined;
   const question = `${project} ${topic.name} ${JSON.stringify(wanted)} ${nonce}`;
   const empty = topic.messages === 0;
   const first = useLoad(live || !ready || empty ? undefined : question, (signal) => streams.messages(project, topic.name, wanted, signal));
-  const on = useMore(project, topic.name, first.data, { partition, key, limit: pageMessages });
-  const tail = useEvents(live ? `${project} ${topic.name} ${partition} ${key}` : undefined, (after) => streams.tailUrl(project, topic.name, { partition, key }, after), messageOf);
+  const on = useMore(project, topic.name, first.data, { partition, key, text, limit: pageMessages });
+  const tail = useEvents(live ? `${project} ${topic.name} ${partition} ${key} ${text}` : undefined, (after) => streams.tailUrl(project, topic.name, { partition, key, text }, after), messageOf);
   const rows = live ? tail.rows : on.messages;
   const at = rows.findIndex((m) => placeOfMessage(m) === open);
   const show = (m?: Message) => { if (m) setQuery({ row: placeOfMessage(m) }, open !== null); };
@@ -56,10 +56,10 @@ export function Messages({ project, topic, overview, reload }: Props) {
         {live ? <List rows={rows} marked={marked} open={open} choose={show} live /> : empty ? <FirstMessage project={project} overview={overview} topic={topic.name} title="No messages yet" lead="Send the first one from any Kafka client." look={reload} here={false} />
           : !ready ? <p className="page soft grow">Choose a time to read from.</p> : (
             <Shown loaded={first} skeleton={<div className="grow"><SkeletonRows columns="112px 40px 92px 160px 1fr 64px" rows={16} rowPx={28} /></div>}>
-              {(page) => rows.length === 0 && !on.next ? <div className="grow"><Empty title={key ? "No message of this key" : "Nothing here"}><p className="soft">{count(page.looked_at)} messages were looked at.</p><p><button type="button" className="button" onClick={() => setQuery({ key: undefined, from: undefined, offset: undefined, time: undefined, partition: undefined })}>Show the newest</button></p></Empty></div> : (
+              {(page) => rows.length === 0 && !on.next ? <div className="grow"><Empty title={text ? "No message holds it" : key ? "No message of this key" : "Nothing here"}><p className="soft">{count(page.looked_at)} messages were looked at.</p><p><button type="button" className="button" onClick={() => setQuery({ key: undefined, text: undefined, from: undefined, offset: undefined, time: undefined, partition: undefined })}>Show the newest</button></p></Empty></div> : (
                 <div className="messages-scroll grow">
                   <List rows={rows} marked={marked} open={open} choose={show} />
-                  <More on={on} page={page} keyed={key !== undefined} back={from === "newest"} />
+                  <More on={on} page={page} keyed={key !== undefined || text !== undefined} back={from === "newest"} />
                 </div>
               )}
             </Shown>
@@ -118,6 +118,8 @@ function Toolbar({ topic, live, turnLive, again, rows }: { topic: TopicDetail; l
   const from = query.get("from") ?? "newest", partition = query.get("partition") ?? "";
   const [key, setKey] = useState(query.get("key") ?? "");
   useEffect(() => setKey(query.get("key") ?? ""), [query.get("key")]);
+  const [text, setText] = useState(query.get("text") ?? "");
+  useEffect(() => setText(query.get("text") ?? ""), [query.get("text")]);
   const set = (changes: Record<string, string | undefined>) => setQuery({ row: undefined, ...changes });
   return (
     <div className="messages-bar">
@@ -134,9 +136,11 @@ function Toolbar({ topic, live, turnLive, again, rows }: { topic: TopicDetail; l
       </div>}
       {!live && from === "offset" && <div className="field"><label htmlFor="m-offset">Offset</label><input key={query.get("offset")} id="m-offset" className="input data" type="number" min={0} defaultValue={query.get("offset") ?? "0"} onKeyDown={(event) => { if (event.key === "Enter") set({ offset: event.currentTarget.value }); }} onBlur={(event) => { if (event.target.value !== query.get("offset")) set({ offset: event.target.value || "0" }); }} /></div>}
       {!live && from === "time" && <div className="field"><label htmlFor="m-time">Time</label><input id="m-time" className="input data" type="datetime-local" value={toField(Date.parse(query.get("time") ?? "") || Date.now())} onChange={(event) => { const time = fromField(event.target.value); if (time) set({ time: new Date(time).toISOString() }); }} /></div>}
-      <form className="field grow" onSubmit={(event) => { event.preventDefault(); set({ key: key || undefined }); }}>
-        <label htmlFor="m-key">Key</label>
-        <input id="m-key" data-search className="input data" placeholder="order-1, or order-* for what begins so" value={key} spellCheck={false} autoComplete="off" onChange={(event) => setKey(event.target.value)} onKeyDown={(event) => { if (event.key === "Escape") { event.stopPropagation(); event.currentTarget.blur(); } }} />
+      <form className="row grow messages-find" role="search" aria-label="Messages" onKeyDown={(event) => { if (event.key === "Enter") { event.preventDefault(); event.currentTarget.requestSubmit(); } }} onSubmit={(event) => { event.preventDefault(); set({ key: key || undefined, text: text || undefined }); }}>
+        <div className="field grow"><label htmlFor="m-key">Key</label>
+        <input id="m-key" data-search className="input data" placeholder="order-1, or order-* for what begins so" value={key} spellCheck={false} autoComplete="off" onChange={(event) => setKey(event.target.value)} onKeyDown={(event) => { if (event.key === "Escape") { event.stopPropagation(); event.currentTarget.blur(); } }} /></div>
+        <div className="field grow"><label htmlFor="m-text">Holds</label>
+        <input id="m-text" className="input data" placeholder="a text in key, value or a header" maxLength={200} value={text} spellCheck={false} autoComplete="off" onChange={(event) => setText(event.target.value)} /></div>
       </form>
       <div className="row messages-acts">
         <button type="button" className="button" aria-pressed={live} onClick={turnLive} title="Messages as they come (l)"><span className="live-mark" aria-hidden="true" />Live</button>

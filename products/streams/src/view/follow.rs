@@ -8,7 +8,7 @@ use candor_meta::ReadScope;
 use candor_model::{Offset, Partition, ProjectId};
 
 use super::pages::{Cursor, PARTITIONS_MAX, SHOWN_IN_PAGE};
-use super::records::{Budget, KeyFilter, Message, Stretch, find};
+use super::records::{Budget, Filter, Message, Stretch, find};
 use super::{Inner, View, ViewError, read};
 use crate::directory::TopicId;
 
@@ -34,7 +34,7 @@ pub struct Follow {
     name: String,
     id: TopicId,
     in_log: LogTopic,
-    key: KeyFilter,
+    filter: Filter,
     at: BTreeMap<u32, u64>,
     /// What came before this was asked for by resuming: it is read in full.
     whole_until: BTreeMap<u32, u64>,
@@ -54,13 +54,14 @@ pub struct Followed {
 }
 
 impl View {
-    /// Begins to follow a topic, or one partition of it: from now on, or from where it broke off.
+    /// Begins to follow a topic, or one partition of it: from now on, or from where it broke off. Of a key alone, and of
+    /// what holds a text alone, where these are given.
     pub fn follow(
         &self,
         scope: &ReadScope,
         name: &str,
         partition: Option<u32>,
-        key: Option<&str>,
+        (key, text): (Option<&str>, Option<&str>),
         resumed: Option<Cursor>,
     ) -> Result<Follow, ViewError> {
         let project = read(scope);
@@ -90,7 +91,7 @@ impl View {
             name: name.to_owned(),
             id: topic.view.id,
             in_log: Inner::in_log(project, &topic),
-            key: KeyFilter::parse(key),
+            filter: Filter::parse(key, text)?,
             at: ends.iter().map(at).collect(),
             whole_until: ends.iter().map(|(partition, (_, end))| (*partition, *end)).collect(),
             turn: 0,
@@ -133,9 +134,9 @@ impl Follow {
             self.at.insert(partition, moved);
             return Ok(given);
         }
-        let key = self.key.clone();
+        let filter = self.filter.clone();
         let topic = self.in_log.clone();
-        let stretch = Stretch { topic, partition, from, to, key, wanted: WINDOW, last: false };
+        let stretch = Stretch { topic, partition, from, to, filter, wanted: WINDOW, last: false };
         let mut budget = Budget::new(WINDOW_BYTES, WINDOW_TIME);
         let _turn = inner.reading.turn(self.project).await?;
         let found = find(&inner.log, stretch, &mut budget).await?;

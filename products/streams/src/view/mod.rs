@@ -12,6 +12,7 @@ mod lag;
 mod pages;
 pub(crate) mod partitioner;
 mod produce;
+mod quotas;
 mod rates;
 mod reading;
 mod records;
@@ -38,6 +39,7 @@ pub use groups::{GroupDetail, GroupList, GroupOffset, GroupSummary, Moved, Reset
 pub use lag::{LagHistory, LagSeries};
 pub use pages::{Ask, Begin, Cursor, Page};
 pub use produce::{NewHeader, NewMessage, Produced};
+pub use quotas::ClientQuota;
 pub use records::{Message, MessageHeader};
 pub use schema_use::{SchemaTopic, SchemaTopics};
 pub use schemas::{

@@ -8,7 +8,7 @@ use candor_model::{Partition, ProjectId};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::records::{Budget, KeyFilter, Message, Raw, Stretch, find};
+use super::records::{Budget, Filter, Message, Raw, Stretch, find};
 use super::{Inner, View, ViewError, read};
 use crate::topics::Topic;
 
@@ -89,6 +89,8 @@ pub struct Ask {
     pub from: Begin,
     /// Only messages of this key; with a `*` at its end of keys that begin so.
     pub key: Option<String>,
+    /// Only messages that hold this text.
+    pub text: Option<String>,
     /// How many messages.
     pub limit: usize,
 }
@@ -132,14 +134,14 @@ struct Look<'a> {
     project: ProjectId,
     topic: &'a Topic,
     partition: u32,
-    key: &'a KeyFilter,
+    filter: &'a Filter,
     wanted: usize,
 }
 
 impl Look<'_> {
     fn stretch(&self, (from, to): (u64, u64), wanted: usize, last: bool) -> Stretch {
         let topic = Inner::in_log(self.project, self.topic);
-        Stretch { topic, partition: self.partition, from, to, key: self.key.clone(), wanted, last }
+        Stretch { topic, partition: self.partition, from, to, filter: self.filter.clone(), wanted, last }
     }
 }
 
@@ -170,7 +172,7 @@ impl Inner {
             Begin::Cursor(cursor) => cursor.back,
             Begin::Oldest | Begin::Offset(_) | Begin::Time(_) => false,
         };
-        let key = KeyFilter::parse(ask.key.as_deref());
+        let filter = Filter::parse(ask.key.as_deref(), ask.text.as_deref())?;
         let _turn = self.reading.turn(project).await?;
         let mut budget = Budget::new(OPENED_MAX, LOOK_MAX);
         let mut lanes = Vec::with_capacity(partitions.len());
@@ -180,7 +182,7 @@ impl Inner {
             // Each partition may use its share, and what those before it left.
             let share = budget.bytes / (partitions.len() - nth);
             let mut own = Budget { bytes: share, deadline: budget.deadline, spent: 0, looked_at: 0 };
-            let look = Look { project, topic: &topic, partition: *partition, key: &key, wanted: limit };
+            let look = Look { project, topic: &topic, partition: *partition, filter: &filter, wanted: limit };
             let lane = match back {
                 true => self.back(&look, (start, at), &mut own).await?,
                 false => self.on(&look, (at, end), &mut own).await?,
@@ -212,7 +214,7 @@ impl Inner {
         budget: &mut Budget,
     ) -> Result<VecDeque<Raw>, ViewError> {
         let Newest { project, topic, partition, wanted } = newest;
-        let look = Look { project, topic, partition, key: &KeyFilter::All, wanted };
+        let look = Look { project, topic, partition, filter: &Filter::all(), wanted };
         let ends = self.ends(project, topic, partition);
         Ok(self.back(&look, ends, budget).await?.records)
     }

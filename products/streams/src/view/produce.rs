@@ -105,7 +105,8 @@ impl View {
         }
         let batch = batch.finish().map_err(|error| ViewError::Refused(error.to_string()))?;
         let offset = inner.append(scope, name, partition, batch).await?;
-        let ask = Ask { partition: Some(partition), from: Begin::Offset(offset), key: None, limit: 1 };
+        let ask =
+            Ask { partition: Some(partition), from: Begin::Offset(offset), key: None, text: None, limit: 1 };
         // It may have been trimmed or compacted away already.
         let page = inner.page(project, name, ask).await.ok();
         let message = page.and_then(|page| page.messages.into_iter().next());

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use candor_gate::STREAM_BOUNDS;
 use candor_log::{Committed, Log, ReadError, Topic as LogTopic};
 use candor_model::{Offset, Partition, ProjectId, Timestamp};
-use candor_records::{Header, Marker, MarkerKind, TimestampType, open};
+use candor_records::{Header, Marker, MarkerKind, Record, TimestampType, open};
+use regex::bytes::{Regex, RegexBuilder};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Inner;
 use super::decode::Part;
+use super::{Inner, ViewError};
 
 /// Read from the log at once, bytes as they are stored; one batch at the least.
 const READ_BYTES: usize = 1 << 20;
@@ -72,7 +73,7 @@ pub(super) struct Raw {
 
 /// Which records are wanted: those of a key, or of keys that begin so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum KeyFilter {
+enum KeyFilter {
     All,
     Is(Arc<str>),
     Begins(Arc<str>),
@@ -80,7 +81,7 @@ pub(super) enum KeyFilter {
 
 impl KeyFilter {
     /// `order-1` is that key, `order-*` all that begin so.
-    pub fn parse(text: Option<&str>) -> KeyFilter {
+    fn parse(text: Option<&str>) -> KeyFilter {
         match text {
             None | Some("") => KeyFilter::All,
             Some(text) => match text.strip_suffix('*') {
@@ -97,6 +98,42 @@ impl KeyFilter {
             (KeyFilter::Begins(wanted), Some(key)) => key.starts_with(wanted.as_bytes()),
             (_, None) => false,
         }
+    }
+}
+
+/// Longest text that is looked for, bytes.
+const TEXT_MAX: usize = 200;
+
+/// Which records are wanted: of a key, and such that hold a text.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    key: KeyFilter,
+    text: Option<Regex>,
+}
+
+impl Filter {
+    /// Every record.
+    pub fn all() -> Filter {
+        Filter { key: KeyFilter::All, text: None }
+    }
+
+    /// Of a key, and with a text in key, value or a header, whatever its case.
+    pub fn parse(key: Option<&str>, text: Option<&str>) -> Result<Filter, ViewError> {
+        let wrong = || ViewError::Refused(format!("a text that is looked for has at most {TEXT_MAX} bytes"));
+        let compiled = |text: &str| {
+            let pattern = RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
+            pattern.ok().filter(|_| text.len() <= TEXT_MAX).ok_or_else(wrong)
+        };
+        let text = text.filter(|text| !text.is_empty()).map(compiled).transpose()?;
+        Ok(Filter { key: KeyFilter::parse(key), text })
+    }
+
+    fn fits(&self, record: &Record<'_>) -> bool {
+        let holds = |wanted: &Regex| {
+            let headers = record.headers.iter().filter_map(|(_, value)| value);
+            record.key.into_iter().chain(record.value).chain(headers).any(|part| wanted.is_match(part))
+        };
+        self.key.fits(record.key) && self.text.as_ref().is_none_or(holds)
     }
 }
 
@@ -130,7 +167,7 @@ pub(super) struct Stretch {
     pub from: u64,
     /// Exclusive.
     pub to: u64,
-    pub key: KeyFilter,
+    pub filter: Filter,
     pub wanted: usize,
     /// The last of them rather than the first.
     pub last: bool,
@@ -245,7 +282,7 @@ impl Opener {
                 spent.records += 1;
                 if offset < self.stretch.from
                     || offset >= self.stretch.to
-                    || !self.stretch.key.fits(record.key)
+                    || !self.stretch.filter.fits(&record)
                 {
                     continue;
                 }

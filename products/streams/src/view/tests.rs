@@ -62,7 +62,7 @@ impl Bed {
     }
 
     async fn page(&self, topic: &str, from: Begin, key: Option<&str>, limit: usize) -> Page {
-        let ask = Ask { partition: None, from, key: key.map(str::to_owned), limit };
+        let ask = Ask { partition: None, from, key: key.map(str::to_owned), text: None, limit };
         self.view().messages(&self.read, topic, ask).await.unwrap()
     }
 
@@ -132,7 +132,7 @@ async fn pages_go_back_and_on_through_every_message_once() {
 
     let at_time = bed.page("orders", Begin::Time((NOW.0 + 51_000_000) / 1000), None, 100).await;
     assert_eq!((at_time.messages.len(), said(&at_time.messages[0])), (10, "v50"));
-    let ask = Ask { partition: Some(1), from: Begin::Offset(29), key: None, limit: 5 };
+    let ask = Ask { partition: Some(1), from: Begin::Offset(29), key: None, text: None, limit: 5 };
     let at_offset = bed.view().messages(&bed.read, "orders", ask.clone()).await.unwrap();
     assert_eq!((offsets(&at_offset.messages, 1), at_offset.next), (vec![29], None));
     let beyond = Ask { partition: Some(2), ..ask };
@@ -175,13 +175,45 @@ async fn what_is_written_passes_the_gate_and_is_shown_as_stored() {
     let of = |topic: &SchemaTopic| (topic.topic.clone(), topic.by_name, topic.values.clone());
     assert_eq!(used.topics.iter().map(of).collect::<Vec<_>>(), [("raw".to_owned(), true, [1].into())]);
 
+    let holds = async |text: &str| {
+        let from = Begin::Newest;
+        let ask = Ask { partition: None, from, key: None, text: Some(text.to_owned()), limit: 10 };
+        bed.view().messages(&bed.read, "raw", ask).await.map(|page| page.messages.len())
+    };
+    assert_eq!((holds("PAYLOAD").await.unwrap(), holds("pay.oad").await.unwrap()), (1, 0));
+    assert!(matches!(holds(&"x".repeat(300)).await, Err(ViewError::Refused(_))));
+
     let wrong = NewMessage { value: Some("no base64!".into()), ..binary };
     assert!(matches!(bed.view().produce(&bed.write, "raw", wrong).await, Err(ViewError::Refused(_))));
     let signal = bed.view().topic(&bed.read, "candor.logs").await.unwrap();
     assert!(signal.summary.read_only);
-    let ask = Ask { partition: None, from: Begin::Newest, key: None, limit: 1 };
+    let ask = Ask { partition: None, from: Begin::Newest, key: None, text: None, limit: 1 };
     let refused = bed.view().messages(&bed.read, "candor.logs", ask).await;
     assert!(matches!(refused, Err(ViewError::Refused(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotas_are_set_and_go() {
+    let bed = Bed::new().await;
+    let of = |user: &str, produce| ClientQuota {
+        user: Some(user.into()),
+        client_id: None,
+        produce,
+        consume: None,
+    };
+    for quota in [of("ann", Some(1000.0)), of("*", Some(50.0))] {
+        bed.view().set_quota(&bed.write, &quota).await.unwrap();
+    }
+    let mut all = bed.view().quotas(&bed.read);
+    all.sort_by(|one, other| one.user.cmp(&other.user));
+    assert_eq!(all, [of("*", Some(50.0)), of("ann", Some(1000.0))]);
+    let nobody = ClientQuota { user: None, ..of("", Some(1.0)) };
+    let wrong = [of("ann", Some(-1.0)), nobody];
+    for quota in wrong {
+        assert!(matches!(bed.view().set_quota(&bed.write, &quota).await, Err(ViewError::Refused(_))));
+    }
+    bed.view().set_quota(&bed.write, &of("ann", None)).await.unwrap();
+    assert_eq!(bed.view().quotas(&bed.read), [of("*", Some(50.0))]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -393,7 +425,7 @@ async fn a_follower_resumes_where_it_stood_and_ends_with_the_topic() {
     bed.topic("orders", 2, None).await;
     bed.send("orders", 0, "k", "before").await;
     let wait = std::time::Duration::from_millis(20);
-    let mut follow = bed.view().follow(&bed.read, "orders", None, None, None).unwrap();
+    let mut follow = bed.view().follow(&bed.read, "orders", None, (None, None), None).unwrap();
     assert!(follow.next(wait).await.unwrap().messages.is_empty());
     bed.send("orders", 0, "k", "one").await;
     bed.send("orders", 1, "other", "two").await;
@@ -404,7 +436,7 @@ async fn a_follower_resumes_where_it_stood_and_ends_with_the_topic() {
     let words: HashSet<&str> = seen.iter().map(|(_, message)| said(message)).collect();
     assert_eq!(words, HashSet::from(["one", "two"]));
     let resumed = Cursor::parse(&seen[0].0);
-    let mut again = bed.view().follow(&bed.read, "orders", None, None, resumed).unwrap();
+    let mut again = bed.view().follow(&bed.read, "orders", None, (None, None), resumed).unwrap();
     let rest = again.next(wait).await.unwrap().messages;
     assert_eq!(rest.iter().map(|(_, message)| said(message)).collect::<Vec<_>>(), [said(&seen[1].1)]);
 

@@ -64,7 +64,7 @@ pub(crate) struct FetchRequest {
 }
 
 impl FetchRequest {
-    /// Asks once for what is committed, without a session. Topics are named by names.
+    /// Asks once for what is committed, without a session. All topics are named alike.
     pub fn once(
         topics: Vec<TopicKey>,
         partitions: Vec<AskedPartition>,
@@ -78,7 +78,7 @@ impl FetchRequest {
             committed_only: true,
             session_id: 0,
             session_epoch: -1,
-            by_id: false,
+            by_id: matches!(topics.first(), Some(TopicKey::Id(_))),
             topics,
             partitions,
             forgotten: Vec::new(),
