@@ -387,7 +387,8 @@ def compare(peers_python, runs: int):
         "Candor, opaque": (lambda _: Candor("opaque"), None, ()),
         "Candor, JSON opened by the gate": (lambda _: Candor("auto"), json_value, ("partitions", "join", "idle")),
         "Tansu 0.6, in memory": (start_tansu, None, ("idle",)),
-        "Kafka, as it comes": (lambda folder: start_kafka(folder, {}), None, ()),
+        # It refuses to make 10,000 partitions with one request.
+        "Kafka, as it comes": (lambda folder: start_kafka(folder, {}), None, ("idle",)),
         "Kafka, flush.messages=1": (lambda folder: start_kafka(folder, {"flush.messages": "1"}), None, ("partitions", "join", "idle")),
     }
     only = os.environ.get("CANDOR_BENCH_BROKERS")
