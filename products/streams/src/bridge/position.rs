@@ -271,7 +271,7 @@ mod tests {
             "{}",
             "mirror",
             &text.replace("\"v\":1", "\"v\":2"),
-            &text.replace("\"runs\":\"", "\"runs\":\"_"),
+            &text.replace("\"runs\":\"", "\"runs\":\"!"),
         ] {
             assert_eq!(Claim::decode(wrong), None, "{wrong}");
         }
