@@ -19,6 +19,7 @@ mod cluster;
 mod committer;
 #[cfg(test)]
 mod conformance;
+pub mod driven;
 mod held;
 pub mod ingest;
 pub mod inspect;
@@ -157,6 +158,8 @@ struct Inner {
     stopped: tokio::sync::watch::Receiver<bool>,
     /// Where the log is that of a cluster.
     cluster: Option<Cluster>,
+    /// See [`Reader::blocking_threads`].
+    blocking_threads: bool,
 }
 
 impl Drop for Inner {
@@ -276,7 +279,8 @@ impl Log {
         if let Some(cluster) = &self.inner.cluster {
             return cluster.node.read(topic, partition, from.0, max_bytes).await;
         }
-        let reader = Reader { shared: &self.inner.shared, files: &self.inner.files, blocking_threads: true };
+        let Inner { shared, files, blocking_threads, .. } = &*self.inner;
+        let reader = Reader { shared, files, blocking_threads: *blocking_threads };
         reader.read(topic, partition, from.0, max_bytes).await
     }
 

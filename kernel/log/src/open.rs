@@ -66,7 +66,10 @@ pub(crate) async fn open(options: LogOptions) -> Result<Log, OpenError> {
         .name("candor-log-keeper".to_owned())
         .spawn(move || runtime.block_on(keeper.run()))
         .map_err(failed)?;
-    Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster: None }) })
+    let files = options.files;
+    Ok(Log {
+        inner: Arc::new(Inner { shared, files, queue, stopped, cluster: None, blocking_threads: true }),
+    })
 }
 
 /// How long after a purge, or a compaction by key, that failed the next is tried.

@@ -59,7 +59,8 @@ pub(crate) async fn open(options: ClusterOptions) -> Result<Log, OpenError> {
     let upkeep = Upkeep::new(Arc::clone(&node), Arc::clone(&sequencer), options.consumers, options.limits);
     tokio::spawn(keep(upkeep, Arc::clone(&shared), stopped.clone()));
     let cluster = Some(Cluster { node, sequencer });
-    Ok(Log { inner: Arc::new(Inner { shared, files: options.files, queue, stopped, cluster }) })
+    let files = options.files;
+    Ok(Log { inner: Arc::new(Inner { shared, files, queue, stopped, cluster, blocking_threads: true }) })
 }
 
 /// What a log of a cluster needs beside what every log has.
