@@ -35,6 +35,12 @@ impl Groups {
     /// JoinGroup, 0 to 9. Answers once the rebalance is complete.
     pub async fn join(&self, caller: &Caller, request: JoinGroupRequest, version: i16) -> JoinGroupResponse {
         let outcome = match self.begin_join(caller, &request, version) {
+            // A static member that takes the place of the one that it was: it must not lose it to that one in a crash.
+            Ok(Answer::Now(Ok(_)))
+                if request.member_id.is_empty() && !self.save_named(caller, &request).await =>
+            {
+                Err(Refused::new(ResponseError::CoordinatorNotAvailable, ""))
+            }
             Ok(Answer::Now(outcome)) => outcome,
             // Who waited in its name has been replaced by another request of the same member.
             Ok(Answer::Later(answer)) => answer.await.unwrap_or_else(|_| {
@@ -43,6 +49,14 @@ impl Groups {
             Err(error) => Err(Refused::new(error, &request.member_id)),
         };
         join_response(outcome, version)
+    }
+
+    /// Waits until the group that is asked about is stored as it is; false where that failed.
+    async fn save_named(&self, caller: &Caller, request: &JoinGroupRequest) -> bool {
+        match self.find(caller.project, &request.group_id) {
+            Some(group) => self.save(&group).await,
+            None => false,
+        }
     }
 
     fn begin_join(

@@ -342,6 +342,21 @@ async fn a_static_member_that_starts_again_takes_its_place_and_fences_the_former
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_static_member_that_took_its_place_keeps_it_after_a_crash() {
+    let mut bed = Bed::new().await;
+    let first = bed.groups.join(&caller(), fixed("g", "", "a"), 5).await;
+    sync(&bed.groups, "g", &first).await;
+    let back = bed.groups.join(&caller(), fixed("g", "", "a"), 5).await;
+    assert_eq!((back.error_code, back.generation_id), (0, first.generation_id));
+    bed.restart().await;
+    assert_eq!(heartbeat(&bed.groups, "g", &back.member_id, back.generation_id).await, 0);
+    assert_eq!(heartbeat(&bed.groups, "g", &first.member_id, first.generation_id).await, 25);
+    // Where it cannot be stored nobody is told that it is so.
+    bed.memory.fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(bed.groups.join(&caller(), fixed("g", "", "a"), 5).await.error_code, 15);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_static_leader_that_starts_again_does_not_assign() {
     let bed = Bed::new().await;
     let first = bed.groups.join(&caller(), fixed("g", "", "a"), 9).await;
