@@ -12,6 +12,7 @@ pub mod caller;
 pub mod data;
 pub mod directory;
 pub mod groups;
+mod mutant;
 mod node;
 mod parts;
 pub mod registry;
@@ -26,6 +27,8 @@ mod upkeep;
 pub mod view;
 pub mod wire;
 
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod testing;
 

@@ -35,6 +35,12 @@ impl ProducerIds {
         Ok(ProducerIds { inner: Arc::new(Inner { database, block: Mutex::new((0, 0)) }) })
     }
 
+    /// Of ids from `first` on, without the metadata.
+    #[cfg(test)]
+    pub(crate) fn from(database: Database, first: i64) -> ProducerIds {
+        ProducerIds { inner: Arc::new(Inner { database, block: Mutex::new((first, i64::MAX)) }) }
+    }
+
     /// InitProducerId of a producer that takes part in no transactions. Its epoch is 0 for a new id; who brings an id
     /// gets the next epoch of it (KIP-360), or another id where there is none left.
     pub async fn init(&self, request: InitProducerIdRequest) -> InitProducerIdResponse {

@@ -20,7 +20,7 @@ mod state;
 mod storage;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use registry::Groups;
 pub use serve::Coordinator;

@@ -6,4 +6,5 @@ mod classic;
 mod consumer;
 mod offsets;
 mod random;
+pub(crate) mod sim;
 mod tables;

@@ -12,6 +12,7 @@ use super::session::{CLOSING, OPENING};
 use super::{Asking, Place, Shares, by_topic};
 use crate::caller::Caller;
 use crate::groups::{Acknowledgement, Verdict};
+use crate::mutant::{Mutant, planted};
 
 /// What is said of the records of one partition, or why it cannot be taken.
 pub(super) type Said = Result<Vec<Acknowledgement>, ResponseError>;
@@ -149,7 +150,10 @@ impl Shares {
             Ok(taken) => taken,
             Err(error) => said.iter().map(|(place, _)| (*place, Err(error))).collect(),
         };
-        if taken.values().any(Result::is_ok) && !self.inner.groups.save_share(*project, group).await {
+        if taken.values().any(Result::is_ok)
+            && !planted(Mutant::ForgetAcceptance)
+            && !self.inner.groups.save_share(*project, group).await
+        {
             taken.values_mut().filter(|taken| taken.is_ok()).for_each(|taken| {
                 *taken = Err(ResponseError::KafkaStorageError);
             });

@@ -7,7 +7,7 @@
 //! last.
 
 mod acknowledge;
-mod fetch;
+pub(crate) mod fetch;
 mod offsets;
 mod records;
 mod session;

@@ -25,6 +25,7 @@ use super::tables::Tables;
 use crate::data::producer_ids::ProducerIds;
 use crate::directory::TopicDirectory;
 use crate::groups::Groups;
+use crate::mutant::{Mutant, planted};
 
 /// How long the database may take, with somebody waiting.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -180,7 +181,10 @@ impl Turn<'_> {
             let before = state.transaction.as_deref().filter(|_| !state.unsure);
             Step::between(&self.entry.key, before, &next)
         };
-        let is_stored = self.coordinator.inner.committer.store(steps).await;
+        let is_stored = match planted(Mutant::SkipPrepare) && next.phase.is_ending() {
+            true => true,
+            false => self.coordinator.inner.committer.store(steps).await,
+        };
         let mut state = self.entry.state.lock();
         state.unsure = !is_stored;
         if !is_stored {
@@ -335,6 +339,9 @@ impl Transactions {
                 places.extend(parts.partitions.iter().map(|partition| (topic.clone(), *partition)));
             }
         }
+        if planted(Mutant::LoseMarker) && places.len() > 1 {
+            places.pop();
+        }
         for outcome in self.inner.outside.mark(project, places, end).await? {
             match outcome {
                 Err(error) if !is_settled(error) => return Err(error),
@@ -342,8 +349,12 @@ impl Transactions {
                 Ok(()) => {}
             }
         }
+        if planted(Mutant::CompleteBeforeOffsets) {
+            turn.change(ending.completed(self.inner.clock.now())).await?;
+        }
+        let commits = ending.commits() || planted(Mutant::CommitAborted);
         for group in &ending.groups {
-            self.inner.outside.end_offsets(project, group, ending.producer, ending.commits()).await?;
+            self.inner.outside.end_offsets(project, group, ending.producer, commits).await?;
         }
         turn.change(ending.completed(self.inner.clock.now())).await?;
         Ok(())

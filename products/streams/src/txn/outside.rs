@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use candor_gate::{Gate, TransactionEnd};
 use candor_log::{AppendError, Log, Rejected};
-use candor_meta::Tenancy;
+use candor_meta::{Tenancy, WriteScope};
 use candor_model::{Partition, ProjectId, TopicName};
 use kafka_protocol::ResponseError;
 
@@ -58,16 +58,7 @@ impl Outside for House {
         let Some(scope) = scope else {
             return Ok(vec![Err(ResponseError::UnknownTopicOrPartition); places.len()]);
         };
-        let mut all = Vec::with_capacity(places.len());
-        for chunk in places.chunks(MARKERS_AT_ONCE) {
-            let markers = chunk.iter().map(|(topic, at)| self.gate.marker(&scope, topic.clone(), *at, end));
-            let written = self.log.append_each(markers.collect()).await;
-            all.extend(written.into_iter().map(|written| match written {
-                Ok(_) => Ok(()),
-                Err(error) => Err(refusal(&error)),
-            }));
-        }
-        Ok(all)
+        Ok(write(&self.gate, &self.log, &scope, &places, end).await)
     }
 
     async fn end_offsets(
@@ -79,6 +70,26 @@ impl Outside for House {
     ) -> Result<(), ResponseError> {
         self.groups.end_txn(project, group, producer, commit).await
     }
+}
+
+/// Writes markers, and gives what became of each.
+pub(super) async fn write(
+    gate: &Gate,
+    log: &Log,
+    scope: &WriteScope,
+    places: &[(TopicName, Partition)],
+    end: TransactionEnd,
+) -> Vec<Result<(), ResponseError>> {
+    let mut all = Vec::with_capacity(places.len());
+    for chunk in places.chunks(MARKERS_AT_ONCE) {
+        let markers = chunk.iter().map(|(topic, at)| gate.marker(scope, topic.clone(), *at, end));
+        let written = log.append_each(markers.collect()).await;
+        all.extend(written.into_iter().map(|written| match written {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusal(&error)),
+        }));
+    }
+    all
 }
 
 /// Why a marker was not written.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use candor_model::{Partition, Timestamp, TopicName};
 use kafka_protocol::ResponseError;
 
+use crate::mutant::{Mutant, planted};
+
 /// The last epoch that a producer is given. The one behind it is for the markers that fence it.
 pub(super) const EPOCH_LAST: i16 = i16::MAX - 1;
 
@@ -169,7 +171,9 @@ pub(super) fn init(
         Phase::PrepareCommit | Phase::PrepareAbort => Err(ResponseError::ConcurrentTransactions),
         // It began something since: this is an old request that was on its way for long.
         Phase::Ongoing if is_retry => Err(ResponseError::ProducerFenced),
-        Phase::Ongoing => Ok(Init::Aborts(Box::new(current.fenced(asked.map(|(_, epoch)| epoch), now)))),
+        Phase::Ongoing if !planted(Mutant::SkipInitAbort) => {
+            Ok(Init::Aborts(Box::new(current.fenced(asked.map(|(_, epoch)| epoch), now))))
+        }
         _ if is_retry => Ok(Init::Given(current.producer, current.epoch)),
         _ => {
             let mut next = Transaction {
@@ -277,7 +281,9 @@ impl Transaction {
                 _ => Err(ResponseError::InvalidTxnState),
             };
         }
-        self.check(producer, epoch)?;
+        if !planted(Mutant::SkipEndFence) {
+            self.check(producer, epoch)?;
+        }
         match self.phase {
             Phase::Ongoing => {}
             phase if phase == Phase::prepare(commit) => return Err(ResponseError::ConcurrentTransactions),
@@ -348,7 +354,7 @@ impl Transaction {
     /// Open for longer than its producer said that it would be.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         let until = self.started_at.0.saturating_add(i64::from(self.timeout_ms) * 1000);
-        self.phase == Phase::Ongoing && now.0 >= until
+        self.phase == Phase::Ongoing && now.0 >= until && !planted(Mutant::SkipTimeout)
     }
 
     /// Neither open nor ending, and unused since.

@@ -20,6 +20,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::partition;
 use crate::admin::acl::Operation;
+use crate::mutant::{Mutant, planted};
 use crate::rights::Rights;
 use crate::topics::config::TimestampType;
 use crate::topics::{self, Topics};
@@ -244,6 +245,11 @@ impl Produce {
         }
         let partition = partition(&topic.view, data.index)?;
         let bytes = data.records.clone().ok_or(ResponseError::CorruptMessage)?;
+        #[cfg(test)]
+        let bytes = match planted(Mutant::SkipSequence) {
+            true => crate::sim::without_numbers(bytes),
+            false => bytes,
+        };
         let config = &topic.config;
         let batch = StreamBatch {
             topic: topic.view.in_log.clone(),
@@ -304,11 +310,10 @@ fn said(
     let refusal = match outcome {
         Err(refusal) => refusal,
         Ok(appended) => {
+            let is_new = planted(Mutant::AnswerRetryAsNew) && appended.duplicate;
+            let base = appended.base.0 as i64 + i64::from(is_new);
             let start = sent.place.map_or(-1, |(topic, partition)| log.log_start(&topic, partition).0 as i64);
-            return answer
-                .with_base_offset(appended.base.0 as i64)
-                .with_log_append_time_ms(-1)
-                .with_log_start_offset(start);
+            return answer.with_base_offset(base).with_log_append_time_ms(-1).with_log_start_offset(start);
         }
     };
     let records = refusal.records.into_iter().map(|(index, why)| {

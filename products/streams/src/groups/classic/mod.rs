@@ -18,6 +18,8 @@ use kafka_protocol::ResponseError;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::mutant::{Mutant, planted};
+
 pub(super) use image::Head;
 pub(super) use join::{Joined, Joining, Refused, subscribed_topics};
 pub(super) use sync::{Synced, Syncing};
@@ -181,6 +183,7 @@ impl Classic {
         if let Some(instance) = instance {
             match self.statics.get(instance) {
                 None => return Err(ResponseError::UnknownMemberId),
+                Some(_) if planted(Mutant::KeepReplaced) => return Ok(()),
                 Some(current) if &**current != member_id => return Err(ResponseError::FencedInstanceId),
                 Some(_) => {}
             }
@@ -198,7 +201,10 @@ impl Classic {
         generation: i32,
     ) -> Result<(), ResponseError> {
         self.check_member(member_id, instance)?;
-        if generation == self.generation { Ok(()) } else { Err(ResponseError::IllegalGeneration) }
+        match generation == self.generation || planted(Mutant::SkipGeneration) {
+            true => Ok(()),
+            false => Err(ResponseError::IllegalGeneration),
+        }
     }
 
     fn renew(&mut self, member_id: &str, now: Instant) {
@@ -332,7 +338,7 @@ impl Classic {
     fn expire_members(&mut self, now: Instant) {
         let mut expired = Vec::new();
         for (id, member) in &mut self.members {
-            if member.deadline > now {
+            if member.deadline > now || planted(Mutant::SkipSessionTimeout) {
                 continue;
             }
             if member.joining() || member.syncing() {

@@ -188,7 +188,7 @@ impl Consumer {
             let current = current.filter(|current| *current != id);
             if let Some(current) = current {
                 let away = self.members.get(&current).is_some_and(|member| member.epoch == LEAVING_STATIC);
-                if !away {
+                if !away && !planted(Mutant::TakeOverLiving) {
                     return Err(ResponseError::UnreleasedInstanceId);
                 }
                 self.take_over(&current, &id);
@@ -373,7 +373,7 @@ impl Consumer {
         }
         for partition in &member.target {
             match self.owners.get(partition) {
-                Some(owner) if owner != id => {}
+                Some(owner) if owner != id && !planted(Mutant::HandOverEarly) => {}
                 _ => {
                     self.owners.insert(*partition, Arc::clone(id));
                     member.assigned.insert(*partition);

@@ -19,6 +19,7 @@ use kafka_protocol::ResponseError;
 use tokio::time::Instant;
 
 use crate::directory::TopicId;
+use crate::mutant::{Mutant, planted};
 
 pub(super) use assignor::Assignor;
 pub(super) use heartbeat::{Beat, Beaten, Topic, World, compile};
@@ -165,7 +166,10 @@ impl Consumer {
             return Ok(());
         }
         let member = self.members.get(member_id).ok_or(ResponseError::UnknownMemberId)?;
-        if epoch == member.epoch { Ok(()) } else { Err(ResponseError::StaleMemberEpoch) }
+        match epoch == member.epoch || planted(Mutant::SkipMemberEpoch) {
+            true => Ok(()),
+            false => Err(ResponseError::StaleMemberEpoch),
+        }
     }
 
     /// A member is removed by somebody else.
@@ -217,8 +221,12 @@ impl Consumer {
     /// Removes whose session has ended, and who does not let go in time.
     pub fn tick(&mut self, now: Instant) {
         let late = |member: &Member| member.deadline <= now || member.revoke_by.is_some_and(|by| by <= now);
-        let late: Vec<Arc<str>> =
-            self.members.iter().filter(|(_, member)| late(member)).map(|(id, _)| Arc::clone(id)).collect();
+        let late: Vec<Arc<str>> = self
+            .members
+            .iter()
+            .filter(|(_, member)| late(member) && !planted(Mutant::SkipSessionTimeout))
+            .map(|(id, _)| Arc::clone(id))
+            .collect();
         for id in &late {
             self.remove(id);
             self.save = true;

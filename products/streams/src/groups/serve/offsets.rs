@@ -29,6 +29,7 @@ use crate::groups::committer::What;
 use crate::groups::registry::Groups;
 use crate::groups::state::{Body, State};
 use crate::groups::storage::{Committed, GroupKey, Place, Step};
+use crate::mutant::{Mutant, planted};
 
 /// Offsets that one request may commit. Kafka bounds requests by bytes alone (100 MB).
 const PLACES_MAX: usize = 100_000;
@@ -361,13 +362,18 @@ fn check_committing(
 
 /// Clients try again where storage failed.
 fn done(stored: Result<bool, tokio::sync::oneshot::error::RecvError>) -> Result<(), ResponseError> {
-    if stored == Ok(true) { Ok(()) } else { Err(ResponseError::CoordinatorNotAvailable) }
+    match stored == Ok(true) || planted(Mutant::AcknowledgeUnstored) {
+        true => Ok(()),
+        false => Err(ResponseError::CoordinatorNotAvailable),
+    }
 }
 
 fn step(key: &GroupKey, committing: &Committing<'_>, place: Place, committed: Committed) -> Step {
     let key = key.clone();
     match committing.producer {
-        Some((producer, epoch)) => Step::Pending { key, producer, epoch, place, committed },
-        None => Step::Offset { key, place, committed },
+        Some((producer, epoch)) if !planted(Mutant::CommitAtOnce) => {
+            Step::Pending { key, producer, epoch, place, committed }
+        }
+        _ => Step::Offset { key, place, committed },
     }
 }

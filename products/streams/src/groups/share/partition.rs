@@ -11,6 +11,8 @@ use std::sync::Arc;
 use kafka_protocol::ResponseError;
 use tokio::time::Instant;
 
+use crate::mutant::{Mutant, planted};
+
 /// What becomes of a record that was given to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -348,6 +350,7 @@ impl SharePartition {
             let run = run.filter(|run| run.last >= at).ok_or(ResponseError::InvalidRecordState)?;
             match &run.standing {
                 Standing::Acquired { by, .. } if **by == *member => at = run.last + 1,
+                _ if planted(Mutant::AcceptTwice) => at = run.last + 1,
                 _ => return Err(ResponseError::InvalidRecordState),
             }
         }

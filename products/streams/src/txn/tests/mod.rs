@@ -7,4 +7,5 @@ mod faults;
 mod produce;
 mod requests;
 mod rules;
+pub(crate) mod sim;
 mod time;
