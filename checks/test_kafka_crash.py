@@ -24,8 +24,8 @@ SETTLE_S = 60
 TRANSACTION_MS = 40_000
 # Keys of the topic that is compacted, and of how many writes one is a tombstone.
 KEYS, TOMBSTONES = 20, 7
-# Only what its table has is compacted, which has it after half the retention at the latest, and only in journal files that
-# were ended: here by kills. A pass comes every 15 s, so that it finds what is neither too young nor gone.
+# Only what its table has is compacted, and only in journal files that were ended. The table has it after 5 s: half of
+# segment.ms, which counts as 10 s at least. A pass comes every 5 s, so that several find what retention has not taken yet.
 COMPACTED = {"cleanup.policy": "compact,delete", "retention.ms": "24000", "min.cleanable.dirty.ratio": "0", "segment.ms": "1000", "delete.retention.ms": "1000"}
 # What is waited for a pass at most, seconds.
 COMPACTION_S = 40
