@@ -82,9 +82,7 @@ impl Held {
         }
         Ok(())
     }
-}
 
-impl Held {
     /// Holds room for so many bytes from now on, be it more or less than before.
     pub async fn fit(&mut self, room: &Room, bytes: usize) -> io::Result<()> {
         if bytes <= FREE_BYTES {
@@ -282,6 +280,24 @@ mod tests {
         assert_eq!(third.next(1 << 20).await.unwrap().unwrap().bytes.len(), 150 << 10);
         drop((held, first, second, third));
         assert_eq!((room.units.available_permits(), room.beyond.available_permits()), (200, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_for_room_that_was_given_up_begins_again() {
+        let room = Room::new(200 << 10);
+        let large = framed(&vec![1; 150 << 10]);
+        let larger = framed(&vec![1; 300 << 10]);
+        let [mut first, mut second, mut third] =
+            [&large, &larger, &large].map(|sent| FrameReader::new(&sent[..], room.clone(), TRANSFER));
+        let held = first.next(1 << 20).await.unwrap().unwrap();
+        let _beyond = second.next(1 << 20).await.unwrap().unwrap();
+        for _ in 0..3 {
+            assert!(timeout(SECOND, third.next(1 << 20)).await.is_err(), "there is no room");
+        }
+        drop(held);
+        let third = third.next(1 << 20).await.unwrap().unwrap();
+        assert_eq!(third.bytes.len(), 150 << 10);
+        assert_eq!(room.units.available_permits(), 50, "it holds room for all of it");
     }
 
     /// A hundred connections begin frames of all the room there is, and say no more. One that sends has its turn.
