@@ -9,9 +9,9 @@ use crate::wire::{Read, Request};
 /// From this version on messages are flexible (KIP-482).
 const FLEXIBLE_FROM: i16 = 9;
 
-/// A batch that is less than this part of its request is copied: the log keeps newest batches in memory, and what it
-/// keeps should not keep a request that is many times as large.
-const SHARE_MIN: usize = 16;
+/// A batch that is less than this part of its request is copied: the log keeps newest batches in memory, and counts their
+/// bytes; a batch that shares its request's memory keeps all of that, whatever becomes of the others in it.
+const SHARE_MIN: usize = 2;
 
 /// Reads a request.
 pub(crate) fn read(request: &Request) -> Read<ProduceRequest> {
@@ -115,15 +115,19 @@ mod tests {
     fn a_small_batch_does_not_keep_a_large_request() {
         let part =
             |length: usize| PartitionProduceData::default().with_records(Some(Bytes::from(vec![7; length])));
-        let topic = TopicProduceData::default().with_partition_data(vec![part(100), part(100_000)]);
-        let mut body = BytesMut::new();
-        ProduceRequest::default().with_topic_data(vec![topic]).encode(&mut body, 12).unwrap();
-        let request = Request::for_test(ApiKey::Produce, 12, body.freeze());
-        let read = read(&request).unwrap();
-        let lies_within = |nth: usize| {
-            let records = read.topic_data[0].partition_data[nth].records.clone().unwrap();
-            request.body.as_ptr_range().contains(&records.as_ptr())
+        let shared = |lengths: &[usize]| {
+            let parts = lengths.iter().map(|length| part(*length)).collect();
+            let topic = TopicProduceData::default().with_partition_data(parts);
+            let mut body = BytesMut::new();
+            ProduceRequest::default().with_topic_data(vec![topic]).encode(&mut body, 12).unwrap();
+            let request = Request::for_test(ApiKey::Produce, 12, body.freeze());
+            let read = read(&request).unwrap();
+            let of = &read.topic_data[0].partition_data;
+            let within = |records: &Bytes| request.body.as_ptr_range().contains(&records.as_ptr());
+            of.iter().map(|part| within(part.records.as_ref().unwrap())).collect::<Vec<_>>()
         };
-        assert_eq!((lies_within(0), lies_within(1)), (false, true));
+        assert_eq!(shared(&[100, 100_000]), [false, true]);
+        // Fifteen of them may be refused: the one that is kept keeps itself alone.
+        assert_eq!(shared(&[10_000; 16]), [false; 16]);
     }
 }
