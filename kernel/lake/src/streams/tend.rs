@@ -85,13 +85,16 @@ impl Inner {
             first_error = first_error.and(filled.map(drop));
         }
         // What could be read goes, whatever else could not; together where it can be, as that is one commit.
-        if let Err(error) = self.publish(tables.to_vec(), None).await {
-            first_error = first_error.and(Err(error));
+        if let Err(joint_error) = self.publish(tables.to_vec(), None).await {
+            let mut all_went = true;
             for (table, _, _, is_whole, has_failed) in &mut held {
                 if let Err(error) = self.publish(vec![Arc::clone(table)], None).await {
-                    (*is_whole, *has_failed) = (false, true);
+                    (*is_whole, *has_failed, all_went) = (false, true, false);
                     warn_of(table, &error);
                 }
+            }
+            if !all_went {
+                first_error = first_error.and(Err(joint_error));
             }
         }
         let now = self.clock.now();
