@@ -27,6 +27,8 @@ pub struct Ends {
     pub high_watermark: Offset,
     /// The first offset that may belong to an open transaction.
     pub last_stable: Offset,
+    /// The topic was deleted.
+    pub is_deleted: bool,
 }
 
 /// A batch that was read, without what only the log asks about.
@@ -61,16 +63,19 @@ impl Log {
             start: Offset(held.start),
             high_watermark: Offset(held.end),
             last_stable: Offset(held.last_stable()),
+            is_deleted: held.deleted,
         };
         of.into_iter().map(|held| state.get(held.0).map(ends).unwrap_or_default()).collect()
     }
 
-    /// The same as [`Log::read`] for a partition that was found.
+    /// The same as [`Log::read`] for a partition that was found. Unless `takes_any`, nothing is read from the journal's
+    /// disk where not even the first batch fits into `max_bytes`, and none is given.
     pub async fn read_held(
         &self,
         held: Held,
         from: Offset,
         max_bytes: usize,
+        takes_any: bool,
     ) -> Result<Vec<ReadBatch>, ReadError> {
         let (topic, partition) = {
             let state = self.inner.shared.state.read();
@@ -84,6 +89,9 @@ impl Log {
                 Look::Stored { .. } => {}
             }
             let Some(found) = state.get(held.0) else { return Ok(Vec::new()) };
+            if !takes_any && found.journal_bytes_at(from.0).is_some_and(|bytes| bytes as usize > max_bytes) {
+                return Ok(Vec::new());
+            }
             (found.topic.clone(), found.partition)
         };
         let batches = self.read(&topic, partition, from, max_bytes).await?;

@@ -141,6 +141,15 @@ impl PartitionState {
         self.chunks.partition_point(|chunk| chunk.end <= offset)
     }
 
+    /// Bytes of the batch that holds `offset`, or of the first after it, where the journal has it.
+    pub fn journal_bytes_at(&self, offset: u64) -> Option<u32> {
+        let Place::Journal { entries, .. } = &self.chunks.get(self.chunk_at(offset))?.place else {
+            return None;
+        };
+        let skip = entries.partition_point(|entry| entry.base + u64::from(entry.count) <= offset);
+        entries.get(skip).map(|entry| entry.bytes)
+    }
+
     pub fn bytes(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.bytes).sum()
     }

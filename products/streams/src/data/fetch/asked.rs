@@ -201,10 +201,10 @@ impl Asked {
 
     /// Takes over what a request of a session changes. False where it names what no topic can be called.
     pub fn change(&mut self, request: &FetchRequest) -> bool {
-        // The number of each topic of the request.
-        let mut numbers = Vec::with_capacity(request.topics.len());
-        for key in &request.topics {
-            numbers.push(match self.index.get(key) {
+        for asked in &request.partitions {
+            // A topic is taken in for a partition of it alone, so that there are never more of them than partitions.
+            let Some(key) = request.topics.get(asked.topic as usize) else { continue };
+            let topic = match self.index.get(key) {
                 Some(number) => *number,
                 None => {
                     let key = match key {
@@ -214,12 +214,9 @@ impl Asked {
                     };
                     self.add_topic(AskedTopic { key, found: Err(NOT_YET) })
                 }
-            });
-        }
-        for asked in &request.partitions {
-            let Some(topic) = numbers.get(asked.topic as usize) else { continue };
-            let asked = AskedPartition { topic: *topic, ..*asked };
-            let known = self.index_of.get(&(*topic, asked.index));
+            };
+            let asked = AskedPartition { topic, ..*asked };
+            let known = self.index_of.get(&(topic, asked.index));
             match known.and_then(|nth| self.partitions.get_mut(*nth as usize)) {
                 Some(part) => part.asked = asked,
                 None => {

@@ -56,6 +56,8 @@ struct Terms {
 struct Gathered {
     partitions: Vec<ToldPartition>,
     bytes: usize,
+    /// A batch did not fit into what was left: nothing more is read.
+    is_full: bool,
     /// Something that does not get better by waiting.
     is_final: bool,
     /// What to wait for: partitions, and what was seen of them.
@@ -139,6 +141,7 @@ impl Fetch {
         let mut gathered = Gathered {
             partitions: Vec::with_capacity(asked.len()),
             bytes: 0,
+            is_full: false,
             is_final: false,
             seen: Vec::with_capacity(asked.len()),
         };
@@ -156,7 +159,8 @@ impl Fetch {
                 records: Records::default(),
             };
             let ends = if place.is_ok() { ends.next() } else { None };
-            let left = terms.bytes_max.saturating_sub(gathered.bytes).min(size(asked.bytes_max));
+            let whole = if gathered.is_full { 0 } else { terms.bytes_max.saturating_sub(gathered.bytes) };
+            let left = whole.min(size(asked.bytes_max));
             // The first batch of an answer is given whatever its size, else a reader would never get past it.
             let room = Room { bytes: left, takes_any: gathered.bytes == 0 };
             let read = match (place, ends) {
@@ -175,7 +179,9 @@ impl Fetch {
                 (place, _) => Err(place.err().unwrap_or(ResponseError::UnknownServerError)),
             };
             match read {
-                Ok(records) => {
+                Ok((records, fits)) => {
+                    // What a partition itself may have says nothing of the others.
+                    gathered.is_full |= !fits && left == whole;
                     gathered.bytes += records.bytes();
                     told.records = records;
                 }
@@ -189,6 +195,7 @@ impl Fetch {
         gathered
     }
 
+    /// Reads a partition. False where a batch was left out for want of room.
     async fn read(
         &self,
         (held, topic): (Held, &Topic),
@@ -196,14 +203,14 @@ impl Fetch {
         ends: Ends,
         room: Room,
         told: &mut ToldPartition,
-    ) -> Result<Records, ResponseError> {
+    ) -> Result<(Records, bool), ResponseError> {
         let mut records = Records::default();
         let from = Offset(u64::try_from(from).map_err(|_| ResponseError::OffsetOutOfRange)?);
         if from < ends.start || from > ends.high_watermark {
             return Err(ResponseError::OffsetOutOfRange);
         }
         if from >= until || (room.bytes == 0 && !room.takes_any) {
-            return Ok(records);
+            return Ok((records, true));
         }
         if let Some(signal) = topic.name.signal() {
             let partition = Partition(u32::try_from(told.index).unwrap_or(0));
@@ -211,9 +218,9 @@ impl Fetch {
             let batches = self.signals.read(&place, signal, from, room.bytes, room.takes_any).await;
             let batches = batches.map_err(|error| error.told("a signal could not be read"))?;
             batches.into_iter().for_each(|batch| records.push(batch));
-            return Ok(records);
+            return Ok((records, true));
         }
-        let mut batches = match self.log.read_held(held, from, room.bytes.max(1)).await {
+        let mut batches = match self.log.read_held(held, from, room.bytes.max(1), room.takes_any).await {
             Ok(batches) => batches,
             Err(ReadError::OutOfRange { .. }) => return Err(ResponseError::OffsetOutOfRange),
             Err(ReadError::Storage(error)) => {
@@ -221,19 +228,35 @@ impl Fetch {
                 return Err(ResponseError::KafkaStorageError);
             }
         };
+        if batches.is_empty() {
+            // Some are before the end: the first did not fit.
+            return Ok((records, room.takes_any));
+        }
         batches.retain(|batch| batch.base < until);
         if told.aborted.is_some() {
             let aborted = self.log.aborted_in(held, &batches).into_iter();
             told.aborted = Some(aborted.map(|one| (one.producer_id, one.first_offset.0 as i64)).collect());
+            // Looked at behind them: nothing that was read was deleted before they were found.
+            still_there(from, self.log.ends([held]).first())?;
         }
         for batch in batches {
             let takes_any = room.takes_any && records.bytes() == 0;
             if records.bytes() + batch.batch.len() > room.bytes && !takes_any {
-                break;
+                return Ok((records, false));
             }
             records.push_at(batch.base, batch.batch);
         }
-        Ok(records)
+        Ok((records, true))
+    }
+}
+
+/// With records that are deleted goes what is known of their aborted transactions: who read them before may not tell
+/// them as committed.
+fn still_there(from: Offset, ends: Option<&Ends>) -> Result<(), ResponseError> {
+    match ends {
+        Some(ends) if ends.is_deleted => Err(ResponseError::UnknownTopicOrPartition),
+        Some(ends) if from >= ends.start => Ok(()),
+        _ => Err(ResponseError::OffsetOutOfRange),
     }
 }
 

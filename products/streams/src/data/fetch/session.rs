@@ -21,7 +21,8 @@ pub(super) const SESSIONS_MAX: usize = 1_000;
 /// Partitions of a session. Who reads more says all of them each time.
 const PLACES_MAX: usize = 50_000;
 
-/// Partitions of all sessions of a project: some 20 MB.
+/// Partitions of all sessions of a project: some 30 MB, or 110 MB at the very most, where each of them is of a topic of its
+/// own whose name is as long as a name can be.
 const PROJECT_PLACES_MAX: usize = 200_000;
 
 /// A session may be put in another's place once it is so old, or nothing was heard of it for so long

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use candor_log::Ends;
+use candor_model::Offset;
 use candor_records::{BatchBuilder, Codec, Headers};
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{DeleteTopicsRequest, ProduceRequest};
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteTopicsRequest, ProduceRequest};
 
 use crate::admin::acl::{Filter, Operation, Pattern, PatternFilter, Permission, ResourceType, Rule};
 use crate::caller::Caller;
 use crate::data::fetch::message::{AskedPartition, FetchAnswer, FetchRequest, TopicKey};
+use crate::data::fetch::still_there;
 use crate::testing::{House, text};
 use crate::topics::NewTopic;
 
@@ -108,6 +112,88 @@ async fn only_what_changed_is_told_and_asked() {
     assert_eq!(ask(&house, owner, request((id, 9), &[])).await.error, NOT_FOUND.code(), "nothing was left");
 }
 
+/// Lets a fetch come to where it waits; false where it does not wait.
+async fn begins(fetch: std::pin::Pin<&mut impl Future<Output = FetchAnswer>>) -> bool {
+    tokio::time::timeout(Duration::ZERO, fetch).await.is_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_that_move_are_told_without_records() {
+    let house = house().await;
+    // The second has no room where the first has records.
+    let places = [place(1, 0), AskedPartition { bytes_max: 0, ..place(0, 0) }];
+    let id = ask(&house, &house.owner, request((0, 0), &places)).await.session_id;
+    produce(&house, 0).await;
+    produce(&house, 1).await;
+    let answer = ask(&house, &house.owner, request((id, 1), &[])).await;
+    assert_eq!(told(&answer), [(1, true, 0), (0, false, 0)]);
+    assert_eq!((answer.partitions[1].high_watermark, answer.partitions[1].log_start), (1, 0));
+    // All is read to its end; then what was read is deleted.
+    assert_eq!(told(&ask(&house, &house.owner, request((id, 2), &[place(0, 1), place(1, 1)])).await), []);
+    let part = DeleteRecordsPartition::default().with_partition_index(1).with_offset(-1);
+    let topic = DeleteRecordsTopic::default().with_name(text(ORDERS).into()).with_partitions(vec![part]);
+    let deletion = DeleteRecordsRequest::default().with_topics(vec![topic]);
+    let deleted = house.streams.parts.offsets.delete(&house.rights(&house.owner), deletion).await;
+    assert_eq!(deleted.topics[0].partitions[0].error_code, 0);
+    let answer = ask(&house, &house.owner, request((id, 3), &[])).await;
+    assert_eq!(told(&answer), [(1, false, 0)]);
+    assert_eq!((answer.partitions[0].high_watermark, answer.partitions[0].log_start), (1, 1));
+    assert_eq!(told(&ask(&house, &house.owner, request((id, 4), &[])).await), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_without_partitions_are_not_kept() {
+    let house = house().await;
+    let id = ask(&house, &house.owner, request((0, 0), &[place(0, 0)])).await.session_id;
+    for epoch in 1..4 {
+        let mut names_more = request((id, epoch), &[]);
+        names_more.topics = (0..1_000).map(|nth| TopicKey::Name(text(&format!("{epoch}-{nth}")))).collect();
+        let answer = ask(&house, &house.owner, names_more).await;
+        assert_eq!((told(&answer).len(), answer.topics.len()), (0, 1));
+    }
+}
+
+/// A read that an answer has no room for is the last: what is behind it is told without records.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_behind_what_did_not_fit() {
+    let house = house().await;
+    for index in [0, 1, 1, 2] {
+        produce(&house, index).await;
+    }
+    let places = [0, 1, 2].map(|index| place(index, 0));
+    let whole = ask(&house, &house.owner, request((0, -1), &places)).await;
+    let bytes: Vec<usize> = whole.partitions.iter().map(|told| told.records.bytes()).collect();
+    assert_eq!(bytes, [bytes[0], 2 * bytes[0], bytes[0]]);
+    let asked = |bytes_max: usize, first: i32| {
+        let mut request = request((0, -1), &places);
+        (request.bytes_max, request.partitions[0].bytes_max) = (bytes_max as i32, first);
+        request
+    };
+    let one = bytes[0];
+    let answer = ask(&house, &house.owner, asked(one + one / 2, 1 << 20)).await;
+    assert_eq!(told(&answer), [(0, true, 0), (1, false, 0), (2, false, 0)]);
+    // What is too much for a partition is not too much for the rest.
+    let mut of_one = asked(1 << 20, 1 << 20);
+    of_one.partitions[1].bytes_max = one as i32 / 2;
+    let answer = ask(&house, &house.owner, of_one).await;
+    assert_eq!(told(&answer), [(0, true, 0), (1, false, 0), (2, true, 0)]);
+}
+
+#[test]
+fn what_was_deleted_while_it_was_read_is_not_told() {
+    let ends = |start: u64, is_deleted: bool| Ends {
+        start: Offset(start),
+        high_watermark: Offset(9),
+        last_stable: Offset(9),
+        is_deleted,
+    };
+    let check = |ends: Ends| still_there(Offset(4), Some(&ends));
+    assert_eq!(check(ends(4, false)), Ok(()));
+    assert_eq!(check(ends(5, false)), Err(ResponseError::OffsetOutOfRange));
+    assert_eq!(check(ends(4, true)), Err(ResponseError::UnknownTopicOrPartition));
+    assert_eq!(still_there(Offset(4), None), Err(ResponseError::OffsetOutOfRange));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_is_not_the_next_is_refused() {
     let house = house().await;
@@ -124,15 +210,11 @@ async fn a_request_that_is_not_the_next_is_refused() {
     // While one waits, another cannot be the next.
     let mut waits = request((id, 2), &[]);
     (waits.wait_ms, waits.bytes_min) = (10_000, 1);
-    let waiting = ask(&house, &house.owner, waits);
-    let meanwhile = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let other = ask(&house, &house.owner, request((id, 3), &[])).await;
-        produce(&house, 2).await;
-        other.error
-    };
-    let (answer, other) = tokio::join!(waiting, meanwhile);
-    assert_eq!((told(&answer), other), (vec![(2, true, 0)], BAD_EPOCH.code()));
+    let mut waiting = std::pin::pin!(ask(&house, &house.owner, waits));
+    assert!(begins(waiting.as_mut()).await);
+    assert_eq!(ask(&house, &house.owner, request((id, 3), &[])).await.error, BAD_EPOCH.code());
+    produce(&house, 2).await;
+    assert_eq!(told(&waiting.await), [(2, true, 0)]);
     // Epoch -1 ends a session and asks for all; 0 does, too, and begins another.
     let answer = ask(&house, &house.owner, request((id, -1), &[place(0, 0)])).await;
     assert_eq!((told(&answer), answer.session_id), (vec![(0, false, 0)], 0));
@@ -204,16 +286,14 @@ async fn rules_and_topics_that_change_are_noticed() {
     let mut waits = request((id, 4), &[place(0, 1)]);
     (waits.wait_ms, waits.bytes_min) = (10_000, 1);
     let began = std::time::Instant::now();
-    let gone = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let topic = DeleteTopicState::default().with_name(Some(text(ORDERS).into()));
-        let request = DeleteTopicsRequest::default().with_topics(vec![topic]);
-        let answer = house.streams.parts.admin.delete_topics(&house.owner, request, 6).await;
-        assert_eq!(answer.responses[0].error_code, 0);
-    };
-    let (answer, ()) = tokio::join!(ask(&house, &house.guest, waits), gone);
+    let mut waiting = std::pin::pin!(ask(&house, &house.guest, waits));
+    assert!(begins(waiting.as_mut()).await);
+    let topic = DeleteTopicState::default().with_name(Some(text(ORDERS).into()));
+    let deletion = DeleteTopicsRequest::default().with_topics(vec![topic]);
+    let answer = house.streams.parts.admin.delete_topics(&house.owner, deletion, 6).await;
+    assert_eq!(answer.responses[0].error_code, 0);
     let unknown = ResponseError::UnknownTopicOrPartition.code();
-    assert_eq!(told(&answer), [(5, false, unknown), (0, false, unknown)]);
+    assert_eq!(told(&waiting.await), [(5, false, unknown), (0, false, unknown)]);
     assert!(began.elapsed() < Duration::from_secs(8), "it was woken");
     // Made anew it is another topic; the session reads that one by its name.
     make(&house, ORDERS).await;
