@@ -122,29 +122,30 @@ impl Fixtures {
 /// Virtual time, which goes on from one life to the next.
 pub struct SimClock {
     base: AtomicI64,
-    began: Mutex<Instant>,
+    /// When this life began, by its runtime's time. Between two lives no time passes.
+    began: Mutex<Option<Instant>>,
 }
 
 impl SimClock {
     pub fn new() -> SimClock {
-        SimClock { base: AtomicI64::new(NOW.0), began: Mutex::new(Instant::now()) }
+        SimClock { base: AtomicI64::new(NOW.0), began: Mutex::new(None) }
     }
 
     /// A life begins, in a runtime of its own.
     pub fn begin(&self) {
-        *self.began.lock() = Instant::now();
+        *self.began.lock() = Some(Instant::now());
     }
 
     /// A life ends.
     pub fn end(&self) {
         self.base.store(self.now().0, Ordering::Relaxed);
-        *self.began.lock() = Instant::now();
+        *self.began.lock() = None;
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        let passed = self.began.lock().elapsed().as_micros();
+        let passed = self.began.lock().map_or(0, |began| began.elapsed().as_micros());
         Timestamp(self.base.load(Ordering::Relaxed) + i64::try_from(passed).unwrap_or(i64::MAX))
     }
 }

@@ -373,6 +373,12 @@ impl Mover {
             .with_producer_epoch(who.1)
             .with_committed(commit);
         let version = if self.second { 5 } else { 3 };
+        if world.happens(6) {
+            // Between the steps of an end a loss of power tells most.
+            let calls = 1 + world.below(6);
+            world.say(|| format!("the power goes in {calls} calls, while mover {} ends {number}", self.name));
+            world.kept.disk.cut_power_after(calls);
+        }
         let answer = world.ask(node.transactions.end_txn(&node.caller, request, version)).await;
         let code = answer.as_ref().map_or(ResponseError::RequestTimedOut.code(), |one| one.error_code);
         world.say(|| format!("mover {} {who:?} ends {number}, commit {commit}: {code}", self.name));

@@ -179,15 +179,15 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                     self.left = self.transfer;
                     return Ok(Some(Frame { bytes, room: std::mem::take(&mut self.held) }));
                 }
-                if self.buffer.len() >= self.covered {
-                    let covered = (2 * self.buffer.len()).max(FREE_BYTES).min(whole);
+                if self.buffer.len() >= self.covered.max(FREE_BYTES) {
+                    let covered = (2 * self.buffer.len()).min(whole);
                     self.held.cover(&self.room, covered).await?;
                     // Not before: the wait may be given up.
                     self.covered = covered;
-                    // Memory that nothing was written to yet costs nothing, and spares copies.
-                    let at_once = self.covered.max(whole.min(AT_ONCE_BYTES));
-                    self.buffer.reserve(at_once - self.buffer.len());
                 }
+                // Memory that nothing was written to yet costs nothing, and spares copies.
+                let at_once = self.covered.max(whole.min(AT_ONCE_BYTES));
+                self.buffer.reserve(at_once.saturating_sub(self.buffer.len()));
                 self.has_grown |= whole > FREE_BYTES / 2;
             } else {
                 self.buffer.reserve(FREE_BYTES);

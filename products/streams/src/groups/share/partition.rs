@@ -196,6 +196,7 @@ impl SharePartition {
     }
 
     /// The first offset that is not done with.
+    #[cfg(test)]
     pub fn start(&self) -> i64 {
         self.start
     }

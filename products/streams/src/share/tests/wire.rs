@@ -106,7 +106,7 @@ fn the_newer_answer_about_offsets_has_a_lag_more() {
     let encoded = |version| {
         let request = Request::for_test(ApiKey::DescribeShareGroupOffsets, version, Bytes::new());
         match wire::offsets_described(&request, &message, &lags) {
-            Answer::Body { body, .. } => body.to_vec(),
+            Answer::Body { body, .. } => body.into_bytes().to_vec(),
             _ => panic!("no body"),
         }
     };
