@@ -40,18 +40,23 @@ pub(crate) fn read(
         aborted.iter().map(|one| (one.first_offset, one.producer_id.0)).collect();
     aborted.sort_unstable_by(|a, b| b.cmp(a));
     let mut gone = std::collections::HashSet::new();
+    let (is_empty, mut end) = (records.is_empty(), None);
     // The last batch of an answer may be cut off.
     while let Some(header) = next(&records)? {
         let batch = records.split_to(header.bytes);
         header.check(&batch).map_err(|_| "a batch does not fit its checksum")?;
         let last = header.last_offset();
+        if header.base_offset < end.unwrap_or(0) || last < header.base_offset {
+            return Err("the offsets of its batches go back");
+        }
+        end = Some(last.checked_add(1).ok_or("an offset is beyond all offsets")?);
         while aborted.last().is_some_and(|(first, _)| *first <= last) {
             gone.extend(aborted.pop().map(|(_, producer)| producer));
         }
         if last < from {
             continue;
         }
-        read.next = last.checked_add(1).ok_or("an offset is beyond all offsets")?;
+        read.next = last + 1;
         if header.is_control() {
             if is_abort(&batch)? {
                 gone.remove(&header.producer_id);
@@ -62,6 +67,9 @@ pub(crate) fn read(
         if !is_gone && header.records > 0 {
             read.batches.push((header, batch));
         }
+    }
+    if !is_empty && end.is_none() {
+        return Err("none of its batches is whole");
     }
     Ok(read)
 }
@@ -186,7 +194,7 @@ fn rebuilt(
             let made = making.get_or_insert_with(fresh);
             made.builder.push(record.timestamp(header), record.key, record.value, record.headers);
             match made.runs.last_mut() {
-                Some((first, count)) if *first + *count == offset => *count += 1,
+                Some((first, count)) if first.checked_add(*count) == Some(offset) => *count += 1,
                 _ => made.runs.push((offset, 1)),
             }
         }
@@ -317,6 +325,15 @@ mod tests {
         let cut = all.slice(..all.len() - 1);
         assert_eq!(read(cut, 10, &[]).unwrap().next, 19);
         assert_eq!(read(Bytes::new(), 10, &[]).unwrap().next, 10);
+        // One that has nothing whole would be asked for again for ever.
+        assert!(read(all.slice(..70), 10, &[]).unwrap_err().contains("whole"));
+        let back = Bytes::from([&parts[0][..], &parts[0][..]].concat());
+        assert!(read(back, 10, &[]).unwrap_err().contains("go back"));
+        for base in [-5, i64::MAX - 1] {
+            let mut far = parts[0].to_vec();
+            far[..8].copy_from_slice(&i64::to_be_bytes(base));
+            assert!(read(Bytes::from(far), 10, &[]).is_err(), "{base}");
+        }
         let mut broken = all.to_vec();
         broken[70] ^= 1;
         assert!(read(Bytes::from(broken), 10, &[]).is_err());
