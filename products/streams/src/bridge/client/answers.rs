@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
 
@@ -61,6 +62,25 @@ pub(super) fn of(api: ApiKey) -> Option<&'static Answers> {
     all.get(&(api as i16))
 }
 
+/// Longest time that a broker is believed to be silent for.
+const MUTE_MAX: Duration = Duration::from_secs(120);
+
+/// How long the broker does not read from the connection after this answer, by its own word (KIP-219): it stands at the
+/// front, but for Produce, where only tagged fields follow it.
+pub(super) fn mute(api: ApiKey, version: i16, answer: &[u8]) -> Duration {
+    let at = match api {
+        ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate => None,
+        ApiKey::ListGroups if version < 1 => None,
+        ApiKey::Produce if version < 9 => answer.len().checked_sub(4),
+        ApiKey::Produce if answer.last() == Some(&0) => answer.len().checked_sub(5),
+        ApiKey::Produce => None,
+        _ => Some(0),
+    };
+    let bytes = at.and_then(|at| answer.get(at..)).and_then(|rest| rest.first_chunk::<4>());
+    let told = bytes.and_then(|bytes| u64::try_from(i32::from_be_bytes(*bytes)).ok());
+    Duration::from_millis(told.unwrap_or(0)).min(MUTE_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
@@ -89,6 +109,27 @@ mod tests {
             known.shape.walk(&bytes, version).unwrap_or_else(|why| panic!("{api:?} {version}: {why}"));
             assert!(known.shape.walk(&bytes[..bytes.len() - 1], version).is_err(), "{api:?} {version}");
         }
+    }
+
+    #[test]
+    fn a_broker_says_how_long_it_is_silent() {
+        let said = |api, version, message: &dyn Fn(&mut BytesMut)| {
+            let mut bytes = BytesMut::new();
+            message(&mut bytes);
+            mute(api, version, &bytes).as_millis()
+        };
+        for version in 3..=9 {
+            let told = ProduceResponse::default().with_throttle_time_ms(1234);
+            assert_eq!(said(ApiKey::Produce, version, &|to| told.encode(to, version).unwrap()), 1234);
+        }
+        for version in [5, 12] {
+            let told = FetchResponse::default().with_throttle_time_ms(567);
+            assert_eq!(said(ApiKey::Fetch, version, &|to| told.encode(to, version).unwrap()), 567);
+        }
+        let none = ListGroupsResponse::default().with_error_code(9);
+        assert_eq!(said(ApiKey::ListGroups, 0, &|to| none.encode(to, 0).unwrap()), 0);
+        assert_eq!(said(ApiKey::Fetch, 12, &|to| to.extend_from_slice(&i32::MAX.to_be_bytes())), 120_000);
+        assert_eq!(said(ApiKey::Fetch, 12, &|to| to.extend_from_slice(&[1])), 0);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(crate) struct Link {
     until: Option<Instant>,
     /// When it was asked something last.
     asked: Instant,
+    /// Until when the broker does not read, as it said itself (KIP-219).
+    muted: Instant,
 }
 
 impl Link {
@@ -70,6 +72,7 @@ impl Link {
             is_whole: true,
             until: None,
             asked: Instant::now(),
+            muted: Instant::now(),
         }
     }
 
@@ -116,14 +119,16 @@ impl Link {
             version.ok_or_else(|| Trouble::Version { server: self.server.clone(), api: name(api) })?;
         self.is_whole = false;
         self.asked = Instant::now();
-        let told = match timeout(wait + ANSWER_WAIT_MAX, self.exchange(request, version)).await {
+        let wait = wait + ANSWER_WAIT_MAX + self.muted.saturating_duration_since(self.asked);
+        let told = match timeout(wait, self.exchange(request, version)).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(source)) => return Err(Trouble::Broken { server: self.server.clone(), source }),
             Err(_) => return Err(Trouble::Late { server: self.server.clone(), api: name(api) }),
         };
         let (body, room) = told;
         match self.read::<R::Response>(api, version, body) {
-            Ok(message) => {
+            Ok((message, mute)) => {
+                self.muted = Instant::now() + mute;
                 self.is_whole = true;
                 Ok(Told { message, room })
             }
@@ -161,7 +166,7 @@ impl Link {
         api: ApiKey,
         version: i16,
         mut frame: Bytes,
-    ) -> Result<M, &'static str> {
+    ) -> Result<(M, Duration), &'static str> {
         if frame.len() < 4 {
             return Err("it ends early");
         }
@@ -172,6 +177,8 @@ impl Link {
             .map_err(|_| "its header ends early")?;
         let known = answers::of(api).ok_or("it was not asked for")?;
         known.shape.walk(&frame, version).map_err(|_| "its lengths do not fit")?;
-        M::decode(&mut frame, version).map_err(|_| "it cannot be read")
+        let mute = answers::mute(api, version, &frame);
+        let message = M::decode(&mut frame, version).map_err(|_| "it cannot be read")?;
+        Ok((message, mute))
     }
 }
