@@ -78,21 +78,19 @@ impl Groups {
         self.target.metadata(Some(Vec::new())).await?;
         let found = groups(&mut self.source).await?;
         // Share groups have no offsets of that kind (KIP-932); brokers that do not say the kind have none.
-        let found: Vec<String> = found
+        let mut found: Vec<String> = found
             .into_iter()
             .filter(|(name, kind)| !name.starts_with(GROUP_PREFIX) && (kind.is_empty() || is_consumers(kind)))
             .map(|(name, _)| name)
             .collect();
-        self.done.retain(|group, _| found.contains(group));
+        // The same ones every time, where there are too many.
+        found.sort_unstable();
+        let there = found.len();
+        found.truncate(GROUPS_MAX);
+        self.done.retain(|group, _| found.binary_search(group).is_ok());
         self.groups = found.len();
         self.progress.groups_are(&found);
-        if found.len() > GROUPS_MAX {
-            return Err(Trouble::Other(format!(
-                "{} groups are more than a bridge carries over ({GROUPS_MAX}): the first are",
-                found.len()
-            )));
-        }
-        for group in found.iter().take(GROUPS_MAX) {
+        for group in &found {
             let at = committed(&mut self.source, group).await?;
             let wanted: Offsets = at
                 .into_iter()
@@ -109,6 +107,11 @@ impl Groups {
                 self.done.insert(group.clone(), wanted.clone());
             }
             self.progress.group(group, wanted.len(), said);
+        }
+        if there > GROUPS_MAX {
+            return Err(Trouble::Other(format!(
+                "{there} groups are more than a bridge carries over: the first {GROUPS_MAX} by name are"
+            )));
         }
         Ok(())
     }

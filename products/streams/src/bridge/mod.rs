@@ -322,7 +322,7 @@ impl Bridges {
         let (source, target) = match self.sides(&stored) {
             Ok(sides) => sides,
             Err(trouble) => {
-                progress.failed(trouble.to_string(), Duration::ZERO);
+                progress.failed(trouble.to_string(), None);
                 return;
             }
         };

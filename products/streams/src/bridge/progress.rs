@@ -137,11 +137,12 @@ impl Progress {
         inner.retry_at = None;
     }
 
-    pub fn failed(&self, why: String, retry_in: Duration) {
+    /// Something is wrong; it tries again after so long, or only when somebody resumes it.
+    pub fn failed(&self, why: String, retry_in: Option<Duration>) {
         let mut inner = self.inner.lock();
         inner.state = BridgeState::Failing;
         inner.error = Some(cut(why));
-        inner.retry_at = Some(Instant::now() + retry_in);
+        inner.retry_at = retry_in.map(|wait| Instant::now() + wait);
     }
 
     /// Topics that are mirrored from now on, and those that cannot be.
@@ -181,14 +182,14 @@ impl Progress {
     /// The source deleted so many offsets before they were mirrored.
     pub fn skipped(&self, topic: &str, offsets: i64) {
         if let Some(topic) = self.inner.lock().topics.get_mut(topic) {
-            topic.skipped += offsets;
+            topic.skipped = topic.skipped.saturating_add(offsets);
         }
     }
 
     pub fn mirrored(&self, records: u64, bytes: u64) {
         let mut inner = self.inner.lock();
-        inner.records += records;
-        inner.bytes += bytes;
+        inner.records = inner.records.saturating_add(records);
+        inner.bytes = inner.bytes.saturating_add(bytes);
         let (now, records) = (Instant::now(), inner.records);
         if inner.counted.last().is_none_or(|(at, _)| now - *at >= Duration::from_secs(1)) {
             inner.counted.push((now, records));
@@ -204,8 +205,9 @@ impl Progress {
         Some((topic.target.clone()?, offset))
     }
 
+    /// The groups that there are, sorted.
     pub fn groups_are(&self, found: &[String]) {
-        self.inner.lock().groups.retain(|group, _| found.contains(group));
+        self.inner.lock().groups.retain(|group, _| found.binary_search(group).is_ok());
     }
 
     pub fn group(&self, group: &str, partitions: usize, error: Option<String>) {
@@ -238,7 +240,7 @@ impl Progress {
             records: inner.records,
             bytes: inner.bytes,
             records_per_second: rate,
-            lag: topics.iter().map(|topic| topic.lag).sum(),
+            lag: sum(topics.iter().map(|topic| topic.lag)),
             topics,
             groups: groups.collect(),
             groups_error: inner.groups_error.clone(),
@@ -246,19 +248,24 @@ impl Progress {
     }
 }
 
+/// The other cluster says these numbers: they may be any.
+fn sum(lags: impl Iterator<Item = i64>) -> i64 {
+    lags.fold(0, i64::saturating_add)
+}
+
 fn shown(source: &str, topic: &Topic) -> MirroredTopic {
     let partitions = topic.parts.iter().map(|(partition, part)| MirroredPartition {
         partition: *partition,
         position: part.position,
         end: part.end,
-        lag: (part.end - part.position).max(0),
+        lag: part.end.saturating_sub(part.position).max(0),
     });
     let partitions: Vec<MirroredPartition> = partitions.collect();
     MirroredTopic {
         source: source.to_owned(),
         target: topic.target.clone(),
         error: topic.error.clone(),
-        lag: partitions.iter().map(|part| part.lag).sum(),
+        lag: sum(partitions.iter().map(|part| part.lag)),
         skipped: topic.skipped,
         partitions,
     }

@@ -100,7 +100,7 @@ impl Job {
             let part = (self.random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
             let wait = pause.mul_f64(0.5 + part / 2.0);
             tracing::warn!(bridge = self.spec.name, error = %trouble, "a bridge stands still");
-            self.progress.failed(trouble.to_string(), wait);
+            self.progress.failed(trouble.to_string(), Some(wait));
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
