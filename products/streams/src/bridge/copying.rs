@@ -31,8 +31,9 @@ const CONFIGS_EVERY: Duration = Duration::from_secs(60);
 /// a week).
 const RENEW_EVERY: Duration = Duration::from_secs(1_800);
 
-/// Before partitions are asked for again that the source refused.
-const PAUSE_REFUSED: Duration = Duration::from_millis(200);
+/// Before a partition is asked for again that the source refused: the pauses double.
+const PAUSE_REFUSED_MIN: Duration = Duration::from_millis(200);
+const PAUSE_REFUSED_MAX: Duration = Duration::from_secs(30);
 
 /// A mirrored partition.
 struct Track {
@@ -49,6 +50,8 @@ struct Track {
     committed_at: Instant,
     /// What stands beside the committed offset is to be written anew.
     is_stale: bool,
+    /// Left out until then, after a pause so long, for the source refused it.
+    refused: Option<(Instant, Duration)>,
 }
 
 type Key = (Arc<str>, i32);
@@ -103,11 +106,11 @@ impl<'a> Copying<'a> {
             if !fetched.refused.is_empty() {
                 self.refused(fetched.refused).await?;
                 looked = looked.checked_sub(self.look_every).unwrap_or(looked);
-                tokio::time::sleep(PAUSE_REFUSED).await;
             }
             for piece in &fetched.pieces {
                 if let Some(track) = self.tracks.get_mut(&(Arc::clone(&piece.topic), piece.partition)) {
                     track.next = piece.read.next;
+                    track.refused = None;
                 }
                 self.job.progress.end(&piece.topic, piece.partition, piece.end);
             }
@@ -116,7 +119,10 @@ impl<'a> Copying<'a> {
     }
 
     fn wants(&self) -> Vec<Want> {
-        let wants = self.tracks.iter().map(|((topic, partition), track)| Want {
+        let now = Instant::now();
+        let asked =
+            self.tracks.iter().filter(|(_, track)| track.refused.is_none_or(|(until, _)| until <= now));
+        let wants = asked.map(|((topic, partition), track)| Want {
             topic: Arc::clone(topic),
             partition: *partition,
             leader: track.source_leader,
@@ -175,8 +181,7 @@ impl<'a> Copying<'a> {
             track.is_stale = false;
             track.claim = one.claim;
             self.job.progress.position(&one.source, one.partition, one.next, &track.claim.runs);
-            let records: u64 = one.batches.iter().map(|batch| u64::from(batch.records.unsigned_abs())).sum();
-            let bytes: u64 = one.batches.iter().map(|batch| batch.bytes.len() as u64).sum();
+            let (records, bytes) = one.written;
             self.job.progress.mirrored(records, bytes);
         }
     }
@@ -208,10 +213,10 @@ impl<'a> Copying<'a> {
                                 bridge = self.job.spec.name,
                                 topic = &*topic,
                                 partition,
-                                offsets = begins - track.next,
+                                offsets = begins.saturating_sub(track.next),
                                 "the source deleted records before they were mirrored"
                             );
-                            self.job.progress.skipped(&topic, begins - track.next);
+                            self.job.progress.skipped(&topic, begins.saturating_sub(track.next));
                             track.next = *begins;
                         }
                         _ => {
@@ -227,7 +232,11 @@ impl<'a> Copying<'a> {
                     return trouble("the user may not read it at the source".to_owned());
                 }
                 // Leaders move and topics go: the next look knows.
-                _ => {}
+                _ => {
+                    let before = track.refused.map_or(PAUSE_REFUSED_MIN / 2, |(_, pause)| pause);
+                    let pause = (before * 2).min(PAUSE_REFUSED_MAX);
+                    track.refused = Some((Instant::now() + pause, pause));
+                }
             }
         }
         Ok(())
@@ -244,6 +253,7 @@ impl<'a> Copying<'a> {
         if configs {
             topics::copy_configs(&mut self.source, &mut self.target, &look.topics).await?;
         }
+        look.gone.iter().for_each(|topic| self.job.progress.is_gone(topic));
         self.stand_back(&mut look);
         let is_there: HashSet<Key> = look
             .topics
@@ -280,7 +290,13 @@ impl<'a> Copying<'a> {
             look.troubles.append(&mut echoes);
             self.report(&look);
         }
-        self.memory.lock().known.extend(look.topics.iter().map(|topic| topic.target.clone()));
+        let mut memory = self.memory.lock();
+        for topic in &look.topics {
+            let id = memory.known.entry(topic.target.clone()).or_default();
+            if id.is_empty() {
+                id.clone_from(&topic.target_id);
+            }
+        }
         Ok(())
     }
 
@@ -308,8 +324,12 @@ impl<'a> Copying<'a> {
             let name: Arc<str> = Arc::from(topic.source.as_str());
             for part in &topic.parts {
                 if let Some(track) = self.tracks.get_mut(&(Arc::clone(&name), part.partition)) {
+                    if track.source_leader != part.source {
+                        track.refused = None;
+                    }
                     (track.source_leader, track.target_leader) = (part.source, part.target);
-                    if track.claim.topic_id == topic.id {
+                    if track.claim.is_of(&topic.id, &topic.target_id) {
+                        track.is_stale |= track.claim.learn(&topic.id, &topic.target_id);
                         continue;
                     }
                     // Another topic of the same name: it is begun anew.
@@ -320,10 +340,14 @@ impl<'a> Copying<'a> {
             }
         }
         if fresh.is_empty() {
+            self.memory.lock().is_settled = true;
             return Ok(());
         }
         let positions = self.writer.positions(&ask).await?;
-        let mut begin: BTreeMap<bool, Vec<Want>> = BTreeMap::new();
+        // What is there when a bridge begins may be left out; of what is made later nothing is.
+        let is_first = !self.memory.lock().is_settled && positions.is_empty();
+        let start = if is_first { self.job.spec.start } else { Start::Earliest };
+        let mut begin: Vec<Want> = Vec::new();
         for (name, topic, part) in &fresh {
             let position = positions.get(&(topic.target.clone(), part.partition));
             let claim = match position {
@@ -334,13 +358,15 @@ impl<'a> Copying<'a> {
                             self.job.id, topic.target
                         ))
                     })?;
-                    let is_same = claim.origin.cluster == look.source_cluster && claim.topic_id == topic.id;
+                    let is_same = claim.origin.cluster == look.source_cluster
+                        && claim.is_of(&topic.id, &topic.target_id);
                     Some((*offset, claim)).filter(|_| is_same)
                 }
                 None => None,
             };
             let is_new = claim.is_none();
-            let (next, claim) = claim.unwrap_or_else(|| (0, self.claim(look, topic)));
+            let (next, mut claim) = claim.unwrap_or_else(|| (0, self.claim(look, topic)));
+            let is_stale = claim.learn(&topic.id, &topic.target_id);
             let track = Track {
                 target: Arc::from(topic.target.as_str()),
                 source_leader: part.source,
@@ -350,7 +376,8 @@ impl<'a> Copying<'a> {
                 claim,
                 committed: next,
                 committed_at: Instant::now(),
-                is_stale: false,
+                is_stale,
+                refused: None,
             };
             if is_new {
                 let want = Want {
@@ -359,16 +386,13 @@ impl<'a> Copying<'a> {
                     leader: part.source,
                     offset: 0,
                 };
-                // A topic that took the place of a mirrored one is read from its beginning, and so is what it grows by.
-                let from_first = position.is_some() || self.grew(&topic.target, &positions);
-                begin.entry(from_first).or_default().push(want);
+                begin.push(want);
             }
             self.tracks.insert((Arc::clone(name), part.partition), track);
         }
         let mut claimed = Vec::new();
-        for (from_first, wants) in begin {
-            let start = if from_first { Start::Earliest } else { self.job.spec.start };
-            for (key, offset) in self.reader.bounds(&wants, start).await? {
+        if !begin.is_empty() {
+            for (key, offset) in self.reader.bounds(&begin, start).await? {
                 if let Some(track) = self.tracks.get_mut(&key) {
                     (track.next, track.committed) = (offset, offset);
                     claimed.push(track.work(&key, Vec::new(), offset));
@@ -379,14 +403,9 @@ impl<'a> Copying<'a> {
             let written = self.writer.write(claimed).await?;
             self.note(written);
         }
+        self.memory.lock().is_settled = true;
         self.report(look);
         Ok(())
-    }
-
-    /// Whether other partitions of the topic were mirrored before.
-    fn grew(&self, target: &str, positions: &BTreeMap<(String, i32), super::target::Position>) -> bool {
-        let is_known = self.memory.lock().known.contains(target);
-        is_known || positions.keys().any(|(topic, _)| topic == target)
     }
 
     fn claim(&self, look: &Look, topic: &topics::Topic) -> Claim {
@@ -395,7 +414,8 @@ impl<'a> Copying<'a> {
             topic: topic.source.clone(),
             since: self.job.since,
         };
-        Claim { origin, topic_id: topic.id.clone(), via: Vec::new(), runs: Runs::default() }
+        let (topic_id, target_id) = (topic.id.clone(), topic.target_id.clone());
+        Claim { origin, topic_id, target_id, via: Vec::new(), runs: Runs::default() }
     }
 }
 
@@ -410,6 +430,7 @@ impl Track {
             next,
             claim: self.claim.clone(),
             room: Arc::default(),
+            written: (0, 0),
         }
     }
 }

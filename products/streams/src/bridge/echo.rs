@@ -88,7 +88,8 @@ mod tests {
     }
 
     fn claim(from: Origin, via: &[Origin]) -> Claim {
-        Claim { origin: from, topic_id: String::new(), via: via.to_vec(), runs: Default::default() }
+        let (topic_id, target_id) = (String::new(), String::new());
+        Claim { origin: from, topic_id, target_id, via: via.to_vec(), runs: Default::default() }
     }
 
     #[test]

@@ -46,12 +46,16 @@ impl Run {
 pub(crate) struct Runs(Vec<Run>);
 
 impl Runs {
-    /// Adds what was written last. Offsets only ever grow on both sides; what does not is not noted.
+    /// Adds what was written last. Offsets only ever grow on both sides: what goes back at the source is not noted, and
+    /// where the target goes back its topic is another one, of which nothing is known but this.
     pub fn push(&mut self, source: i64, target: i64, count: i64) {
         let run = Run { source, target, count };
         match self.0.last_mut() {
-            Some(last) if last.source_end() > source || last.target_end() > target => return,
-            Some(last) if last.source_end() == source && last.target_end() == target => last.count += count,
+            Some(last) if last.target_end() > target => self.0 = vec![run],
+            Some(last) if last.source_end() > source => return,
+            Some(last) if last.source_end() == source && last.target_end() == target => {
+                last.count = last.count.saturating_add(count);
+            }
             _ => self.0.push(run),
         }
         if self.0.len() > RUNS_MAX {
@@ -73,7 +77,9 @@ impl Runs {
     pub fn translate(&self, offset: i64) -> Option<i64> {
         let behind = self.0.partition_point(|run| run.source <= offset);
         match behind.checked_sub(1).and_then(|at| self.0.get(at)) {
-            Some(run) if offset < run.source_end() => Some(run.target + (offset - run.source)),
+            Some(run) if offset < run.source_end() => {
+                Some(run.target.saturating_add(offset.saturating_sub(run.source)))
+            }
             Some(run) => Some(run.target_end()),
             // The first is never dropped: what lies before it was not mirrored.
             None => self.0.first().map(|run| run.target),
@@ -85,7 +91,9 @@ impl Runs {
             let mut bytes = Vec::new();
             let (mut source, mut target) = (0, 0);
             for run in &self.0 {
-                for number in [run.source - source, run.target - target, run.count] {
+                for number in
+                    [run.source.saturating_sub(source), run.target.saturating_sub(target), run.count]
+                {
                     put(&mut bytes, number.unsigned_abs());
                 }
                 (source, target) = (run.source_end(), run.target_end());
@@ -154,6 +162,11 @@ pub(crate) struct Origin {
     pub since: i64,
 }
 
+/// Whether two ids are one topic's, as far as both are known.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    one.is_empty() || other.is_empty() || one == other
+}
+
 /// Where the records of a mirrored partition come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
@@ -161,6 +174,8 @@ pub(crate) struct Claim {
     pub origin: Origin,
     /// The source topic's id, where its cluster gives ids: another one is another topic of the same name.
     pub topic_id: String,
+    /// The target topic's id, in the same way.
+    pub target_id: String,
     /// Where the source has them from itself.
     pub via: Vec<Origin>,
     /// Which offsets are which.
@@ -172,6 +187,8 @@ struct Written {
     v: u8,
     from: Origin,
     id: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    to: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     via: Vec<Origin>,
     runs: String,
@@ -184,6 +201,7 @@ impl Claim {
             v: 1,
             from: self.origin.clone(),
             id: self.topic_id.clone(),
+            to: self.target_id.clone(),
             via: self.via.iter().take(VIA_MAX).cloned().collect(),
             runs: self.runs.encode(),
         };
@@ -195,7 +213,26 @@ impl Claim {
         let written: Written = serde_json::from_str(text).ok()?;
         (written.v == 1).then_some(())?;
         let runs = Runs::decode(&written.runs)?;
-        Some(Claim { origin: written.from, topic_id: written.id, via: written.via, runs })
+        let (topic_id, target_id) = (written.id, written.to);
+        Some(Claim { origin: written.from, topic_id, target_id, via: written.via, runs })
+    }
+
+    /// Whether it is of these topics. A cluster that gives ids since it was upgraded has the same topics as before, and
+    /// so has one of which not all brokers give any.
+    pub fn is_of(&self, topic_id: &str, target_id: &str) -> bool {
+        is_same(&self.topic_id, topic_id) && is_same(&self.target_id, target_id)
+    }
+
+    /// Notes ids that it lacks; true where there were such.
+    pub fn learn(&mut self, topic_id: &str, target_id: &str) -> bool {
+        let mut is_new = false;
+        for (own, told) in [(&mut self.topic_id, topic_id), (&mut self.target_id, target_id)] {
+            if own.is_empty() && !told.is_empty() {
+                told.clone_into(own);
+                is_new = true;
+            }
+        }
+        is_new
     }
 
     /// All that its records have come from.
@@ -246,12 +283,19 @@ mod tests {
         runs.push(15, 25, 5);
         assert_eq!(runs.0.len(), 1);
         runs.push(12, 90, 5);
-        runs.push(90, 22, 5);
         assert_eq!(runs.0.len(), 1);
         assert_eq!(
             (runs.translate(3), runs.translate(19), runs.translate(20)),
             (Some(20), Some(29), Some(30))
         );
+        // The target was made anew: nothing that was known of the one before is beyond its end.
+        runs.push(90, 3, 5);
+        assert_eq!(
+            (runs.translate(19), runs.translate(92), runs.translate(200)),
+            (Some(3), Some(5), Some(8))
+        );
+        runs.push(i64::MAX - 1, i64::MAX - 1, i64::MAX);
+        assert_eq!(runs.translate(i64::MAX), Some(i64::MAX));
     }
 
     #[test]
@@ -261,11 +305,22 @@ mod tests {
         for n in 0..500 {
             runs.push(n * (1 << 50) / 500 * 8, n * (1 << 50) / 500 * 8 + n, 1 << 20);
         }
-        let mut claim =
-            Claim { origin: origin(1), topic_id: "i".repeat(36), via: vec![origin(2), origin(3)], runs };
+        let mut claim = Claim {
+            origin: origin(1),
+            topic_id: "i".repeat(36),
+            target_id: "o".repeat(36),
+            via: vec![origin(2), origin(3)],
+            runs,
+        };
         let text = claim.encode();
         assert!(text.len() < 4096, "{}", text.len());
-        assert_eq!(Claim::decode(&text), Some(claim));
+        assert_eq!(Claim::decode(&text).as_ref(), Some(&claim));
+        // Ids that a cluster gives only since it was upgraded make no other topic.
+        assert!(claim.is_of("", "") && !claim.is_of("another", "") && !claim.is_of("", "another"));
+        claim.topic_id = String::new();
+        assert!(claim.is_of("another", ""));
+        assert!(claim.learn("another", "") && !claim.learn("third", "third"));
+        assert!(claim.is_of("another", &"o".repeat(36)) && !claim.is_of("third", ""));
         for wrong in [
             "",
             "{}",

@@ -162,6 +162,13 @@ impl Progress {
         }
     }
 
+    /// What is known of a topic's offsets at the target is of one that is gone.
+    pub fn is_gone(&self, topic: &str) {
+        if let Some(topic) = self.inner.lock().topics.get_mut(topic) {
+            topic.parts.values_mut().for_each(|part| part.runs = Runs::default());
+        }
+    }
+
     /// What is committed of a partition.
     pub fn position(&self, topic: &str, partition: i32, position: i64, runs: &Runs) {
         let mut inner = self.inner.lock();

@@ -1,6 +1,6 @@
 //! One bridge, from when it is begun until it is ended: whenever anything fails it begins anew, a little later each time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +53,10 @@ pub(super) struct Memory {
     pub stopped: HashMap<String, (Instant, String)>,
     /// Topics whose batches are cut, to so many bytes, for the target does not take them as large as they are.
     pub cut: HashMap<String, usize>,
-    /// Topics of the target that were mirrored.
-    pub known: HashSet<String>,
+    /// Topics of the target that were mirrored, with their ids there.
+    pub known: HashMap<String, String>,
+    /// Topics were looked at: those that come from now on are new.
+    pub is_settled: bool,
 }
 
 impl Memory {

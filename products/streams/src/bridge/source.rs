@@ -18,8 +18,11 @@ use super::spec::Start;
 use super::trouble::Trouble;
 use crate::wire::{Held, Room};
 
-/// What one fetch asks for, bytes: as much is written in one transaction.
+/// What one fetch asks for of all leaders together, bytes: as much is written in one transaction.
 const FETCH_BYTES: i32 = 8 << 20;
+
+/// And of one leader at least.
+const FETCH_BYTES_MIN: i32 = 64 << 10;
 
 /// And of one partition.
 const PARTITION_BYTES: i32 = 2 << 20;
@@ -104,6 +107,8 @@ impl Reader {
             }
         }
         let wait = if leaders.len() > 1 { WAIT_TOGETHER } else { WAIT_ALONE };
+        let count = i32::try_from(leaders.len()).unwrap_or(i32::MAX);
+        let bytes = (FETCH_BYTES / count.max(1)).max(FETCH_BYTES_MIN);
         let requests = leaders.into_iter().map(|(leader, topics)| {
             let topics = topics.into_iter().map(|(topic, parts)| {
                 let name = StrBytes::from_string(topic.to_string());
@@ -112,7 +117,7 @@ impl Reader {
             let request = FetchRequest::default()
                 .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(0))
                 .with_min_bytes(1)
-                .with_max_bytes(FETCH_BYTES)
+                .with_max_bytes(bytes)
                 .with_isolation_level(READ_COMMITTED)
                 .with_topics(topics.collect());
             (leader, request)
@@ -164,7 +169,8 @@ impl Reader {
                     let at = || format!("the source ({})", topic.name.as_str());
                     Trouble::check(at, ApiKey::ListOffsets, part.error_code)?;
                     let key = (Arc::from(topic.name.as_str()), part.partition_index);
-                    found.insert(key, part.offset);
+                    // One that has none says -1.
+                    found.insert(key, part.offset.max(0));
                 }
             }
         }

@@ -24,7 +24,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::batches::Ready;
 use super::client::{Cluster, Node, Side};
 use super::position::Claim;
-use super::trouble::{Trouble, code_name};
+use super::trouble::{Trouble, code_name, name};
 use crate::wire::Held;
 
 /// How long the target may wait for the end of a transaction before it ends it.
@@ -36,6 +36,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the target may take to store a batch.
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
+
+/// Partitions of one transaction.
+const PARTITIONS_MAX: usize = 300;
+
+/// What stands beside the offsets of one request, bytes: a coordinator stores a request as one batch, which Kafka takes
+/// up to 1 MiB.
+const BESIDE_BYTES_MAX: usize = 256 << 10;
 
 /// What is written of a partition.
 pub(crate) struct Work {
@@ -52,6 +59,8 @@ pub(crate) struct Work {
     pub claim: Claim,
     /// Room of what was read, held until it is written.
     pub room: Arc<Held>,
+    /// Records and bytes that were written of it.
+    pub written: (u64, u64),
 }
 
 /// How far a partition was mirrored: the committed offset, and what stands beside it.
@@ -146,12 +155,30 @@ impl Writer {
         format!("{} ({})", self.cluster.name(), self.id)
     }
 
-    /// Writes all of it, or nothing. After a failure nothing more can be written: the bridge is to be opened anew.
-    pub async fn write(&mut self, mut work: Vec<Work>) -> Result<Vec<Work>, Trouble> {
+    /// Writes it, each partition wholly or not at all. After a failure nothing more can be written: the bridge is to be
+    /// opened anew. What was written has given its room back: a fetch at the same time may wait for that.
+    pub async fn write(&mut self, work: Vec<Work>) -> Result<Vec<Work>, Trouble> {
+        let mut written = Vec::with_capacity(work.len());
+        let mut rest = work.into_iter().peekable();
+        while rest.peek().is_some() {
+            written.extend(self.transaction(rest.by_ref().take(PARTITIONS_MAX).collect()).await?);
+        }
+        Ok(written)
+    }
+
+    async fn transaction(&mut self, mut work: Vec<Work>) -> Result<Vec<Work>, Trouble> {
         self.add_partitions(&work).await?;
         let rounds = work.iter().map(|one| one.batches.len()).max().unwrap_or(0);
         for round in 0..rounds {
             self.produce(&mut work, round).await?;
+        }
+        for one in &mut work {
+            let batches = std::mem::take(&mut one.batches);
+            one.room = Arc::default();
+            for batch in &batches {
+                one.written.0 += u64::from(batch.records.unsigned_abs());
+                one.written.1 += batch.bytes.len() as u64;
+            }
         }
         self.commit_offsets(&mut work).await?;
         let request = EndTxnRequest::default()
@@ -284,6 +311,11 @@ impl Writer {
                 self.check_topic(at.and_then(|at| work.get(at)), ApiKey::Produce, part.error_code)?;
                 let Some(one) = at.and_then(|at| work.get_mut(at)) else { continue };
                 let mut target = part.base_offset;
+                if target < 0 {
+                    let why = "it stored records below offset 0";
+                    let (server, api) = (self.cluster.name().to_owned(), name(ApiKey::Produce));
+                    return Err(Trouble::Malformed { server, api, why });
+                }
                 let runs = one.batches.get(round).map(|batch| batch.runs.clone()).unwrap_or_default();
                 for (source, count) in runs {
                     one.claim.runs.push(source, target, count);
@@ -310,13 +342,33 @@ impl Writer {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        let mut rest = work;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let mut beside = Vec::new();
+            for one in rest.iter_mut() {
+                let text = one.claim.encode();
+                bytes += text.len();
+                if bytes > BESIDE_BYTES_MAX && !beside.is_empty() {
+                    break;
+                }
+                beside.push(text);
+            }
+            let (some, behind) = rest.split_at_mut(beside.len());
+            self.commit_some(some, beside).await?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    async fn commit_some(&mut self, work: &[Work], beside: Vec<String>) -> Result<(), Trouble> {
         let mut topics: BTreeMap<String, Vec<TxnOffsetCommitRequestPartition>> = BTreeMap::new();
-        for one in work.iter_mut() {
+        for (one, beside) in work.iter().zip(beside) {
             let part = TxnOffsetCommitRequestPartition::default()
                 .with_partition_index(one.partition)
                 .with_committed_offset(one.next)
                 .with_committed_leader_epoch(-1)
-                .with_committed_metadata(Some(StrBytes::from_string(one.claim.encode())));
+                .with_committed_metadata(Some(StrBytes::from_string(beside)));
             topics.entry(one.target.to_string()).or_default().push(part);
         }
         let topics = topics.into_iter().map(|(topic, parts)| {

@@ -17,6 +17,7 @@ use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResp
 use kafka_protocol::protocol::StrBytes;
 
 use super::client::{Cluster, Node};
+use super::position::is_same;
 use super::spec::Spec;
 use super::trouble::{Trouble, code_name};
 
@@ -63,6 +64,8 @@ pub(crate) struct Topic {
     pub target: String,
     /// Its id at the source; empty where that gives none.
     pub id: String,
+    /// Its id at the target, in the same way.
+    pub target_id: String,
     /// Those that have a leader on both sides.
     pub parts: Vec<Part>,
 }
@@ -78,6 +81,8 @@ pub(crate) struct Look {
     pub topics_there: usize,
     /// Topics that cannot be mirrored, and why.
     pub troubles: Vec<(String, String)>,
+    /// Those of them whose topic at the target is gone, or is another one.
+    pub gone: Vec<String>,
 }
 
 fn text(text: &str) -> StrBytes {
@@ -98,13 +103,18 @@ fn leaders(topic: &MetadataResponseTopic) -> BTreeMap<i32, Node> {
     led.map(|part| (part.partition_index, part.leader_id.0)).collect()
 }
 
+/// A topic's id, empty where it has none.
+fn id(topic: &MetadataResponseTopic) -> String {
+    if topic.topic_id.is_nil() { String::new() } else { topic.topic_id.to_string() }
+}
+
 /// Looks at both sides, and creates at the target what is missing there. `known` are the topics of the target that were
-/// mirrored before: one of them that is gone was deleted, and is not made again by itself.
+/// mirrored before, with their ids: one of them that is gone was deleted, and is not made again by itself.
 pub(crate) async fn look(
     source: &mut Cluster,
     target: &mut Cluster,
     spec: &Spec,
-    known: &HashSet<String>,
+    known: &HashMap<String, String>,
 ) -> Result<Look, Trouble> {
     let told = source.metadata(None).await?;
     let mut look =
@@ -134,20 +144,28 @@ pub(crate) async fn look(
     let names = || wanted.iter().map(|(_, target)| target.clone()).collect::<Vec<_>>();
     let mut there = target.metadata(Some(names())).await?;
     look.target_cluster = cluster_id(&there);
-    if create(source, target, &wanted, &there, known, &mut look.troubles).await? {
+    if create(source, target, &wanted, &there, known, &mut look).await? {
         there = target.metadata(Some(names())).await?;
     }
     let there: HashMap<&str, &MetadataResponseTopic> =
         there.topics.iter().map(|topic| (name_of(topic), topic)).collect();
     for (topic, target) in &wanted {
         let Some(found) = there.get(target.as_str()).filter(|found| found.error_code == 0) else { continue };
+        let target_id = id(found);
+        if known.get(target).is_some_and(|known| !is_same(known, &target_id)) {
+            let why = format!(
+                "{target} was deleted at the target and made anew; resume the bridge to begin it anew"
+            );
+            look.troubles.push((name_of(topic).to_owned(), why));
+            look.gone.push(name_of(topic).to_owned());
+            continue;
+        }
         let targets = leaders(found);
         let parts = leaders(topic).into_iter().filter_map(|(partition, source)| {
             Some(Part { partition, source, target: *targets.get(&partition)? })
         });
-        let id = if topic.topic_id.is_nil() { String::new() } else { topic.topic_id.to_string() };
-        let parts = parts.collect();
-        look.topics.push(Topic { source: name_of(topic).to_owned(), target: target.clone(), id, parts });
+        let (source, target, parts) = (name_of(topic).to_owned(), target.clone(), parts.collect());
+        look.topics.push(Topic { source, target, id: id(topic), target_id, parts });
     }
     let named: HashSet<String> = look.troubles.iter().map(|(name, _)| name.clone()).collect();
     look.topics.retain(|topic| !named.contains(&topic.source));
@@ -160,9 +178,10 @@ async fn create(
     target: &mut Cluster,
     wanted: &[(&MetadataResponseTopic, String)],
     there: &MetadataResponse,
-    known: &HashSet<String>,
-    troubles: &mut Vec<(String, String)>,
+    known: &HashMap<String, String>,
+    look: &mut Look,
 ) -> Result<bool, Trouble> {
+    let troubles = &mut look.troubles;
     let found: HashMap<&str, &MetadataResponseTopic> =
         there.topics.iter().map(|topic| (name_of(topic), topic)).collect();
     let (mut missing, mut grown) = (Vec::new(), Vec::new());
@@ -175,8 +194,11 @@ async fn create(
             Some((code, _)) if code != ResponseError::UnknownTopicOrPartition.code() => {
                 troubles.push((own, format!("the target says {} of {name}", code_name(code))));
             }
-            _ if known.contains(name) => troubles
-                .push((own, format!("{name} was deleted at the target; resume the bridge to begin it anew"))),
+            _ if known.contains_key(name) => {
+                let why = format!("{name} was deleted at the target; resume the bridge to begin it anew");
+                troubles.push((own.clone(), why));
+                look.gone.push(own);
+            }
             _ => missing.push((own, name.clone(), count)),
         }
     }
@@ -270,7 +292,8 @@ async fn configs(
     Ok(found.collect())
 }
 
-/// Sets at the target what was set at the source since. What is set at the target alone stays.
+/// Sets at the target what was set at the source since. What is set at the target alone stays, so what is set at the
+/// source no more does too: nothing tells the two apart.
 pub(crate) async fn copy_configs(
     source: &mut Cluster,
     target: &mut Cluster,
