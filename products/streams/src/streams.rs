@@ -194,6 +194,8 @@ impl Streams {
             random: dice,
             broker: Arc::clone(&broker),
             room: room.clone(),
+            anonymous: anonymous.clone(),
+            tenancy: parts.tenancy.clone(),
             stop,
         })
         .await?;

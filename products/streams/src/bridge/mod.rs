@@ -22,17 +22,20 @@ mod target;
 mod topics;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use candor_keyring::Keyring;
-use candor_meta::{Database, ReadScope, SqlError, WriteScope};
+use candor_meta::{Database, ReadScope, SqlError, Tenancy, WriteScope};
 use candor_model::{Clock, ProjectId, Random};
+use futures::FutureExt;
 use kafka_protocol::messages::DeleteGroupsRequest;
 use kafka_protocol::protocol::StrBytes;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -118,6 +121,9 @@ pub(crate) struct Parts {
     pub broker: Arc<Broker>,
     /// Room for large requests to it.
     pub room: Room,
+    /// The project that clients of this machine are who prove nothing.
+    pub anonymous: Option<Arc<str>>,
+    pub tenancy: Tenancy,
     pub stop: CancellationToken,
 }
 
@@ -134,8 +140,8 @@ struct Inner {
     /// What is read ahead.
     reading: Room,
     all: Mutex<BTreeMap<Key, Running>>,
-    /// One change at a time: a bridge ends before it is begun again.
-    changing: tokio::sync::Mutex<()>,
+    /// One change of a project at a time: a bridge ends before it is begun again.
+    changing: Mutex<HashMap<ProjectId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 struct Running {
@@ -153,7 +159,7 @@ impl Bridges {
             parts,
             reading: Room::new(ROOM_BYTES),
             all: Mutex::default(),
-            changing: tokio::sync::Mutex::default(),
+            changing: Mutex::default(),
         };
         let bridges = Bridges { inner: Arc::new(inner) };
         for bridge in stored {
@@ -177,11 +183,21 @@ impl Bridges {
     }
 
     /// Makes one and begins it.
-    pub async fn create(&self, scope: &WriteScope, mut spec: Spec) -> Result<Bridge, BridgeError> {
+    pub async fn create(&self, scope: &WriteScope, spec: Spec) -> Result<Bridge, BridgeError> {
         spec.check()?;
+        let (bridges, project) = (self.clone(), scope.project());
+        to_its_end(async move { bridges.make(project, spec).await }).await
+    }
+
+    /// Waits for other changes of the project.
+    async fn alone(&self, project: ProjectId) -> OwnedMutexGuard<()> {
+        let lock = Arc::clone(self.inner.changing.lock().entry(project).or_default());
+        lock.lock_owned().await
+    }
+
+    async fn make(&self, project: ProjectId, mut spec: Spec) -> Result<Bridge, BridgeError> {
+        let _alone = self.alone(project).await;
         let parts = &self.inner.parts;
-        let _alone = self.inner.changing.lock().await;
-        let project = scope.project();
         let count = {
             let all = self.inner.all.lock();
             if all.contains_key(&(project, spec.name.clone())) {
@@ -202,11 +218,16 @@ impl Bridges {
         Ok(self.begin(stored))
     }
 
-    /// Tells one otherwise. It goes on where it stands; the password stays where none is given.
-    pub async fn change(&self, scope: &WriteScope, mut spec: Spec) -> Result<Bridge, BridgeError> {
+    /// Tells one otherwise. It goes on where it stands. Where no password is given the one that it has stays, if it goes
+    /// to the same servers in the same way.
+    pub async fn change(&self, scope: &WriteScope, spec: Spec) -> Result<Bridge, BridgeError> {
         spec.check_but_password()?;
-        let _alone = self.inner.changing.lock().await;
-        let project = scope.project();
+        let (bridges, project) = (self.clone(), scope.project());
+        to_its_end(async move { bridges.tell(project, spec).await }).await
+    }
+
+    async fn tell(&self, project: ProjectId, mut spec: Spec) -> Result<Bridge, BridgeError> {
+        let _alone = self.alone(project).await;
         let before = {
             let all = self.inner.all.lock();
             let found = all.get(&(project, spec.name.clone())).map(|running| running.stored.clone());
@@ -216,11 +237,14 @@ impl Bridges {
             return Err(BridgeError::Refused("a bridge keeps its direction: make another one".to_owned()));
         }
         let is_given = spec.sasl.as_ref().is_some_and(|login| login.password.is_some());
-        let secret = match (&spec.sasl, &before.spec.sasl) {
-            (Some(_), None) if !is_given => {
-                return Err(BridgeError::Refused("a log in takes a password".to_owned()));
+        let secret = match &spec.sasl {
+            Some(_) if !is_given && !spec.is_logged_in_as(&before.spec) => {
+                return Err(BridgeError::Refused(
+                    "the servers, TLS, the certificates or the log in are others than before: give the password again"
+                        .to_owned(),
+                ));
             }
-            (Some(_), _) if !is_given => before.secret.clone(),
+            Some(_) if !is_given => before.secret.clone(),
             _ => self.seal(project, &before.id, &mut spec),
         };
         let stored = Stored { spec, secret, ..before };
@@ -240,8 +264,13 @@ impl Bridges {
 
     /// Holds one, or lets it go on. One that runs is begun anew by being let go on.
     pub async fn pause(&self, scope: &WriteScope, name: &str, paused: bool) -> Result<Bridge, BridgeError> {
-        let _alone = self.inner.changing.lock().await;
-        let mut stored = self.end(scope.project(), name, false).await?;
+        let (bridges, project, name) = (self.clone(), scope.project(), name.to_owned());
+        to_its_end(async move { bridges.hold(project, &name, paused).await }).await
+    }
+
+    async fn hold(&self, project: ProjectId, name: &str, paused: bool) -> Result<Bridge, BridgeError> {
+        let _alone = self.alone(project).await;
+        let mut stored = self.end(project, name, false).await?;
         if let Err(error) = store::pause(&self.inner.parts.database, stored.project, name, paused).await {
             self.begin(stored);
             return Err(error.into());
@@ -252,8 +281,13 @@ impl Bridges {
 
     /// Removes one. What it mirrored stays. Gives the name of its group where that could not be removed at the target.
     pub async fn delete(&self, scope: &WriteScope, name: &str) -> Result<Option<String>, BridgeError> {
-        let _alone = self.inner.changing.lock().await;
-        let stored = self.end(scope.project(), name, true).await?;
+        let (bridges, project, name) = (self.clone(), scope.project(), name.to_owned());
+        to_its_end(async move { bridges.remove(project, &name).await }).await
+    }
+
+    async fn remove(&self, project: ProjectId, name: &str) -> Result<Option<String>, BridgeError> {
+        let _alone = self.alone(project).await;
+        let stored = self.end(project, name, true).await?;
         if let Err(error) = store::delete(&self.inner.parts.database, stored.project, name).await {
             self.begin(stored);
             return Err(error.into());
@@ -275,7 +309,7 @@ impl Bridges {
 
     /// Lets go of a deleted project. Doing it again changes nothing.
     pub(crate) async fn forget(&self, project: ProjectId) -> Result<(), SqlError> {
-        let _alone = self.inner.changing.lock().await;
+        let _alone = self.alone(project).await;
         let names: Vec<String> = {
             let all = self.inner.all.lock();
             all.keys().filter(|(of, _)| *of == project).map(|(_, name)| name.clone()).collect()
@@ -283,7 +317,9 @@ impl Bridges {
         for name in names {
             let _ = self.end(project, &name, true).await;
         }
-        store::forget(&self.inner.parts.database, project).await
+        store::forget(&self.inner.parts.database, project).await?;
+        self.inner.changing.lock().remove(&project);
+        Ok(())
     }
 
     fn begin(&self, stored: Stored) -> Bridge {
@@ -295,6 +331,13 @@ impl Bridges {
         } else {
             let stop = self.inner.parts.stop.child_token();
             let work = self.clone().work(stored.clone(), Arc::clone(&progress), stop.clone());
+            let failing = Arc::clone(&progress);
+            let work = async move {
+                if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                    let why = "it ended by an error of its own, which the server's log has: resume it, and report it";
+                    failing.failed(why.to_owned(), None);
+                }
+            };
             Some((stop, tokio::spawn(work)))
         };
         let running = Running { stored, progress, task };
@@ -367,12 +410,23 @@ impl Bridges {
             tls,
             credential,
             random: Arc::clone(&parts.random),
+            project: stored.project,
+            anonymous: parts.anonymous.clone(),
+            tenancy: parts.tenancy.clone(),
         }));
         Ok(match spec.direction {
             Direction::Pull => (remote, local),
             Direction::Push => (local, remote),
         })
     }
+}
+
+/// Does a change to its end even if who asked for it does not wait: a bridge that was taken out is put back.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, BridgeError>> + Send + 'static,
+) -> Result<T, BridgeError> {
+    let broken = |_| Err(BridgeError::Refused("the change broke off: see the server's log".to_owned()));
+    tokio::spawn(change).await.unwrap_or_else(broken)
 }
 
 /// What a sealed password belongs to.

@@ -45,7 +45,7 @@ pub enum Start {
     /// With the oldest record that its log has.
     #[default]
     Earliest,
-    /// With what comes from now on.
+    /// With what comes from now on; one that is made later with its oldest record too.
     Latest,
 }
 
@@ -150,6 +150,12 @@ pub(super) fn server(text: &str) -> Option<(String, u16)> {
     is_host.then(|| (host.to_owned(), port))
 }
 
+/// Whether a host is this machine by what it is called.
+fn is_loopback(host: &str) -> bool {
+    let is_address = |ip: std::net::IpAddr| ip.to_canonical().is_loopback();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_address)
+}
+
 /// Whether a name is as the pattern says, `*` standing for any characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -223,8 +229,24 @@ impl Spec {
             if !is_text(&login.username) || login.password.as_ref().is_some_and(|given| !is_text(&given.0)) {
                 return refused("a log in takes a user's name and password".to_owned());
             }
+            let far =
+                self.bootstrap.iter().find(|text| server(text).is_some_and(|(host, _)| !is_loopback(&host)));
+            if let Some(far) = far.filter(|_| login.mechanism == Mechanism::Plain && !self.tls) {
+                return refused(format!(
+                    "PLAIN without TLS would send the password to {far} for everybody on the way to read: turn TLS \
+                     on, or log in by SCRAM-SHA-512"
+                ));
+            }
         }
         Ok(())
+    }
+
+    /// Whether a password that was given for `before` may be used for this: it goes to the same servers, as secretly,
+    /// for the same user. Else whoever changes a bridge could have it sent to a server of his own.
+    pub(super) fn is_logged_in_as(&self, before: &Spec) -> bool {
+        let who = |spec: &Spec| spec.sasl.as_ref().map(|login| (login.mechanism, login.username.clone()));
+        (&self.bootstrap, self.tls, &self.ca, who(self))
+            == (&before.bootstrap, before.tls, &before.ca, who(before))
     }
 
     /// Whether a topic of the source is mirrored. Internal ones and signals are taken only where they are meant.
@@ -335,9 +357,36 @@ pub(super) mod tests {
             Spec { ca: Some("x".to_owned()), tls: true, ..base() },
             Spec { sasl: sasl(None), ..base() },
             Spec { sasl: sasl(Some("")), ..base() },
+            Spec { sasl: sasl(Some("p")), bootstrap: vec!["kafka:9092".to_owned()], ..base() },
+            Spec {
+                sasl: sasl(Some("p")),
+                bootstrap: vec!["[::1]:1".to_owned(), "10.0.0.1:1".to_owned()],
+                ..base()
+            },
         ];
         for (index, wrong) in wrong.iter().enumerate() {
             assert!(wrong.check().is_err(), "{index}");
+        }
+        let far = || vec!["kafka:9092".to_owned()];
+        Spec { sasl: sasl(Some("p")), ..base() }.check().unwrap();
+        Spec { sasl: sasl(Some("p")), bootstrap: far(), tls: true, ..base() }.check().unwrap();
+        let named = || Spec { sasl: sasl(None), bootstrap: far(), tls: true, ..base() };
+        let other = |mechanism, username: &str| {
+            Some(Login { mechanism, username: username.to_owned(), password: None })
+        };
+        assert!(
+            Spec { topics: vec!["b".to_owned()], prefix: "p".to_owned(), ..named() }
+                .is_logged_in_as(&named())
+        );
+        for other in [
+            Spec { bootstrap: vec!["elsewhere:9092".to_owned()], ..named() },
+            Spec { tls: false, ..named() },
+            Spec { ca: Some("x".to_owned()), ..named() },
+            Spec { sasl: other(Mechanism::ScramSha256, "u"), ..named() },
+            Spec { sasl: other(Mechanism::Plain, "v"), ..named() },
+            Spec { sasl: None, ..named() },
+        ] {
+            assert!(!other.is_logged_in_as(&named()), "{other:?}");
         }
         assert_eq!(server("[::1]:9092"), Some(("::1".to_owned(), 9092)));
         let shown = serde_json::to_string(&Spec { sasl: sasl(Some("geheim")), ..base() }).unwrap();

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use candor_meta::Tenancy;
 use candor_model::{ProjectId, Random};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -14,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::link::{Bounds, Link};
 use super::login::Credential;
+use crate::bridge::spec::Mechanism;
 use crate::bridge::trouble::Trouble;
 use crate::broker::Broker;
 use crate::wire::{Connection, Limits, Room};
@@ -58,6 +60,12 @@ pub(crate) struct RemoteSide {
     pub credential: Option<Credential>,
     /// Nonces.
     pub random: Arc<dyn Random>,
+    /// Whose records the bridge moves.
+    pub project: ProjectId,
+    /// The project that clients of this machine are who prove nothing, where there is one.
+    pub anonymous: Option<Arc<str>>,
+    /// Which project that is.
+    pub tenancy: Tenancy,
 }
 
 impl RemoteSide {
@@ -82,6 +90,11 @@ fn is_forbidden(ip: IpAddr) -> bool {
                 || METADATA.parse() == Ok(ip)
         }
     }
+}
+
+/// Whether who is at the other end of a connection is on this machine.
+fn is_here(peer: IpAddr, own: IpAddr) -> bool {
+    peer.is_loopback() || peer == own
 }
 
 impl Side {
@@ -176,12 +189,42 @@ impl LocalSide {
 }
 
 impl RemoteSide {
+    /// Refuses this machine to a bridge that does not log in, where such clients are taken for a project that is not
+    /// its own; and an address to which a password would go for everybody to read. A cluster may name any address as
+    /// a broker's, so each connection is asked about.
+    async fn check(&self, stream: &TcpStream) -> Result<(), String> {
+        let peer = stream.peer_addr().map_err(|error| said(&error))?.ip().to_canonical();
+        let own = stream.local_addr().map_err(|error| said(&error))?.ip().to_canonical();
+        match (&self.credential, self.anonymous.as_deref()) {
+            (None, Some(name)) if is_here(peer, own) => {
+                let found = self.tenancy.resolve(name).await.map_err(|error| error.to_string())?;
+                if found.is_none_or(|found| found.id != self.project) {
+                    return Err(
+                        "clients of this machine that do not log in are taken for another project here: \
+                                give the bridge a log in"
+                            .to_owned(),
+                    );
+                }
+            }
+            (Some(login), _)
+                if login.mechanism == Mechanism::Plain && self.tls.is_none() && !is_here(peer, own) =>
+            {
+                return Err("PLAIN without TLS would send the password for everybody on the way to read: turn TLS on, \
+                            or log in by SCRAM-SHA-512"
+                    .to_owned());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     async fn dial(&self, host: &str, port: u16, bounds: Bounds) -> Result<Link, Trouble> {
         let server = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let unreachable = |why: String| Trouble::Unreachable { server: server.clone(), why };
         let late = || unreachable("no answer in time".to_owned());
         let stream = timeout(CONNECT_WAIT_MAX, connect(host, port)).await.map_err(|_| late())?;
         let stream = stream.map_err(&unreachable)?;
+        self.check(&stream).await.map_err(|why| Trouble::Other(format!("{server}: {why}")))?;
         let _ = stream.set_nodelay(true);
         let wire: Box<dyn Wire> = match &self.tls {
             None => Box::new(stream),
@@ -231,6 +274,19 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_each_of_its_addresses() {
+        for (peer, own, is) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.8.0.1", "127.0.0.1", true),
+            ("::1", "::1", true),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.4", "10.1.2.3", false),
+        ] {
+            assert_eq!(is_here(peer.parse().unwrap(), own.parse().unwrap()), is, "{peer} {own}");
+        }
+    }
 
     #[test]
     fn addresses_of_no_broker_are_not_gone_to() {
