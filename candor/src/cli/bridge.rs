@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `bridge …`.
 #[derive(Debug, Clone, Subcommand)]
@@ -47,6 +47,9 @@ pub enum Start {
 /// A mechanism of SASL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Mechanism {
+    /// No log in any more
+    #[value(name = "none")]
+    None,
     /// The password as it is
     #[value(name = "PLAIN")]
     Plain,
@@ -60,50 +63,50 @@ pub enum Mechanism {
 
 /// `bridge create`.
 #[derive(Debug, Clone, Args)]
-#[command(group(ArgGroup::new("direction").required(true).args(["from", "to"])))]
 pub struct CreateArgs {
     /// The bridge
     pub name: String,
     /// `name`, or `org/name`
     #[arg(long, value_name = "NAME")]
     pub project: String,
-    /// Tell the bridge of that name otherwise; it goes on where it stands
+    /// Tell the bridge of that name otherwise: what is given changes, the rest stays, and it goes on where it stands
     #[arg(long)]
     pub replace: bool,
     /// Read from this cluster
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', conflicts_with = "to")]
+    #[arg(required_unless_present_any = ["to", "replace"])]
     pub from: Vec<String>,
     /// Write to this cluster
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     pub to: Vec<String>,
-    /// Topics, `*` standing for any characters
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "*")]
-    pub topics: Vec<String>,
-    /// Topics to leave out
+    /// Topics, `*` standing for any characters; all of them where there are none
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub exclude: Vec<String>,
+    pub topics: Vec<String>,
+    /// Topics to leave out; an empty text for none
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub exclude: Option<Vec<String>>,
     /// What names begin with on the other side
-    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
-    pub prefix: String,
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
     /// Carry the offsets of consumer groups over
-    #[arg(long)]
-    pub groups: bool,
-    /// Where a topic is begun
-    #[arg(long, value_enum, default_value = "earliest")]
-    pub start: Start,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub groups: Option<bool>,
+    /// Where topics are begun that are there when the bridge begins: earliest, unless told
+    #[arg(long, value_enum)]
+    pub start: Option<Start>,
     /// Speak TLS with the other cluster
-    #[arg(long)]
-    pub tls: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub tls: Option<bool>,
     /// Certificates (PEM) to trust instead of the system's; turns TLS on
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Log in to the other cluster
-    #[arg(long, value_name = "MECHANISM", value_enum, requires = "username")]
+    #[arg(long, value_name = "MECHANISM", value_enum)]
     pub sasl: Option<Mechanism>,
     /// As this user
-    #[arg(long, value_name = "U", requires = "sasl")]
+    #[arg(long, value_name = "U")]
     pub username: Option<String>,
     /// A file whose first line is the password; `-` reads standard input
-    #[arg(long, value_name = "FILE", requires = "sasl")]
+    #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 }

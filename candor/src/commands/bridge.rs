@@ -2,23 +2,33 @@
 
 use anyhow::{Context, Result, bail};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::password;
 use crate::cli::bridge::{BridgeCommand, CreateArgs, Mechanism, NamedArgs, Start};
 use crate::client::{Client, segment};
 use crate::{files, output};
 
+/// What a bridge is told, beside its name.
+const SPEC: [&str; 10] =
+    ["direction", "bootstrap", "tls", "ca", "sasl", "topics", "exclude", "prefix", "start", "groups"];
+
 /// Runs the command.
 pub async fn run(client: &Client, command: &BridgeCommand, as_json: bool) -> Result<()> {
     match command {
         BridgeCommand::Create(arguments) => {
-            let (method, path) = if arguments.replace {
-                (Method::PUT, path_of(&arguments.name, &arguments.project))
+            let made = if arguments.replace {
+                let path = path_of(&arguments.name, &arguments.project);
+                let before = client.call(Method::GET, &path, None).await?;
+                client.call(Method::PUT, &path, Some(&spec(arguments, before)?)).await?
             } else {
-                (Method::POST, all(&arguments.project))
+                let untold = json!({
+                    "tls": false, "topics": ["*"], "exclude": [], "prefix": "", "groups": false,
+                    "start": "earliest",
+                });
+                let told = spec(arguments, untold)?;
+                client.call(Method::POST, &all(&arguments.project), Some(&told)).await?
             };
-            let made = client.call(method, &path, Some(&spec(arguments)?)).await?;
             if as_json {
                 return output::json(&made);
             }
@@ -76,46 +86,75 @@ async fn hold(client: &Client, named: &NamedArgs, act: &str, as_json: bool) -> R
     if as_json { output::json(&bridge) } else { print_line(&bridge) }
 }
 
-fn spec(arguments: &CreateArgs) -> Result<Value> {
-    let (direction, bootstrap) =
-        if arguments.from.is_empty() { ("push", &arguments.to) } else { ("pull", &arguments.from) };
-    let ca = match &arguments.ca {
-        Some(path) => Some(files::read_text(path).with_context(|| {
-            format!("cannot read {}\nname a file of certificates in PEM form", path.display())
-        })?),
-        None => None,
-    };
-    let sasl = match (arguments.sasl, &arguments.username, &arguments.password_file) {
-        (None, _, _) => None,
-        (Some(_), _, None) if !arguments.replace => bail!("--sasl takes --password-file"),
-        (Some(mechanism), Some(username), file) => {
-            let password = file.as_deref().map(password).transpose()?;
-            let mechanism = match mechanism {
-                Mechanism::Plain => "PLAIN",
-                Mechanism::ScramSha256 => "SCRAM-SHA-256",
-                Mechanism::ScramSha512 => "SCRAM-SHA-512",
-            };
-            Some(json!({ "mechanism": mechanism, "username": username, "password": password }))
+/// What a bridge is told by its flags; what they do not say is as `before`.
+fn spec(arguments: &CreateArgs, mut before: Value) -> Result<Value> {
+    let mut told = Map::new();
+    told.insert("name".to_owned(), json!(arguments.name));
+    for name in SPEC {
+        told.insert(name.to_owned(), before.get_mut(name).map(Value::take).unwrap_or_default());
+    }
+    let mut tell = |name: &str, value: Value| told.insert(name.to_owned(), value);
+    for (direction, servers) in [("pull", &arguments.from), ("push", &arguments.to)] {
+        if !servers.is_empty() {
+            tell("direction", json!(direction));
+            tell("bootstrap", json!(servers));
         }
-        _ => bail!("--sasl takes --username"),
+    }
+    if !arguments.topics.is_empty() {
+        tell("topics", json!(arguments.topics));
+    }
+    if let Some(exclude) = &arguments.exclude {
+        tell("exclude", exclude.iter().filter(|name| !name.is_empty()).cloned().collect());
+    }
+    if let Some(prefix) = &arguments.prefix {
+        tell("prefix", json!(prefix));
+    }
+    if let Some(groups) = arguments.groups {
+        tell("groups", json!(groups));
+    }
+    if let Some(start) = arguments.start {
+        tell("start", json!(if start == Start::Latest { "latest" } else { "earliest" }));
+    }
+    if let Some(tls) = arguments.tls {
+        tell("tls", json!(tls));
+        if !tls {
+            tell("ca", Value::Null);
+        }
+    }
+    if let Some(path) = &arguments.ca {
+        let pem = files::read_text(path).with_context(|| {
+            format!("cannot read {}\nname a file of certificates in PEM form", path.display())
+        })?;
+        tell("ca", json!(pem));
+        tell("tls", json!(true));
+    }
+    let sasl = told.remove("sasl").unwrap_or_default();
+    told.insert("sasl".to_owned(), login(arguments, sasl)?);
+    Ok(Value::Object(told))
+}
+
+/// Who logs in, and as whom before.
+fn login(arguments: &CreateArgs, before: Value) -> Result<Value> {
+    let mechanism = match arguments.sasl {
+        Some(Mechanism::None) => return Ok(Value::Null),
+        Some(Mechanism::Plain) => json!("PLAIN"),
+        Some(Mechanism::ScramSha256) => json!("SCRAM-SHA-256"),
+        Some(Mechanism::ScramSha512) => json!("SCRAM-SHA-512"),
+        None if before.is_null() => {
+            if arguments.username.is_some() || arguments.password_file.is_some() {
+                bail!("--username and --password-file take --sasl");
+            }
+            return Ok(Value::Null);
+        }
+        None => before.get("mechanism").cloned().unwrap_or_default(),
     };
-    let start = match arguments.start {
-        Start::Earliest => "earliest",
-        Start::Latest => "latest",
-    };
-    Ok(json!({
-        "name": arguments.name,
-        "direction": direction,
-        "bootstrap": bootstrap,
-        "tls": arguments.tls || ca.is_some(),
-        "ca": ca,
-        "sasl": sasl,
-        "topics": arguments.topics,
-        "exclude": arguments.exclude,
-        "prefix": arguments.prefix,
-        "groups": arguments.groups,
-        "start": start,
-    }))
+    let known = before.get("username").and_then(Value::as_str);
+    let Some(username) = arguments.username.as_deref().or(known) else { bail!("--sasl takes --username") };
+    if arguments.password_file.is_none() && before.is_null() {
+        bail!("--sasl takes --password-file");
+    }
+    let password = arguments.password_file.as_deref().map(password).transpose()?;
+    Ok(json!({ "mechanism": mechanism, "username": username, "password": password }))
 }
 
 fn text<'a>(of: &'a Value, name: &str) -> &'a str {
