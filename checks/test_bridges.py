@@ -29,8 +29,8 @@ BROKER = HERE / "clients/kafka/broker"
 class Candor:
     """A server with one project, as a Kafka cluster."""
 
-    def __init__(self, port=None):
-        self.server = Server(None, "--kafka-listen", f"127.0.0.1:{port or free_port()}").start()
+    def __init__(self, *flags):
+        self.server = Server(None, "--kafka-listen", f"127.0.0.1:{free_port()}", *flags).start()
         self.made = self.server.project("shop")
         self.config = client(self.made["kafka"])
 
@@ -258,8 +258,10 @@ def test_push_with_kills_loses_and_doubles_nothing(here, there, tmp_path, show):
     for kill in range(3):
         values = [f"{sent + n:06}".encode() for n in range(700)]
         produce({**here.config, "compression.type": "zstd", "linger.ms": 2}, topic, values)
+        before = max(0, ends(there.config, topic))
         sent += len(values)
-        until(lambda: ends(there.config, topic) > 0, every=0.02)
+        # Killed while it writes what this round brought.
+        until(lambda: ends(there.config, topic) > before, every=0.02)
         # The server that the bridge and its source are in dies, and then the one that it writes to.
         dies = there if kill == 1 else here
         dies.server.kill()
@@ -318,7 +320,8 @@ def test_groups_move_over_and_neither_skip_nor_read_again(here, there, tmp_path)
     reader.commit(offsets=[TopicPartition(topic, p, 0) for p in range(2)], asynchronous=False)
     reader.close()
     time.sleep(2.5)
-    assert all(at >= stands[p] for p, at in committed(here.config, group, topic, 2).items())
+    held = committed(here.config, group, topic, 2)
+    assert held.keys() == stands.keys() and all(at >= stands[p] for p, at in held.items()), f"{held} after {stands}"
     here.bridge("delete", bridge)
 
 
@@ -408,10 +411,21 @@ def test_a_signal_is_pushed_by_name_and_paused(here, there, tmp_path):
     assert [b"first words" in m.value() for m in read_all(there.config, target, 1, 3)] == [True]
     here.bridge("resume", "signals")
     until(lambda: len(read_all(there.config, target, 2, 3)) == 2)
-    # Told otherwise it goes on where it stands, with the password that it has.
+    # Told otherwise it goes on where it stands: the given flags change, the rest and the password stay.
     user = there.made["kafka"]["username"]
-    told = json.loads(here.bridge("create", "signals", "--replace", "--to", there.bootstrap, "--topics", "candor.logs,candor.errors", "--prefix", "shop.", "--sasl", "PLAIN", "--username", user).stdout)
-    assert told["topics"] == ["candor.logs", "candor.errors"] and told["sasl"] == {"mechanism": "PLAIN", "username": user}
+    told = json.loads(here.bridge("create", "signals", "--replace", "--topics", "candor.logs,candor.errors").stdout)
+    assert told["topics"] == ["candor.logs", "candor.errors"] and told["sasl"] == {"mechanism": "SCRAM-SHA-512", "username": user}
+    assert (told["direction"], told["bootstrap"], told["prefix"], told["groups"]) == ("push", [there.bootstrap], "shop.", False)
+    # The password goes nowhere else, and not otherwise, unless it is given again.
+    port = there.bootstrap.rsplit(":", 1)[1]
+    for other in (["--sasl", "PLAIN"], ["--to", f"localhost:{port}"], ["--tls"], ["--username", "other"]):
+        refused = here.bridge("create", "signals", "--replace", *other, check=False)
+        assert refused.returncode == 1 and "give the password again" in refused.stderr, (other, refused.stderr)
+    refused = here.bridge("create", "signals", "--replace", "--to", "kafka.example.org:9092", "--sasl", "PLAIN", check=False)
+    assert refused.returncode == 1 and "PLAIN without TLS" in refused.stderr
+    secret = there.login(tmp_path)[-2:]
+    told = json.loads(here.bridge("create", "signals", "--replace", "--sasl", "PLAIN", *secret).stdout)
+    assert told["sasl"] == {"mechanism": "PLAIN", "username": user}
     until(lambda: {t["target"] for t in here.shown("signals")["mirrored"] if not t["error"]} == {target, "shop.candor.errors"})
     assert len(read_all(there.config, target, 2, 3)) == 2
     refused = here.bridge("create", "signals", "--replace", "--from", there.bootstrap, check=False)
@@ -423,8 +437,65 @@ def test_a_signal_is_pushed_by_name_and_paused(here, there, tmp_path):
     assert refused.returncode == 1 and "name" in refused.stderr
 
 
+def certificate(folder: pathlib.Path, of: str) -> tuple[str, str]:
+    """A certificate of this machine that signs itself, and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed: 1 case")
+    pair = str(folder / f"{of}-cert.pem"), str(folder / f"{of}-key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={of}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
+                    "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)
+    return pair
+
+
+def test_over_tls_and_only_with_who_is_trusted(here, tmp_path):
+    (cert, key), (wrong, _) = certificate(tmp_path, "right"), certificate(tmp_path, "wrong")
+    secured = Candor("--tls-cert", cert, "--tls-key", key)
+    try:
+        over_tls = {**secured.config, "security.protocol": "SASL_SSL", "ssl.ca.location": cert}
+        topic = name("sealed")
+        produce(over_tls, topic, [b"sealed"])
+        login = secured.login(tmp_path)
+        here.bridge("create", "trusting", "--from", secured.bootstrap, "--topics", topic, "--tls", "--ca", cert, *login)
+        here.bridge("create", "misled", "--from", secured.bootstrap, "--topics", topic, "--prefix", "m.", "--tls", "--ca", wrong, *login)
+        here.bridge("create", "in-the-clear", "--from", secured.bootstrap, "--topics", topic, "--prefix", "c.", *login)
+        until(lambda: caught_up(here, "trusting"))
+        assert [m.value() for m in read_all(here.config, topic, 1, 5)] == [b"sealed"]
+        for bridge, words in {"misled": "TLS failed", "in-the-clear": ""}.items():
+            told = until(lambda: here.shown(bridge)["error"])
+            assert words in told and here.shown(bridge)["state"] == "failing" and not here.shown(bridge)["records"], told
+        # With the right ones, and the password again, it goes on.
+        here.bridge("create", "misled", "--replace", "--ca", cert, *login[-2:])
+        until(lambda: caught_up(here, "misled"))
+        for bridge in ("trusting", "misled", "in-the-clear"):
+            here.bridge("delete", bridge)
+    finally:
+        secured.server.cleanup()
+
+
+def test_no_bridge_becomes_who_proves_nothing():
+    """Clients of the machine that do not log in are taken for a project here: another project's bridge is none of them."""
+    open_house = Candor("--kafka-anonymous", "shop")
+    try:
+        make_topic({"bootstrap.servers": open_house.bootstrap, "log_level": 0}, "till")
+        produce(open_house.config, "till", [b"private"])
+        open_house.server.project("other")
+        port = open_house.bootstrap.rsplit(":", 1)[1]
+        for of, host in (("thief", "127.0.0.1"), ("named", "localhost")):
+            open_house.server.cli("bridge", "create", of, "--project", "other", "--from", f"{host}:{port}")
+            shown = lambda: json.loads(open_house.server.cli("bridge", "show", of, "--project", "other", "--json").stdout)
+            assert "taken for another project" in until(lambda: shown()["error"])
+            assert shown()["state"] == "failing" and not shown()["mirrored"]
+        # Its own topics it may have again under another name.
+        open_house.bridge("create", "own", "--from", f"127.0.0.1:{port}", "--topics", "till", "--prefix", "copy.")
+        until(lambda: caught_up(open_house, "own"))
+        assert [m.value() for m in read_all(open_house.config, "copy.till", 1, 5)] == [b"private"]
+    finally:
+        open_house.server.cleanup()
+
+
 class Kafka:
-    """Apache Kafka, one KRaft node, as it comes but for where it listens and that users log in by SCRAM over TLS."""
+    """Apache Kafka, one KRaft node, as it comes but for where it listens: in the clear, to whoever comes."""
 
     def __init__(self, folder: pathlib.Path):
         stamp = BROKER / ".lib/.installed.xml"
