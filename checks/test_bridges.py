@@ -256,9 +256,9 @@ def test_push_with_kills_loses_and_doubles_nothing(here, there, tmp_path, show):
     here.bridge("create", bridge, "--to", there.bootstrap, "--topics", topic, *there.login(tmp_path))
     sent = 0
     for kill in range(3):
+        before = max(0, ends(there.config, topic))
         values = [f"{sent + n:06}".encode() for n in range(700)]
         produce({**here.config, "compression.type": "zstd", "linger.ms": 2}, topic, values)
-        before = max(0, ends(there.config, topic))
         sent += len(values)
         # Killed while it writes what this round brought.
         until(lambda: ends(there.config, topic) > before, every=0.02)
