@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::options::KeysAt;
 use crate::files;
 
-/// How old keys get: one that its owner took back is of use no longer than this.
+/// How often keys are looked at anew: one that its owner took back is of use no longer than this.
 const AGE_MAX: Duration = Duration::from_secs(600);
+
+/// How long keys are of use that nobody could look at anew.
+const KEPT_MAX: Duration = Duration::from_secs(3600);
 
 /// How long at least between two looks: who sends tokens of made up keys makes us ask no more often.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
@@ -58,13 +61,20 @@ impl TokenKeys {
     }
 
     async fn keep_fresh(&self) {
+        let mut seen = Instant::now();
         loop {
             let looked = Instant::now();
             sleep_until(looked + PAUSE_MIN).await;
             // Whether somebody wants them or they are old, it is time.
             let _ = timeout_at(looked + AGE_MAX, self.tokens.wants_keys()).await;
-            if let Err(error) = self.load().await {
-                self.warn(&error);
+            match self.load().await {
+                Ok(()) => seen = Instant::now(),
+                Err(error) => {
+                    self.warn(&error);
+                    if seen.elapsed() > KEPT_MAX {
+                        self.tokens.forget_keys();
+                    }
+                }
             }
         }
     }
@@ -72,7 +82,9 @@ impl TokenKeys {
     async fn load(&self) -> Result<()> {
         let document = match &self.place {
             KeysAt::File(path) => read(path)?,
-            KeysAt::Url(url) => self.fetch(url).await.with_context(|| format!("cannot fetch {url}"))?,
+            KeysAt::Url(url) => {
+                self.fetch(url).await.with_context(|| format!("cannot fetch {}", self.place))?
+            }
         };
         let found = self.tokens.set_keys(&document);
         let keys = found.with_context(|| format!("--kafka-oauth-jwks {}", self.place))?;
@@ -97,7 +109,7 @@ impl TokenKeys {
 
     fn warn(&self, error: &anyhow::Error) {
         let error = format!("{error:#}");
-        tracing::warn!(error, "the keys for tokens of Kafka clients are those of before, if any");
+        tracing::warn!(error, "no new keys for tokens of Kafka clients");
     }
 }
 
@@ -114,7 +126,28 @@ impl std::fmt::Display for KeysAt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             KeysAt::File(path) => path.display().fmt(f),
-            KeysAt::Url(url) => f.write_str(url),
+            KeysAt::Url(url) => f.write_str(&without_secrets(url)),
         }
+    }
+}
+
+/// A URL without its user, password and query, which may be secrets.
+fn without_secrets(url: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(url) else { return "a URL that cannot be read".to_owned() };
+    // Neither fails for a URL with a host.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_without_secrets() {
+        let place = KeysAt::Url("https://me:word@id.example/keys?token=1#x".to_owned());
+        assert_eq!(place.to_string(), "https://id.example/keys");
     }
 }

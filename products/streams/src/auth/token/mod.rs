@@ -118,12 +118,17 @@ impl Tokens {
     }
 
     /// Takes a key set (RFC 7517) in place of the one before, and tells how many keys of it are of use. One that cannot
-    /// be read changes nothing.
+    /// be read changes nothing; one without any that is of use ends those before, and is an error.
     pub fn set_keys(&self, document: &str) -> Result<usize, KeysError> {
         let keys = Keys::read(document)?;
         let count = keys.count();
         self.inner.keys.send_replace(Arc::new(keys));
-        Ok(count)
+        if count == 0 { Err(KeysError::NoKey) } else { Ok(count) }
+    }
+
+    /// Lets go of all keys: nobody knows any more whether they hold.
+    pub fn forget_keys(&self) {
+        self.inner.keys.send_replace(Arc::default());
     }
 
     /// Waits until somebody brings a token whose key is not known.
