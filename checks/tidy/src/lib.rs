@@ -15,7 +15,18 @@ pub fn root() -> PathBuf {
 }
 
 /// Folders that hold nothing of ours.
-const SKIPPED: &[&str] = &["target", "node_modules", "dist", ".git", ".venv", "candor-data"];
+const SKIPPED: &[&str] = &[
+    "target",
+    "node_modules",
+    "dist",
+    ".git",
+    ".venv",
+    ".bin",
+    ".lib",
+    ".librdkafka",
+    ".peers",
+    "candor-data",
+];
 
 /// Files below a folder whose name ends so, as paths from the root, sorted.
 pub fn files(ending: &str) -> Vec<String> {

@@ -42,6 +42,10 @@ pub fn all() -> Vec<Manifest> {
         .into_iter()
         .filter_map(|path| {
             let table: Table = text(&path).parse().ok()?;
+            if table.contains_key("workspace") {
+                // A client of ours from outside, which is a workspace of its own.
+                return None;
+            }
             let name = table.get("package")?.get("name")?.as_str()?.to_owned();
             Some(Manifest { path, name, table })
         })

@@ -160,7 +160,13 @@ impl Model {
         // A rebalance that was under way never was.
         self.instances.retain(|_, instance| instance.is_stored);
         // How far retention came is stored with a checkpoint.
-        self.ends.values_mut().for_each(|(start, _, _)| *start = 0);
+        for (start, stable, _) in self.ends.values_mut() {
+            if stable == start {
+                // Stable from there on alone, for retention had overtaken what is open.
+                *stable = 0;
+            }
+            *start = 0;
+        }
         for register in self.offsets.values_mut() {
             for attempt in register.attempts.iter_mut().filter(|attempt| attempt.ended.is_none()) {
                 attempt.ended = Some(stamp);

@@ -22,13 +22,23 @@ const COMPRESSIONS: [Compression; 5] =
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [bootstrap, user, password, topic] = env::args().skip(1).take(4).collect::<Vec<_>>().try_into().map_err(|_| "bootstrap user password topic")?;
+    let [bootstrap, user, password, topic] = env::args()
+        .skip(1)
+        .take(4)
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| "bootstrap user password topic")?;
     let login = SaslConfig::ScramSha512(Credentials::new(user, password));
     let client = ClientBuilder::new(vec![bootstrap]).sasl_config(login).build().await?;
     let controller = client.controller_client()?;
     controller.create_topic(&topic, PARTITIONS, 1, TIMEOUT_MS).await?;
     let twice = controller.create_topic(&topic, PARTITIONS, 1, TIMEOUT_MS).await.is_err();
-    let listed = client.list_topics().await?.iter().find(|known| known.name == topic).map_or(0, |known| known.partitions.len());
+    let listed = client
+        .list_topics()
+        .await?
+        .iter()
+        .find(|known| known.name == topic)
+        .map_or(0, |known| known.partitions.len());
 
     let (mut produced, mut read, mut left) = (0, 0, 0);
     for partition in 0..PARTITIONS {
@@ -50,7 +60,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let (records, _) = of.fetch_records(at, 1..BYTES_MAX, TIMEOUT_MS).await?;
             for got in &records {
                 let wanted = &sent[got.offset as usize];
-                assert_eq!((&got.record.key, &got.record.value, &got.record.headers), (&wanted.key, &wanted.value, &wanted.headers));
+                assert_eq!(
+                    (&got.record.key, &got.record.value, &got.record.headers),
+                    (&wanted.key, &wanted.value, &wanted.headers)
+                );
             }
             read += records.len();
             at = records.last().ok_or("an empty answer before the end")?.offset + 1;
@@ -60,6 +73,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     controller.delete_topic(&topic, TIMEOUT_MS).await?;
     let deleted = client.list_topics().await?.iter().all(|known| known.name != topic);
-    println!("{{\"twice\":{twice},\"partitions\":{listed},\"produced\":{produced},\"read\":{read},\"left\":{left},\"deleted\":{deleted}}}");
+    println!(
+        "{{\"twice\":{twice},\"partitions\":{listed},\"produced\":{produced},\"read\":{read},\"left\":{left},\"deleted\":{deleted}}}"
+    );
     Ok(())
 }
