@@ -74,6 +74,9 @@ pub(crate) struct Reader {
     turn: usize,
 }
 
+/// What is asked of a topic.
+type OfTopic<'a> = (&'a Arc<str>, Vec<FetchPartition>);
+
 impl Reader {
     /// Answers take room of what all bridges share.
     pub fn new(side: &Side, room: &Room) -> Reader {
@@ -94,7 +97,7 @@ impl Reader {
         }
         self.turn = (self.turn + 1) % wants.len();
         let (behind, first) = wants.split_at(self.turn);
-        let mut leaders: BTreeMap<Node, Vec<(&Arc<str>, Vec<FetchPartition>)>> = BTreeMap::new();
+        let mut leaders: BTreeMap<Node, Vec<OfTopic>> = BTreeMap::new();
         for want in first.iter().chain(behind) {
             let topics = leaders.entry(want.leader).or_default();
             let part = FetchPartition::default()

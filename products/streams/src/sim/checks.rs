@@ -153,7 +153,7 @@ fn check_records(world: &World, node: &Node, all: &Found, committed: &Found) -> 
     }
     for (of, (there, lacking)) in parts {
         let transaction = &model.transactions[of];
-        if there > 0 && lacking > 0 || transaction.end == End::Committed && lacking > 0 {
+        if lacking > 0 && (there > 0 || transaction.end == End::Committed) {
             return Err(format!(
                 "of transaction {of}, {transaction:?}, {there} are there and {lacking} are not"
             ));

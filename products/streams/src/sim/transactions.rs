@@ -133,13 +133,14 @@ impl Mover {
             Some(true) => {
                 let who = (response.producer_id.0, response.producer_epoch);
                 self.check_fence(world, who, newest, "an init");
-                let mut model = world.model.borrow_mut();
-                let held = model.newest.entry(self.id).or_insert(who);
-                *held = who.max(*held);
-                model.count("inits");
+                {
+                    let mut model = world.model.borrow_mut();
+                    let held = model.newest.entry(self.id).or_insert(who);
+                    *held = who.max(*held);
+                    model.count("inits");
+                }
                 self.becomes(who);
                 self.second = world.below(2) == 0;
-                drop(model);
                 self.check_last(world, node).await;
             }
             Some(false) => self.who = None,
@@ -386,10 +387,11 @@ impl Mover {
             (Some(true), Some(response)) => {
                 self.check_fence(world, who, newest, "an end");
                 self.open = None;
-                let mut model = world.model.borrow_mut();
-                model.count(if commit { "commits" } else { "aborts" });
-                model.transactions[number].end = if commit { End::Committed } else { End::Aborted };
-                drop(model);
+                {
+                    let mut model = world.model.borrow_mut();
+                    model.count(if commit { "commits" } else { "aborts" });
+                    model.transactions[number].end = if commit { End::Committed } else { End::Aborted };
+                }
                 self.check_last(world, node).await;
                 // Who comes last goes on with what it has; the other has lost its place.
                 self.is_over = world.calm.get();

@@ -58,6 +58,9 @@ fn part(asked: AskedPartition) -> Part {
     Part { asked, place: Err(NOT_YET), told: None }
 }
 
+/// A topic, where there is one, and of each partition its place among all and its number.
+type Wanted = (Option<Arc<TopicView>>, Vec<(u32, Partition)>);
+
 impl Asked {
     /// What a request asks for.
     pub fn of(request: &FetchRequest) -> Asked {
@@ -99,7 +102,7 @@ impl Asked {
             return;
         }
         self.looked_up = now;
-        let mut wanted: Vec<(Option<Arc<TopicView>>, Vec<(u32, Partition)>)> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         for asked in &mut self.topics {
             let operation = (rights, Operation::Read);
             let found = match &asked.key {

@@ -82,7 +82,7 @@ impl Groups {
             let beaten = consumer.beat(beat.clone(), world, now).map_err(|error| (error, sentence(error)))?;
             Ok((beaten.changed, beaten))
         });
-        Ok((beat.member_id.clone(), beaten.await?))
+        Ok((Arc::clone(&beat.member_id), beaten.await?))
     }
 
     /// Takes what a member says of itself, and stores what that changed in its group, which is made where one joins.
