@@ -77,7 +77,7 @@ def over_tls(client, mechanism, bootstrap, user, password, cert):
                   "sasl.username": user, "sasl.password": password}
         producer = confluent_kafka.Producer(config)
         producer.produce(topic, b"sealed")
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
         consumer = confluent_kafka.Consumer({**config, "group.id": topic, "auto.offset.reset": "earliest"})
         consumer.subscribe([topic])
         found = consumer.consume(1, 20)
@@ -99,6 +99,7 @@ def over_tls(client, mechanism, bootstrap, user, password, cert):
     return [value.encode() for value in json.loads(done.stdout)]
 
 
+@pytest.mark.local
 def test_kafka_clients_over_tls(own_server, certificate, show):
     cert, key = map(str, certificate)
     server = own_server("--kafka-listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
