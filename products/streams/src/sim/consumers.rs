@@ -42,6 +42,11 @@ impl Client for ConsumerMember {
     fn live<'a>(&'a mut self, world: &'a World, node: &'a Node) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
         Box::pin(async move {
             let name = format!("consumer {}", self.name);
+            if self.epoch < 0 {
+                // It was about to leave when the node went.
+                self.epoch = 0;
+                self.lives += 1;
+            }
             // In the calm one of the doubles stays away.
             while !(self.is_over || world.calm.get() && self.name == 3) {
                 let about = format!("{} at {} owns {:?}", self.id(), self.epoch, self.owned);
@@ -139,6 +144,8 @@ impl ConsumerMember {
         let had = self.owned.clone();
         let request = self.request(world);
         let since = self.holding.replace(self.holding.unwrap_or(asked));
+        // The answer may be lost, and with it that there is something to let go of.
+        world.model.borrow_mut().doubts.insert(self.name, self.sure_until());
         let answer = world.ask(node.groups.consumer_heartbeat(&node.caller, request, 1)).await;
         let Some(response) = answer else { return };
         let given: Option<BTreeSet<u32>> = response.assignment.as_ref().map(|assignment| {
@@ -186,16 +193,18 @@ impl ConsumerMember {
         self.check_owners(world);
     }
 
+    /// Until when it owns for sure what it was given: it may be put out then without its knowing.
+    fn sure_until(&self) -> i64 {
+        let until = self.holding.map_or(i64::MAX, |since| since + i64::from(REBALANCE_MS));
+        until.min(self.heard + SESSION_MS as i64)
+    }
+
     /// No partition is with two who both may use it.
     fn check_owners(&self, world: &World) {
         let now = world.now();
-        let is_doubtful = now - self.heard >= SESSION_MS as i64
-            || self.holding.is_some_and(|since| now - since >= i64::from(REBALANCE_MS));
+        let is_doubtful = now >= self.sure_until();
         let model = &mut *world.model.borrow_mut();
-        // One that may have been put out owns nothing for sure, nor does who may have to let go soon.
-        let until = self.holding.map_or(i64::MAX, |since| since + i64::from(REBALANCE_MS));
-        let until = until.min(self.heard + SESSION_MS as i64);
-        model.doubts.insert(self.name, until);
+        model.doubts.insert(self.name, self.sure_until());
         model.owned.insert(self.name, self.owned.clone());
         if is_doubtful {
             return;
