@@ -380,7 +380,8 @@ def latency(broker, python: str, length: int, rate: float, folder: pathlib.Path)
         reader.wait()
     offered, _ = rates(line)
     if offered < LOAD_LEAST * part:
-        raise SystemExit(f"a load of {offered:.0f} messages a second, where {part} were asked for")
+        say("streams", of="latency", left_out=f"the generator sent {offered:.0f} messages a second, where {part} were asked for")
+        return {}
     return {"load_msgs_per_s": offered, "asked_msgs_per_s": part, "produce_p99_ms": p99(folder / "sent", count), "end_to_end_p99_ms": p99(folder / "read", count)}
 
 
