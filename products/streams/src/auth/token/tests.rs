@@ -211,6 +211,12 @@ async fn a_key_that_is_not_known_is_asked_for_and_waited_for() {
     assert!(check(&tokens, &token, &[]).await.is_ok(), "a set that cannot be read changes nothing");
     tokio::time::pause();
     assert_eq!(check(&tokens, &old.token(&claims()), &[]).await, Err(TokenError::Key), "it is gone");
+    assert!(tokens.set_keys(r#"{"keys":[]}"#).is_err());
+    assert_eq!(check(&tokens, &token, &[]).await, Err(TokenError::Key), "its owner took it back");
+    tokens.set_keys(&new.keys()).unwrap();
+    assert!(check(&tokens, &token, &[]).await.is_ok());
+    tokens.forget_keys();
+    assert_eq!(check(&tokens, &token, &[]).await, Err(TokenError::Key), "nobody vouches for it");
 }
 
 #[tokio::test]
