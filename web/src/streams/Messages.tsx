@@ -29,8 +29,8 @@ export function Messages({ project, topic, overview, reload }: Props) {
   const ready = from !== "time" || time !== undefined;
   const question = `${project} ${topic.name} ${JSON.stringify(wanted)} ${nonce}`;
   const empty = topic.messages === 0;
-  const first = useLoad(live || !ready || empty ? undefined : question, (signal) => streams.messages(project, topic.name, wanted, signal));
-  const on = useMore(project, topic.name, first.data, { partition, key, text, limit: pageMessages });
+  const first = useLoad(live || !ready || empty ? undefined : question, async (signal): Promise<Answer> => ({ ...await streams.messages(project, topic.name, wanted, signal), asked: { partition, key, text, limit: pageMessages } }));
+  const on = useMore(project, topic.name, first.data);
   const tail = useEvents(live ? `${project} ${topic.name} ${partition} ${key} ${text}` : undefined, (after) => streams.tailUrl(project, topic.name, { partition, key, text }, after), messageOf);
   const rows = live ? tail.rows : on.messages;
   const at = rows.findIndex((m) => placeOfMessage(m) === open);
@@ -56,10 +56,10 @@ export function Messages({ project, topic, overview, reload }: Props) {
         {live ? <List rows={rows} marked={marked} open={open} choose={show} live /> : empty ? <FirstMessage project={project} overview={overview} topic={topic.name} title="No messages yet" lead="Send the first one from any Kafka client." look={reload} here={false} />
           : !ready ? <p className="page soft grow">Choose a time to read from.</p> : (
             <Shown loaded={first} skeleton={<div className="grow"><SkeletonRows columns="112px 40px 92px 160px 1fr 64px" rows={16} rowPx={28} /></div>}>
-              {(page) => rows.length === 0 && !on.next ? <div className="grow"><Empty title={text ? "No message holds it" : key ? "No message of this key" : "Nothing here"}><p className="soft">{count(page.looked_at)} messages were looked at.</p><p><button type="button" className="button" onClick={() => setQuery({ key: undefined, text: undefined, from: undefined, offset: undefined, time: undefined, partition: undefined })}>Show the newest</button></p></Empty></div> : (
+              {(page) => rows.length === 0 && !on.next ? <div className="grow"><Empty title={page.asked.text ? "No message holds it" : page.asked.key ? "No message of this key" : "Nothing here"}><p className="soft">{count(page.looked_at)} messages were looked at.</p><p><button type="button" className="button" onClick={() => setQuery({ key: undefined, text: undefined, from: undefined, offset: undefined, time: undefined, partition: undefined })}>Show the newest</button></p></Empty></div> : (
                 <div className="messages-scroll grow">
                   <List rows={rows} marked={marked} open={open} choose={show} />
-                  <More on={on} page={page} keyed={key !== undefined || text !== undefined} back={from === "newest"} />
+                  <More on={on} page={page} keyed={page.asked.key !== undefined || page.asked.text !== undefined} back={from === "newest"} />
                 </div>
               )}
             </Shown>
@@ -70,17 +70,19 @@ export function Messages({ project, topic, overview, reload }: Props) {
   );
 }
 
+/** A first page with what was asked for: it stays while the next question is on its way, and must not pass for its answer. */
+type Answer = Page & { asked: Record<"partition" | "key" | "text" | "limit", string | undefined> };
 interface On { messages: Message[]; next: string | null; lookedAt: number; more: () => void; loading: boolean; problem?: Problem; left: number }
 
 /** The pages after the first, as far as they were asked for. */
-function useMore(project: string, topic: string, first: Page | undefined, query: Record<string, string | undefined>): On {
+function useMore(project: string, topic: string, first: Answer | undefined): On {
   const [pages, setPages] = useState<{ of?: Page; rest: Page[]; loading: boolean; problem?: Problem }>({ rest: [], loading: false });
   const rest = pages.of === first ? pages.rest : [];
   const last = rest.at(-1) ?? first;
   const more = () => {
-    if (!last?.next || (pages.of === first && pages.loading)) return;
+    if (!first || !last?.next || (pages.of === first && pages.loading)) return;
     setPages({ of: first, rest, loading: true });
-    streams.messages(project, topic, { ...query, cursor: last.next }).then(
+    streams.messages(project, topic, { ...first.asked, cursor: last.next }).then(
       (page) => setPages((s) => (s.of === first ? { of: first, rest: [...rest, page], loading: false } : s)),
       (error) => setPages((s) => (s.of === first ? { of: first, rest, loading: false, problem: asProblem(error) } : s)),
     );
