@@ -47,6 +47,8 @@ RUN_BYTES = int(os.environ.get("CANDOR_BENCH_MB", "1000")) * 1_000_000
 LENGTHS = (1024, 100)
 # How long latency is measured, and at which part of the rate that was reached.
 LATENCY_S, LATENCY_LOAD = 15, 0.2
+# How long it is tried what the generator is to be asked for.
+PACE_S = 3
 # Less of the load that was asked for is no measurement at that load.
 LOAD_LEAST = 0.95
 # Less of what is consumed read from disk is no consuming from disk.
@@ -363,16 +365,24 @@ def p99(file: pathlib.Path, least: int) -> float:
     return steady[len(steady) * 99 // 100] / 1000
 
 
+def pace(broker, length: int, part: int) -> int:
+    """What the generator is to be asked for so that it sends `part` messages a second: it paces each message by itself and
+    stays behind, the further the faster."""
+    offered, _ = rates(load("-P", "-b", broker.bootstrap, "-t", "latency", "-s", length, "-c", part * PACE_S, "-r", part, *PRODUCE, "-X", "linger.ms=1"))
+    return max(part * part // int(offered), part)
+
+
 def latency(broker, python: str, length: int, rate: float, folder: pathlib.Path) -> dict:
     """Latencies at a part of a rate, and the load that they were measured at."""
     topic(broker, python, "latency")
     part = max(int(rate * LATENCY_LOAD), 1)
+    asked = pace(broker, length, part)
     count = part * LATENCY_S
     partitions = [part for number in range(PARTITIONS) for part in ("-p", number)]
     reader = generator("-C", "-b", broker.bootstrap, "-t", "latency", *partitions, "-o", "end", "-c", count, "-q", "-l", "-A", folder / "read")
     time.sleep(2)
     try:
-        line = load("-P", "-b", broker.bootstrap, "-t", "latency", "-s", length, "-c", count, "-r", part, *PRODUCE, "-X", "linger.ms=1", "-l", "-A",
+        line = load("-P", "-b", broker.bootstrap, "-t", "latency", "-s", length, "-c", count, "-r", asked, *PRODUCE, "-X", "linger.ms=1", "-l", "-A",
                     folder / "sent")
         reader.communicate(timeout=30)
     finally:
@@ -380,9 +390,9 @@ def latency(broker, python: str, length: int, rate: float, folder: pathlib.Path)
         reader.wait()
     offered, _ = rates(line)
     if offered < LOAD_LEAST * part:
-        say("streams", of="latency", left_out=f"the generator sent {offered:.0f} messages a second, where {part} were asked for")
+        say("streams", of="latency", left_out=f"the generator sent {offered:.0f} messages a second, where {part} were wanted")
         return {}
-    return {"load_msgs_per_s": offered, "asked_msgs_per_s": part, "produce_p99_ms": p99(folder / "sent", count), "end_to_end_p99_ms": p99(folder / "read", count)}
+    return {"load_msgs_per_s": offered, "wanted_msgs_per_s": part, "produce_p99_ms": p99(folder / "sent", count), "end_to_end_p99_ms": p99(folder / "read", count)}
 
 
 def partitions(broker, python: str) -> dict:

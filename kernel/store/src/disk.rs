@@ -1,6 +1,7 @@
 //! The disk as an argument: real files in production, a simulated disk that tears writes and forgets what was not
 //! synced in tests. Calls block; they are made on threads of their own.
 
+mod gentle;
 mod real;
 
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub trait Disk: Send + Sync {
     fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>, DiskError>;
     /// Renames atomically, replacing what has the name. Durable once the folder of `to` is synced.
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError>;
-    /// Removes a file. Who has it open reads on.
+    /// Removes a file. Who has it open reads on. A large one takes its time.
     fn remove(&self, path: &str) -> Result<(), DiskError>;
     /// The files below a folder and its folders, as paths from the root, sorted; none where it does not exist.
     fn list(&self, folder: &str) -> Result<Vec<String>, DiskError>;

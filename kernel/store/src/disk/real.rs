@@ -169,7 +169,7 @@ impl Disk for RealDisk {
     }
 
     fn remove(&self, path: &str) -> Result<(), DiskError> {
-        fs::remove_file(self.path(path)?).map_err(failed("remove", path))
+        super::gentle::remove(&self.path(path)?).map_err(failed("remove", path))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, DiskError> {

@@ -15,6 +15,9 @@ use crate::{Disk, DiskError};
 /// Where objects lie until they are whole. A name that no key has: keys hold no dots at the start of a part.
 const UNFINISHED: &str = ".unfinished";
 
+/// Written and synced at once, bytes: whoever waits for the device meanwhile, as the journal does, waits for so much.
+const PIECE: usize = 1 << 20;
+
 /// Objects as files of a [`crate::Disk`], in one folder of it. Cheap to clone.
 #[derive(Clone)]
 pub struct DiskObjects {
@@ -121,7 +124,12 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         };
-        let written = file.write_at(bytes, 0).and_then(|()| file.sync());
+        let mut at = 0;
+        let written = pieces(bytes).try_for_each(|piece| {
+            file.write_at(piece, at)?;
+            at += piece.len() as u64;
+            file.sync()
+        });
         let named = written.and_then(|()| self.disk.rename(&unfinished, &path));
         if named.is_err() {
             // The space goes back at once on a full disk; what stays behind is swept at the next start.
@@ -140,6 +148,12 @@ impl Inner {
         buffer.truncate(read);
         Ok(Bytes::from(buffer))
     }
+}
+
+/// What there is to write, bit by bit; of nothing there is one bit, too, for an empty file is synced as well.
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (first, rest) = bytes.split_at(bytes.len().min(PIECE));
+    std::iter::once(first).chain(rest.chunks(PIECE))
 }
 
 fn folder_of(path: &str) -> &str {

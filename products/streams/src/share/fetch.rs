@@ -181,7 +181,8 @@ impl Shares {
                 records: wanted.records - records,
                 exactly: wanted.exactly,
             };
-            if left.records <= 0 || left.bytes == 0 && bytes > 0 {
+            // Who takes nothing gets nothing, where a Fetch would give one batch that is larger than what is wanted.
+            if left.records <= 0 || left.bytes == 0 {
                 break;
             }
             let found = self.look(asking, &left, *place, &mut gathered.seen).await;

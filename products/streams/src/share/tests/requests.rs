@@ -37,6 +37,18 @@ async fn records_are_given_once_until_they_are_released() {
 }
 
 #[tokio::test]
+async fn who_takes_no_bytes_is_given_none() {
+    let bed = reading().await;
+    bed.send(&["a"]).await;
+    let mut request = bed.asking("one", 0, &[0], &[]);
+    request.max_bytes = 0;
+    assert_eq!(given(&bed.fetch_with(request.clone(), Newer::default()).await), Ok(vec![]));
+    // Of one byte as much as there is whole.
+    (request.max_bytes, request.share_session_epoch) = (1, 1);
+    assert_eq!(given(&bed.fetch_with(request, Newer::default()).await), Ok(vec![(0, 0, 1)]));
+}
+
+#[tokio::test]
 async fn accepted_records_stay_accepted_over_a_restart_and_others_come_again() {
     let mut bed = reading().await;
     bed.send(&["a", "b", "c", "d"]).await;
