@@ -47,8 +47,9 @@ RUN_BYTES = int(os.environ.get("CANDOR_BENCH_MB", "1000")) * 1_000_000
 LENGTHS = (1024, 100)
 # How long latency is measured, and at which part of the rate that was reached.
 LATENCY_S, LATENCY_LOAD = 15, 0.2
-# How long it is tried what the generator is to be asked for.
-PACE_S = 3
+# How long, how often, and up to how much more than wanted it is tried what the generator is to be asked for: beside the
+# reader on its core it sends less.
+PACE_S, PACE_TRIES, PACE_MORE = 3, 4, 1.1
 # Less of the load that was asked for is no measurement at that load.
 LOAD_LEAST = 0.95
 # Less of what is consumed read from disk is no consuming from disk.
@@ -368,8 +369,13 @@ def p99(file: pathlib.Path, least: int) -> float:
 def pace(broker, length: int, part: int) -> int:
     """What the generator is to be asked for so that it sends `part` messages a second: it paces each message by itself and
     stays behind, the further the faster."""
-    offered, _ = rates(load("-P", "-b", broker.bootstrap, "-t", "latency", "-s", length, "-c", part * PACE_S, "-r", part, *PRODUCE, "-X", "linger.ms=1"))
-    return max(part * part // int(offered), part)
+    asked, wanted = part, part * PACE_MORE
+    for _ in range(PACE_TRIES):
+        offered, _ = rates(load("-P", "-b", broker.bootstrap, "-t", "latency", "-s", length, "-c", part * PACE_S, "-r", asked, *PRODUCE, "-X", "linger.ms=1"))
+        if offered >= wanted:
+            break
+        asked = int(asked * wanted / offered) + 1
+    return asked
 
 
 def latency(broker, python: str, length: int, rate: float, folder: pathlib.Path) -> dict:
