@@ -12,7 +12,7 @@ use candor_errors::{ErrorsState, Issues};
 use candor_gate::Gate;
 use candor_gate::admission::{self, Admission};
 use candor_keyring::{Keyring, Vault};
-use candor_lake::{Lake, LakeConfig, LakeParts, ValueDecoder};
+use candor_lake::{Lake, LakeConfig, LakeParts};
 use candor_log::Ingest;
 use candor_logs::{LogsState, sources::Sources};
 use candor_meta::Tenancy;
@@ -20,6 +20,7 @@ use candor_model::{Clock, Random};
 use candor_people::People;
 use candor_query::Query;
 use candor_store::{Disk, Files, KeyWrap, RealDisk};
+use candor_streams::registry::Registry;
 use candor_streams::rest::RestState;
 use candor_streams::topics::Topics;
 use candor_streams::{Advertised, Streams, StreamsOptions};
@@ -164,11 +165,12 @@ pub(super) async fn open(
             topics
         }
     };
-    let values = streams.as_ref().map(|streams| {
-        let values: Arc<dyn ValueDecoder> = Arc::new(SchemaValues(streams.registry().clone()));
-        values
-    });
-    lake.serve_streams(Arc::new(TopicTables(topics)), values);
+    // What waits in the log for its table names schemas, whether clients are listened to or not.
+    let registry = match &streams {
+        Some(streams) => streams.registry().clone(),
+        None => Registry::open(meta.clone()).await.context("cannot open the schema registry")?,
+    };
+    lake.serve_streams(Arc::new(TopicTables(topics)), Some(Arc::new(SchemaValues(registry))));
 
     let admission = Admission::new(
         tenancy.clone(),

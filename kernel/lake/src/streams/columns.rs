@@ -4,6 +4,7 @@
 //! was seen of it: BOOLEAN, BIGINT, DOUBLE (of whole numbers and others), else VARCHAR, where what is no text stands as
 //! JSON. A type only ever widens, under the column's own id: older files keep the narrower one and are cast when read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::compute::{CastOptions, cast_with_options};
@@ -153,6 +154,12 @@ pub(crate) fn observe(columns: &mut Columns, rows: &Schema) {
     if let Some(fields) = fields {
         columns.schema = Arc::new(Schema::new(fields));
     }
+}
+
+/// The fields of values that a table has columns of.
+pub(crate) fn fields_of(columns: &Columns) -> HashSet<String> {
+    let names = columns.schema.fields().iter().filter_map(|field| field.name().strip_prefix(FIELD_PREFIX));
+    names.map(str::to_owned).collect()
 }
 
 /// Brings rows into the table's columns: what they lack is null, what is narrower is cast. That a column is narrower than

@@ -7,7 +7,7 @@ use candor_log::{Committed, ReadError, Topic};
 use candor_model::{Offset, Partition};
 
 use super::Streams;
-use super::columns::{StreamTypes, observe, stream_schema};
+use super::columns::{StreamTypes, fields_of, observe, stream_schema};
 use super::rows::{Decoded, Decoding};
 use crate::LakeError;
 use crate::catalog::{Change, ChangeKind};
@@ -102,10 +102,11 @@ impl Inner {
             };
         }
         let types = self.types_of(table, decoding, topic).await?;
+        let known = table.state.lock().seen.as_deref().map(fields_of).unwrap_or_default();
         let aborted = self.source.aborted_among(&batches);
         let decoding = decoding.clone();
         let Decoded { pieces, next } =
-            blocking(move || Ok(decoding.decode(types, &batches, (from, until), aborted)?)).await?;
+            blocking(move || Ok(decoding.decode((types, known), &batches, (from, until), aborted)?)).await?;
         if next <= from {
             return Err(LakeError::Inconsistent(format!("reading on from offset {from} came to {next}")));
         }

@@ -46,6 +46,10 @@ pub(super) struct Rows {
     ingested: Vec<i64>,
     epochs: Vec<i32>,
     fields: BTreeMap<String, Members>,
+    /// Of which the table has no column yet.
+    unknown: usize,
+    /// The fields that the table has columns of. They have a place in every piece, whatever else is in it.
+    known: Arc<HashSet<String>>,
     bytes: usize,
 }
 
@@ -148,7 +152,7 @@ impl Members {
 }
 
 impl Rows {
-    pub(super) fn new(types: StreamTypes) -> Rows {
+    pub(super) fn new(types: StreamTypes, known: Arc<HashSet<String>>) -> Rows {
         Rows {
             types,
             partitions: Vec::new(),
@@ -165,6 +169,8 @@ impl Rows {
             ingested: Vec::new(),
             epochs: Vec::new(),
             fields: BTreeMap::new(),
+            unknown: 0,
+            known,
             bytes: 0,
         }
     }
@@ -248,7 +254,13 @@ impl Rows {
                 bytes += std::mem::size_of::<(usize, Value)>() + value.as_str().map_or(0, str::len);
                 if let Some(members) = self.fields.get_mut(&name) {
                     members.push(row, value);
-                } else if self.fields.len() < FIELDS_MAX {
+                } else {
+                    if !self.known.contains(&name) {
+                        if self.known.len() + self.unknown >= FIELDS_MAX {
+                            continue;
+                        }
+                        self.unknown += 1;
+                    }
                     let kind = kind_of(&value);
                     self.fields.insert(name, Members { kind, seen: vec![(row, value)] });
                 }
@@ -260,7 +272,7 @@ impl Rows {
     /// The rows so far, if there are any, and when the first came.
     pub(super) fn finish(&mut self) -> Result<Option<(RecordBatch, Timestamp)>, ArrowError> {
         let Some(since) = self.ingested.first().copied() else { return Ok(None) };
-        let mut rows = std::mem::replace(self, Rows::new(self.types));
+        let mut rows = std::mem::replace(self, Rows::new(self.types, Arc::clone(&self.known)));
         let count = rows.offsets.len();
         let base = stream_schema(rows.types);
         let times = |times: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));

@@ -65,18 +65,18 @@ impl Decoding {
         }
     }
 
-    /// Rows of batches from an offset on, to before another. `aborted` are the transactions of which something lies
-    /// there. Blocks.
+    /// Rows of batches from an offset on, to before another, for a table of these types and `known` fields. `aborted` are
+    /// the transactions of which something lies there. Blocks.
     pub(crate) fn decode(
         &self,
-        types: StreamTypes,
+        (types, known): (StreamTypes, HashSet<String>),
         batches: &[Committed],
         (from, until): (Offset, Offset),
         aborted: Vec<Aborted>,
     ) -> Result<Decoded, ArrowError> {
         let mut decoded = Decoded { pieces: Vec::new(), next: from };
         let mut readers = Readers { aborted: aborted.into(), skipped: HashSet::new() };
-        let mut rows = Rows::new(types);
+        let mut rows = Rows::new(types, Arc::new(known));
         let mut bytes = 0;
         for batch in batches.iter().take_while(|batch| batch.base < until) {
             if bytes + rows.bytes() >= DECODED_BYTES {

@@ -360,3 +360,19 @@ async fn whom_a_record_is_about_is_in_its_row() {
         lake.flush(None).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_with_a_column_has_it_beside_any_number_of_others() {
+    let (bed, registry) = bed(ValuesMode::Auto).await;
+    let lake = lake(&bed, &registry).await;
+    append(&bed, 0, batch(&[value(r#"{"status":"first"}"#)]));
+    assert_eq!(column(&rows(&bed, &lake).await, "v_status"), ["first"]);
+    // More names than a table has columns, and the known one at their end.
+    let names: Vec<String> = (0..600).map(|n| format!("\"a{n}\":{n}")).collect();
+    let many = format!("{{{},\"status\":\"many\"}}", names.join(","));
+    append(&bed, 0, batch(&[value(&many), value(r#"{"status":"later","late":1}"#)]));
+    let rows = rows(&bed, &lake).await;
+    assert_eq!(column(&rows, "v_status"), ["first", "many", "later"]);
+    assert_eq!(column(&rows, "v_a510"), ["null", "510", "null"]);
+    assert!(rows.column_by_name("v_a511").is_none() && rows.column_by_name("v_late").is_none());
+}
