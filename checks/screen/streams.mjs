@@ -241,7 +241,7 @@ await page.keyboard.press("Enter");
 await page.waitForURL(/store\/streams$/, { timeout: 5000 }).catch(() => fail("a deleted topic does not lead to the list"));
 await page.keyboard.press("Control+k");
 await page.keyboard.type("payments");
-await see("topic", "the palette finds a topic");
+await appear("#palette-list [role=option]:has-text('payments'):has-text('topic')", "the palette finds a topic");
 await page.keyboard.press("Enter");
 await page.waitForURL(/topics\/payments/, { timeout: 5000 }).catch(() => fail("the palette does not open a topic"));
 
