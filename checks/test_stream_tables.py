@@ -8,6 +8,9 @@ import time
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from server import Server, fresh_name, kafka_settings, post_otlp
 from test_kafka import SOON_S
@@ -271,3 +274,19 @@ def test_whom_a_record_is_about_has_the_codes_of_logs(broker, project):
     make(config, opaque, 1, **{"candor.values": "opaque"})
     send(config, opaque, [(b"k", value, None)])
     assert ask(broker, f'SELECT subject, subjects FROM stream."{opaque}"') == [[None, []]]
+
+
+def test_values_of_schemas_are_columns_after_a_start_without_a_listener(own_server):
+    server = own_server("--kafka-listen", "127.0.0.1:0")
+    project = server.project("tables")
+    config, topic = kafka_settings(project), fresh_name()
+    make(config, topic, 1)
+    schema = json.dumps({"type": "record", "name": "Order", "fields": [{"name": "city", "type": "string"}]})
+    login = f"{config['sasl.username']}:{config['sasl.password']}"
+    with SchemaRegistryClient({"url": f"{server.http}/registry", "basic.auth.user.info": login}) as registry:
+        value = AvroSerializer(registry, schema)({"city": "Graz"}, SerializationContext(topic, MessageField.VALUE))
+    send(config, topic, [(None, value, None)])
+    server.kill()
+    server = own_server("--kafka-listen", "off", data_dir=server.data_dir)
+    server.cli("flush", "--project", "tables")
+    assert server.query("tables", f'SELECT v_city, value FROM stream."{topic}"') == [{"v_city": "Graz", "value": '{"city":"Graz"}'}]

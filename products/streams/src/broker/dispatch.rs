@@ -283,10 +283,10 @@ impl Broker {
                 let throttle = self.throttle.clone();
                 with(async move {
                     let (message, newer) = share::wire::fetch(&request)?;
-                    let answer = shares.fetch(&caller, message, newer).await;
+                    let (answer, room) = shares.fetch(&caller, message, newer).await;
                     let wait = throttle.count(&caller, Flow::Consumed, shared_bytes(&answer));
                     let answer = answer.with_throttle_time_ms(told(wait));
-                    Ok(share::wire::fetched(&request, &answer).and_mute(wait))
+                    Ok(share::wire::fetched(&request, &answer).holding(room).and_mute(wait))
                 })
             }
             ApiKey::ShareAcknowledge => with(async move {

@@ -17,6 +17,7 @@ use super::{Asking, Place, Shares, by_topic, records};
 use crate::caller::Caller;
 use crate::data::partition;
 use crate::groups::{Given, Wish};
+use crate::wire::AnswerRoom;
 
 /// The longest that a fetch waits, whatever it asks.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -40,6 +41,7 @@ pub(crate) struct Newer {
 }
 
 /// What a request asks for.
+#[derive(Clone, Copy)]
 struct Wanted {
     bytes: usize,
     records: i64,
@@ -69,24 +71,24 @@ impl Gathered {
 }
 
 impl Shares {
-    /// ShareFetch, 1 and 2.
+    /// ShareFetch, 1 and 2. Its records hold room until they are sent.
     pub(crate) async fn fetch(
         &self,
         caller: &Caller,
         request: ShareFetchRequest,
         newer: Newer,
-    ) -> ShareFetchResponse {
+    ) -> (ShareFetchResponse, Option<AnswerRoom>) {
         let refused = |error: ResponseError| ShareFetchResponse::default().with_error_code(error.code());
         let asking = match self.asking(caller, request.group_id.as_ref(), request.member_id.as_ref()) {
             Ok(asking) => asking,
-            Err(error) => return refused(error),
+            Err(error) => return (refused(error), None),
         };
-        match self.fetch_for(&asking, &request, newer).await {
-            Ok(response) => response,
-            Err(error) => refused(error),
-        }
-        .with_error_message(None)
-        .with_acquisition_lock_timeout_ms(asking.terms.lock_ms())
+        let (response, room) = match self.fetch_for(&asking, &request, newer).await {
+            Ok(answered) => answered,
+            Err(error) => (refused(error), None),
+        };
+        let lock_ms = asking.terms.lock_ms();
+        (response.with_error_message(None).with_acquisition_lock_timeout_ms(lock_ms), room)
     }
 
     async fn fetch_for(
@@ -94,7 +96,7 @@ impl Shares {
         asking: &Asking<'_>,
         request: &ShareFetchRequest,
         newer: Newer,
-    ) -> Result<ShareFetchResponse, ResponseError> {
+    ) -> Result<(ShareFetchResponse, Option<AnswerRoom>), ResponseError> {
         let (places, said) = named(request, newer.renews);
         let asks_for_some = [request.max_bytes, request.min_bytes, request.max_records, request.max_wait_ms]
             .iter()
@@ -126,11 +128,11 @@ impl Shares {
         if epoch == CLOSING {
             self.give_back(asking).await;
         }
-        let found = match newer.renews || epoch == CLOSING {
-            true => BTreeMap::new(),
+        let (found, room) = match newer.renews || epoch == CLOSING {
+            true => (BTreeMap::new(), None),
             false => self.wait_for_some(asking, request, newer, &read).await?,
         };
-        Ok(answer(found, taken, epoch == OPENING, request.batch_size))
+        Ok((answer(found, taken, epoch == OPENING, request.batch_size), room))
     }
 
     /// Looks for records until there are some, or the wait is over.
@@ -140,7 +142,7 @@ impl Shares {
         request: &ShareFetchRequest,
         newer: Newer,
         places: &[Place],
-    ) -> Result<BTreeMap<Place, Result<Found, ResponseError>>, ResponseError> {
+    ) -> Result<(BTreeMap<Place, Result<Found, ResponseError>>, Option<AnswerRoom>), ResponseError> {
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
         let deadline = Instant::now() + wait;
         let wanted = Wanted {
@@ -156,16 +158,23 @@ impl Shares {
             self.inner.groups.with_share(asking.project, asking.group, |share, _| share.freed())?;
         loop {
             freed.borrow_and_update();
-            let gathered = self.gather(asking, &wanted, &places).await;
+            // Without room in time nothing is given, and it is asked for again.
+            let mut room = self.inner.answers.take(wanted.bytes, deadline).await;
+            let bytes = room.as_ref().map_or(0, |room| room.bytes().min(wanted.bytes));
+            let gathered = self.gather(asking, &Wanted { bytes, ..wanted }, &places).await;
+            if let Some(room) = &mut room {
+                room.shrink(gathered.found.values().flatten().map(|found| found.records.len()).sum());
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if gathered.is_final() || left.is_zero() || places.is_empty() || wanted.records <= 0 {
-                return Ok(gathered.found);
+                return Ok((gathered.found, room));
             }
+            drop(room);
             tokio::select! {
                 () = self.inner.log.wait_any(&gathered.seen, left), if !gathered.seen.is_empty() => {}
                 changed = freed.changed() => if changed.is_err() {
                     // The group is gone.
-                    return Ok(gathered.found);
+                    return Ok((gathered.found, None));
                 },
                 () = tokio::time::sleep(left) => {}
             }

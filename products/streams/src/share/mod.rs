@@ -35,6 +35,7 @@ use crate::caller::Caller;
 use crate::directory::{TopicDirectory, TopicId, TopicView};
 use crate::groups::{Groups, SharePace};
 use crate::rights::{Rights, once, parted};
+use crate::wire::Answers;
 use session::Sessions;
 
 /// A partition, by its topic's id.
@@ -42,6 +43,9 @@ type Place = (TopicId, i32);
 
 /// Longest id of a member, bytes.
 const MEMBER_BYTES_MAX: usize = 1_024;
+
+/// Records of all answers together that are read or on their way, bytes: they are copies.
+const ANSWERS_BYTES: usize = 128 << 20;
 
 /// Answers what members of share groups ask about records. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +60,7 @@ struct Inner {
     configs: ResourceConfigs,
     acls: Acls,
     sessions: Sessions,
+    answers: Answers,
 }
 
 /// What holds for a group.
@@ -93,8 +98,8 @@ impl Shares {
         configs: ResourceConfigs,
         acls: Acls,
     ) -> Shares {
-        let sessions = Sessions::default();
-        Shares { inner: Arc::new(Inner { log, groups, directory, configs, acls, sessions }) }
+        let (sessions, answers) = (Sessions::default(), Answers::new(ANSWERS_BYTES));
+        Shares { inner: Arc::new(Inner { log, groups, directory, configs, acls, sessions, answers }) }
     }
 
     fn rights(&self, caller: &Caller) -> Rights {

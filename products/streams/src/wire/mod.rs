@@ -4,6 +4,7 @@
 //! taken in while earlier ones wait for stable storage, else a client that keeps five in flight would pay five syncs in
 //! a row. Answers go out in the order of the requests all the same.
 
+mod answers;
 mod connection;
 mod fields;
 mod frame;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+pub(crate) use answers::{AnswerRoom, Answers};
 pub use connection::{Connection, Limits};
 pub(crate) use fields::{Fields, PutFields, Read};
 pub use frame::Room;

@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-use super::{Fields, Rope, shapes};
+use super::{AnswerRoom, Fields, Rope, shapes};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -66,6 +66,16 @@ impl Answer {
         match self {
             Answer::Body { mute, .. } | Answer::None(mute) => *mute,
             Answer::Raw(_) | Answer::Close(_) => Duration::ZERO,
+        }
+    }
+
+    /// The same, which holds room until it is sent.
+    pub(crate) fn holding(self, room: Option<AnswerRoom>) -> Answer {
+        match self {
+            Answer::Body { header_version, body, is_last, mute } => {
+                Answer::Body { header_version, body: body.holding(room.map(Arc::new)), is_last, mute }
+            }
+            other => other,
         }
     }
 

@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
+
+use super::answers::AnswerRoom;
 
 /// What is shorter is copied: of pieces only so many go to the system in one call.
 const SHORT_BYTES: usize = 4 << 10;
@@ -13,9 +16,17 @@ const SHORT_BYTES: usize = 4 << 10;
 pub struct Rope {
     pieces: VecDeque<Bytes>,
     bytes: usize,
+    /// What is given back when it is gone.
+    room: Option<Arc<AnswerRoom>>,
 }
 
 impl Rope {
+    /// The same, which holds room until it is gone.
+    pub(crate) fn holding(mut self, room: Option<Arc<AnswerRoom>>) -> Rope {
+        self.room = room;
+        self
+    }
+
     /// How many bytes it has.
     pub fn bytes(&self) -> usize {
         self.bytes

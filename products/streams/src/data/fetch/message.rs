@@ -3,12 +3,14 @@
 //! A batch's base offset and leader epoch are the broker's to say and no checksum covers them: the 16 bytes that hold
 //! them are written with the fields, the rest of the batch is not touched.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes};
 use candor_model::Offset;
 use kafka_protocol::protocol::StrBytes;
 
 use super::super::LEADER_EPOCH;
-use crate::wire::{Fields, PutFields, Read, Request, Rope, RopeBuilder};
+use crate::wire::{AnswerRoom, Fields, PutFields, Read, Request, Rope, RopeBuilder};
 
 /// From this version on a request has a session.
 const SESSIONS_FROM: i16 = 7;
@@ -231,6 +233,8 @@ pub(crate) struct FetchAnswer {
     pub topics: Vec<TopicKey>,
     /// Neighbours of one topic are told together.
     pub partitions: Vec<ToldPartition>,
+    /// Held until it is sent.
+    pub room: Option<Arc<AnswerRoom>>,
 }
 
 impl FetchAnswer {
@@ -272,7 +276,7 @@ impl FetchAnswer {
             to.fields.put_end(is_flexible);
         }
         to.fields.put_end(is_flexible);
-        to.finish()
+        to.finish().holding(self.room)
     }
 }
 

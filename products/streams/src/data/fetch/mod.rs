@@ -22,6 +22,7 @@ use super::signals::Signals;
 use super::{Place, check_epoch};
 use crate::directory::TopicDirectory;
 use crate::rights::Rights;
+use crate::wire::{AnswerRoom, Answers};
 use asked::{Asked, Next};
 use message::{FetchAnswer, FetchRequest, Records, ToldPartition};
 use session::{Sessions, Turn};
@@ -32,6 +33,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// An answer's records at most, bytes, whatever a request asks.
 const BYTES_MAX: usize = 64 << 20;
 
+/// Records of all answers together that are read or on their way, bytes. Most lie in the log's cache as well.
+const ANSWERS_BYTES: usize = 256 << 20;
+
 /// Answers fetches. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetch {
@@ -41,6 +45,7 @@ pub struct Fetch {
     /// Ticks when topics change.
     changes: watch::Receiver<u64>,
     sessions: Arc<Sessions>,
+    answers: Answers,
 }
 
 /// What a request bounds.
@@ -77,7 +82,8 @@ impl Fetch {
         random: Arc<dyn Random>,
     ) -> Fetch {
         let changes = directory.changes();
-        Fetch { log, signals, directory, changes, sessions: Arc::new(Sessions::new(random)) }
+        let (sessions, answers) = (Arc::new(Sessions::new(random)), Answers::new(ANSWERS_BYTES));
+        Fetch { log, signals, directory, changes, sessions, answers }
     }
 
     /// Lets go of a deleted project's sessions.
@@ -99,16 +105,16 @@ impl Fetch {
         match self.sessions.turn(project, user, &request) {
             Err(error) => FetchAnswer { error: error.code(), ..FetchAnswer::default() },
             Ok(Turn::Goes(session_id, mut session)) => {
-                let told = self.read_all(rights, &mut session.asked, terms).await;
+                let (told, room) = self.read_all(rights, &mut session.asked, terms).await;
                 let topics = session.asked.keys();
-                FetchAnswer { error: 0, session_id, topics, partitions: session.settle(told) }
+                FetchAnswer { error: 0, session_id, topics, partitions: session.settle(told), room }
             }
             Ok(turn) => {
                 let by_id = request.by_id;
                 let mut asked = Asked::of(&request);
                 // What it said of what it reads is in there now.
                 drop(request);
-                let partitions = self.read_all(rights, &mut asked, terms).await;
+                let (partitions, room) = self.read_all(rights, &mut asked, terms).await;
                 let topics = asked.keys();
                 let session_id = match turn {
                     Turn::Opens => {
@@ -117,27 +123,41 @@ impl Fetch {
                     }
                     _ => 0,
                 };
-                FetchAnswer { error: 0, session_id, topics, partitions }
+                FetchAnswer { error: 0, session_id, topics, partitions, room }
             }
         }
     }
 
     /// Reads all that is asked for, once there is enough, or it is time.
-    async fn read_all(&self, rights: &Rights, asked: &mut Asked, terms: Terms) -> Vec<ToldPartition> {
+    async fn read_all(
+        &self,
+        rights: &Rights,
+        asked: &mut Asked,
+        terms: Terms,
+    ) -> (Vec<ToldPartition>, Option<Arc<AnswerRoom>>) {
         loop {
             let tick = *self.changes.borrow();
             asked.look_up(&*self.directory, &self.log, rights, tick);
-            let gathered = self.gather(asked, terms).await;
+            // Without room in time the answer has no records, and they are asked for again.
+            let mut room = self.answers.take(terms.bytes_max.max(1), terms.deadline).await;
+            let bytes_max = room.as_ref().map_or(0, |room| room.bytes().min(terms.bytes_max));
+            let gathered = self.gather(asked, Terms { bytes_max, ..terms }, room.is_some()).await;
+            if let Some(room) = &mut room {
+                room.shrink(gathered.bytes);
+            }
             let left = terms.deadline.saturating_duration_since(Instant::now());
             let is_enough = gathered.bytes >= terms.bytes_min || gathered.is_final;
-            if is_enough || left.is_zero() || gathered.seen.is_empty() {
-                return gathered.partitions;
+            // What is less than all that was asked for may be all that there is room for.
+            let is_all = gathered.is_full && bytes_max < terms.bytes_max;
+            if is_enough || is_all || left.is_zero() || gathered.seen.is_empty() {
+                return (gathered.partitions, room.map(Arc::new));
             }
+            drop((gathered.partitions, room));
             self.log.wait_held(gathered.seen, left).await;
         }
     }
 
-    async fn gather(&self, asked: &Asked, terms: Terms) -> Gathered {
+    async fn gather(&self, asked: &Asked, terms: Terms, takes_any: bool) -> Gathered {
         let mut gathered = Gathered {
             partitions: Vec::with_capacity(asked.len()),
             bytes: 0,
@@ -162,7 +182,7 @@ impl Fetch {
             let whole = if gathered.is_full { 0 } else { terms.bytes_max.saturating_sub(gathered.bytes) };
             let left = whole.min(size(asked.bytes_max));
             // The first batch of an answer is given whatever its size, else a reader would never get past it.
-            let room = Room { bytes: left, takes_any: gathered.bytes == 0 };
+            let room = Room { bytes: left, takes_any: takes_any && gathered.bytes == 0 };
             let read = match (place, ends) {
                 (Ok((held, topic)), Some(ends)) => {
                     gathered.seen.push((held, ends.high_watermark));

@@ -40,7 +40,7 @@ async fn members_need_rules() {
     allow(&house, Operation::Describe, ResourceType::Topic, ORDERS).await;
     assert_eq!(shares.heartbeat(guest, heartbeat()).await.error_code, OK);
     // A topic that it was not given in the group either.
-    let fetched = shares.fetch(guest, fetch(&house), Default::default()).await;
+    let (fetched, _) = shares.fetch(guest, fetch(&house), Default::default()).await;
     assert_eq!(fetched.error_code, OK);
     assert_eq!(fetched.responses[0].partitions[0].error_code, TOPIC);
 }
@@ -51,7 +51,7 @@ async fn records_and_offsets_of_a_group_need_a_rule() {
     let (shares, guest) = (&parts(&house).shares, &house.guest);
     let group = || GroupId(text(READERS));
     assert_eq!(shares.heartbeat(&house.owner, heartbeat()).await.error_code, OK);
-    assert_eq!(shares.fetch(guest, fetch(&house), Default::default()).await.error_code, GROUP);
+    assert_eq!(shares.fetch(guest, fetch(&house), Default::default()).await.0.error_code, GROUP);
     let request =
         ShareAcknowledgeRequest::default().with_group_id(Some(group())).with_member_id(Some(text("m")));
     assert_eq!(shares.acknowledge(guest, request, false).await.0.error_code, GROUP);

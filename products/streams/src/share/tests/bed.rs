@@ -101,7 +101,7 @@ impl Bed {
     }
 
     pub async fn fetch_with(&self, request: ShareFetchRequest, newer: Newer) -> ShareFetchResponse {
-        let response = self.shares.fetch(&self.base.caller(), request, newer).await;
+        let (response, _) = self.shares.fetch(&self.base.caller(), request, newer).await;
         fits(&response, 1..=1);
         response
     }

@@ -89,7 +89,7 @@ impl Any {
             }
         }
         let (error, session_id) = (self.below(80) as i16, self.0.next_u64() as i32);
-        FetchAnswer { error, session_id, topics, partitions }
+        FetchAnswer { error, session_id, topics, partitions, room: None }
     }
 }
 

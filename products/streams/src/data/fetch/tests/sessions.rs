@@ -10,6 +10,7 @@ use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, D
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteTopicsRequest, ProduceRequest};
+use tokio::time::Instant;
 
 use crate::admin::acl::{Filter, Operation, Pattern, PatternFilter, Permission, ResourceType, Rule};
 use crate::caller::Caller;
@@ -347,4 +348,26 @@ async fn the_idle_make_room() {
     assert_eq!(open(1, 1), 0, "no smaller one is there");
     assert_ne!(open(1, 2), 0);
     assert!(!goes(small, 2), "a small one makes room for a larger one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_hold_room_until_they_are_sent_and_without_room_none_are_read() {
+    let house = house().await;
+    produce(&house, 0).await;
+    let answers = house.streams.parts.fetch.answers.clone();
+    let all = answers.free_bytes();
+    let sent = ask(&house, &house.owner, request((0, -1), &[place(0, 0)])).await.write(0, 12);
+    assert!(sent.bytes() > 0 && answers.free_bytes() == all - 1024, "{} free", answers.free_bytes());
+    drop(sent);
+    assert_eq!(answers.free_bytes(), all);
+    // Who waits for nothing is told all but records while there is no room, and who waits gets them once there is.
+    let taken = answers.take(all, Instant::now()).await.unwrap();
+    let without = ask(&house, &house.owner, request((0, -1), &[place(0, 0)])).await;
+    assert_eq!((told(&without), without.partitions[0].high_watermark), (vec![(0, false, 0)], 1));
+    let waiting = FetchRequest { wait_ms: 60_000, bytes_min: 1, ..request((0, -1), &[place(0, 0)]) };
+    let (with, ()) = tokio::join!(ask(&house, &house.owner, waiting), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(taken);
+    });
+    assert_eq!(told(&with), [(0, true, 0)]);
 }
