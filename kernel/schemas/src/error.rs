@@ -42,7 +42,7 @@ pub enum DecodeError {
     /// It nests deeper than records do.
     #[error("the value nests too deep")]
     TooDeep,
-    /// It has more members than records have.
+    /// It has more members than records have, or than its length is good for.
     #[error("the value has too many members")]
     TooMany,
     /// It is not what the schema says.

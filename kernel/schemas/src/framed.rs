@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use candor_model::Value;
+use candor_model::limits::RECORD_BYTES_MAX;
 
 use crate::Schema;
 
@@ -18,9 +19,10 @@ pub fn schema_id(value: &[u8]) -> Option<i32> {
     }
 }
 
-/// Opens a framed value with the schema that it names; none where it is not framed, `lookup` does not know the id, or it
-/// does not fit.
+/// Opens a framed value with the schema that it names; none where it is not framed, is longer than a record that is
+/// opened, `lookup` does not know the id, or it does not fit.
 pub fn decode_framed(lookup: impl FnOnce(i32) -> Option<Arc<Schema>>, value: &[u8]) -> Option<Value> {
     let schema = lookup(schema_id(value)?)?;
-    schema.decode(value.get(FRAME_BYTES..)?).ok()
+    let payload = value.get(FRAME_BYTES..).filter(|payload| payload.len() <= RECORD_BYTES_MAX)?;
+    schema.decode(payload).ok()
 }

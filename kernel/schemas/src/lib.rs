@@ -36,8 +36,15 @@ const SCHEMA_DEPTH_MAX: usize = 192;
 /// more; then the two count as incompatible.
 const COMPARED_MAX: usize = 500_000;
 
-/// Names and symbols of a schema in one opened value, bytes.
+/// Names and symbols of a schema in one opened value, bytes: at the most, of a value without any bytes, and more for each
+/// that it has. A field that is absent takes none on the wire, or one, and its name stands in the value all the same.
 const NAMES_BYTES_MAX: usize = 4 * candor_model::limits::RECORD_BYTES_MAX;
+const NAMES_BYTES_FREE: usize = 256 << 10;
+const NAMES_BYTES_A_BYTE: usize = 128;
+
+/// Nodes of a value without any bytes, and more for each that it has, up to what a record may have.
+const NODES_FREE: usize = 16 << 10;
+const NODES_A_BYTE: usize = 64;
 
 /// Fields on the wire for each node that a value may have.
 const FIELDS_A_NODE: usize = 8;
@@ -58,9 +65,18 @@ struct Budget {
 }
 
 impl Budget {
-    fn new() -> Budget {
-        let nodes = candor_model::limits::RECORD_NODES_MAX;
-        Budget { nodes, names: NAMES_BYTES_MAX, fields: nodes.saturating_mul(FIELDS_A_NODE), compared: 0 }
+    /// For a value of so many bytes: items that take none, in a list that says it has many of them, must not make
+    /// megabytes of ten bytes.
+    fn new(bytes: usize) -> Budget {
+        let scaled =
+            |free: usize, each: usize, most: usize| most.min(free + bytes.saturating_mul(each).min(most));
+        let nodes_max = candor_model::limits::RECORD_NODES_MAX;
+        Budget {
+            nodes: scaled(NODES_FREE, NODES_A_BYTE, nodes_max),
+            names: scaled(NAMES_BYTES_FREE, NAMES_BYTES_A_BYTE, NAMES_BYTES_MAX),
+            fields: nodes_max.saturating_mul(FIELDS_A_NODE),
+            compared: 0,
+        }
     }
 
     /// True where two values are the same, looked at up to the first difference. Whoever asks does so once for each

@@ -13,7 +13,7 @@ const DECIMAL_BYTES_MAX: usize = 64;
 impl Schema {
     /// A value. Unions give what they hold, bytes are base64, decimals text, times RFC 3339.
     pub(crate) fn decode(&self, mut payload: &[u8]) -> Result<Value, DecodeError> {
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(payload.len());
         let value = self.value(self.root, &mut payload, &mut budget, 0)?;
         if payload.is_empty() { Ok(value) } else { Err(DecodeError::Long) }
     }

@@ -15,7 +15,8 @@ impl Schema {
         after: &Value,
     ) -> Result<Vec<u8>, DecodeError> {
         let mut out = Vec::with_capacity(payload.len());
-        self.patch(self.root, &mut payload, (before, after), &mut out, (&mut Budget::new(), 0))?;
+        let mut budget = Budget::new(payload.len());
+        self.patch(self.root, &mut payload, (before, after), &mut out, (&mut budget, 0))?;
         if payload.is_empty() { Ok(out) } else { Err(DecodeError::Long) }
     }
 

@@ -37,6 +37,17 @@ fn what_takes_no_bytes_is_bounded() {
     let nulls = schema(r#"{"type":"array","items":"null"}"#);
     let many = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0];
     assert_eq!(nulls.decode(&many), Err(DecodeError::TooMany));
+    // A list of records of one field that takes none: its name stands in each.
+    let name = "n".repeat(400);
+    let records = schema(&format!(
+        r#"{{"type":"array","items":{{"type":"record","name":"R","fields":[{{"name":"{name}","type":"null"}}]}}}}"#
+    ));
+    // Zigzag of a count, and the end.
+    let list = |count: u32| {
+        [&[(count << 1) as u8 | 0x80, (count >> 6) as u8 | 0x80, (count >> 13) as u8][..], b"\0"].concat()
+    };
+    assert_eq!(records.decode(&list(5_000)), Err(DecodeError::TooMany));
+    assert!(records.decode(&list(300)).is_ok());
     let itself = schema(r#"{"type":"record","name":"R","fields":[{"name":"r","type":"R"}]}"#);
     assert_eq!(itself.decode(&[]), Err(DecodeError::TooDeep));
 }

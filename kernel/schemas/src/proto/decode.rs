@@ -19,7 +19,7 @@ impl Schema {
     /// A value: the indexes of its message within the file, then the message.
     pub(crate) fn decode(&self, payload: &[u8]) -> Result<Value, DecodeError> {
         let (id, message) = self.named_message(payload)?;
-        self.message(id, &[message], &mut Budget::new(), 0)
+        self.message(id, &[message], &mut Budget::new(payload.len()), 0)
     }
 
     /// The message that a value's indexes lead to, and its bytes behind them.

@@ -34,7 +34,7 @@ impl Schema {
         before: &Value,
         after: &Value,
     ) -> Result<Vec<u8>, DecodeError> {
-        self.patched_within(payload, (before, after), &mut Budget::new())
+        self.patched_within(payload, (before, after), &mut Budget::new(payload.len()))
     }
 
     pub(super) fn patched_within(

@@ -227,7 +227,7 @@ fn what_changes_in_a_long_list_costs_what_the_list_does() {
     let Value::Array(names) = names else { panic!("a list") };
     // The last differs, so that whoever compares the list compares all of it.
     names[ITEMS - 1] = Value::from("[gone]");
-    let mut budget = Budget::new();
+    let mut budget = Budget::new(bytes.len());
     let patched = schema.patched_within(&bytes, (&before, &after), &mut budget).unwrap();
     assert!(schema.decode(&patched).unwrap() == after);
     assert!(budget.compared <= 4 * ITEMS, "{} values were held against each other", budget.compared);

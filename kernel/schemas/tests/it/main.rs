@@ -145,6 +145,18 @@ fn what_is_framed_is_known_by_its_first_bytes() {
 }
 
 #[test]
+fn what_is_longer_than_a_record_is_not_opened() {
+    let schema = Arc::new(Schema::parse(Kind::Json, "{}", &[]).unwrap());
+    let framed = |length: usize| {
+        let text = format!("\"{}\"", "a".repeat(length - 2));
+        decode_framed(|_| Some(Arc::clone(&schema)), &[b"\0\0\0\0\x01", text.as_bytes()].concat())
+    };
+    let most = candor_model::limits::RECORD_BYTES_MAX;
+    assert!(framed(most).is_some());
+    assert!(framed(most + 1).is_none());
+}
+
+#[test]
 fn large_schemas_are_compared_in_bounded_time() {
     let branches: Vec<String> = (0..8_000)
         .map(|at| format!(r#"{{"type":"record","name":"R{at}","fields":[{{"name":"f","type":"int"}}]}}"#))
