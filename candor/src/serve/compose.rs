@@ -166,11 +166,11 @@ pub(super) async fn open(
         }
     };
     // What waits in the log for its table names schemas, whether clients are listened to or not.
-    let registry = match &streams {
-        Some(streams) => streams.registry().clone(),
-        None => Registry::open(meta.clone()).await.context("cannot open the schema registry")?,
-    };
-    lake.serve_streams(Arc::new(TopicTables(topics)), Some(Arc::new(SchemaValues(registry))));
+    if streams.is_none() {
+        let registry = Registry::open(meta.clone()).await.context("cannot open the schema registry")?;
+        gate.set_schemas(Arc::new(registry));
+    }
+    lake.serve_streams(Arc::new(TopicTables(topics)), Some(Arc::new(SchemaValues(Arc::clone(&gate)))));
 
     let admission = Admission::new(
         tenancy.clone(),

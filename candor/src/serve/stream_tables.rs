@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
+use candor_gate::{Gate, Part, ValuesMode};
 use candor_lake::{StreamTables, StreamTopic, ValueDecoder};
 use candor_model::{ProjectId, TopicName, Value};
-use candor_streams::registry::Registry;
 use candor_streams::topics::{Topic, Topics};
 
 /// Topics whose records are tables.
 pub(super) struct TopicTables(pub(super) Topics);
 
-/// The registry of schemas as the lake asks it.
-pub(super) struct SchemaValues(pub(super) Registry);
+/// Values as the gate shows them by their schemas. The lake asks for none that its topic does not open so.
+pub(super) struct SchemaValues(pub(super) Arc<Gate>);
 
 impl ValueDecoder for SchemaValues {
     fn decode(&self, project: ProjectId, _: &TopicName, value: &[u8]) -> Option<Value> {
-        self.0.decode(project, value).map(|(_, value)| value)
+        self.0.shown(project, (ValuesMode::Schema, Part::Value), value).map(|(_, value)| value)
     }
 }
 

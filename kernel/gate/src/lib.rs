@@ -35,7 +35,7 @@ pub use admitted::{Admitted, AdmittedBlob};
 pub use candor_scrub::{RuleError, Rules};
 pub use policy::{Policy, UnknownFields};
 pub use streams::{
-    ClearedStream, OpenedSubjects, RecordRefusal, RefusedRecord, STREAM_BOUNDS, Schemas, StreamBatch,
+    ClearedStream, OpenedSubjects, Part, RecordRefusal, RefusedRecord, STREAM_BOUNDS, Schemas, StreamBatch,
     StreamRefusal, StreamSubjects, Timestamps, TransactionEnd, ValuesMode,
 };
 pub use totals::Totals;
@@ -45,7 +45,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use candor_keyring::Keyring;
 use candor_meta::WriteScope;
-use candor_model::{Clock, Incoming, Object, Partition, Random, TopicName};
+use candor_model::{Clock, Incoming, Object, Partition, ProjectId, Random, TopicName, Value};
+use candor_schemas::Schema;
 use candor_scrub::Counts;
 use parking_lot::RwLock;
 
@@ -158,6 +159,20 @@ impl Gate {
             Err(_) => self.totals.add(&GateReport::refused(records)),
         }
         cleared
+    }
+
+    /// What a part of a stored record says by the schema that it names, and that schema, for those who read; none where the
+    /// topic's `values` are not opened so, or the gate itself would not have opened it. The rules that hold now strike in
+    /// it: its schema may have become known after it came.
+    pub fn shown(
+        &self,
+        project: ProjectId,
+        (values, part): (ValuesMode, Part),
+        bytes: &[u8],
+    ) -> Option<(Arc<Schema>, Value)> {
+        let schemas = self.schemas.get().filter(|_| values.opens_by_schema(part))?;
+        let policy = Arc::clone(&self.policy.read());
+        streams::shown(&policy, &**schemas, project, bytes)
     }
 
     /// The marker that ends a producer's transaction in a partition.

@@ -15,12 +15,14 @@
 //! the record.
 
 mod refusal;
+mod shown;
 mod subjects;
 mod values;
 
 pub use refusal::{RecordRefusal, RefusedRecord, StreamRefusal};
+pub(crate) use shown::shown;
 pub use subjects::{OpenedSubjects, StreamSubjects};
-pub use values::{Schemas, ValuesMode};
+pub use values::{Part, Schemas, ValuesMode};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -260,6 +262,9 @@ fn look(mut cleaner: Cleaner<'_>, batch: &StreamBatch, opened: &Opened) -> Resul
                 changes.insert(index, change);
             }
             Err(reason) => refused.add(index, reason),
+        }
+        if cleaner.is_spent() {
+            return Err(BadBatch::TooLarge.into());
         }
         if let Some(found) = cleaner.found() {
             // The offset deltas of what a producer sends count its records.

@@ -5,11 +5,19 @@ use std::sync::Arc;
 use candor_model::limits::RECORD_BYTES_MAX;
 use candor_model::{ProjectId, Value, json};
 use candor_records::{Headers, HeadersBuf};
-use candor_schemas::{FRAME_BYTES, Schema, schema_id};
+use candor_schemas::{FRAME_BYTES, Kind, Schema, decode_framed, schema_id};
 use candor_scrub::{Counts, Scrubber};
 
 use super::refusal::RecordRefusal;
 use crate::identity::{Finder, Found};
+
+/// What schemas may make of one batch, bytes. A message whose fields are mostly absent is a few bytes, and some thousand
+/// opened: this is beyond what batches of real ones come to, and bounds the work that one may cause. The Java client
+/// splits a batch that is refused so.
+const OPENED_BYTES_MAX: usize = 128 << 20;
+
+/// What a value takes beside names and text, bytes.
+const NODE_BYTES: usize = 16;
 
 /// How the values of a topic may be opened (`candor.values`). Keys and headers, too, are left alone where values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -53,6 +61,23 @@ impl ValuesMode {
     pub fn opens(self) -> bool {
         self != ValuesMode::Opaque
     }
+
+    /// True where a part that names a schema is opened by it: keys wherever anything is.
+    pub fn opens_by_schema(self, part: Part) -> bool {
+        match part {
+            Part::Key => self.opens(),
+            Part::Value => matches!(self, ValuesMode::Auto | ValuesMode::Schema),
+        }
+    }
+}
+
+/// What of a record names a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its key.
+    Key,
+    /// Its value.
+    Value,
 }
 
 /// What knows schemas by their ids.
@@ -74,6 +99,14 @@ impl Cleaned {
             Cleaned::Changed(bytes) => Some(bytes),
         }
     }
+
+    /// Of what stands behind a frame: with the frame.
+    fn behind(self, frame: &[u8]) -> Cleaned {
+        match self {
+            Cleaned::Same => Cleaned::Same,
+            Cleaned::Changed(bytes) => Cleaned::Changed([frame, bytes.as_slice()].concat()),
+        }
+    }
 }
 
 /// Cleans the parts of records.
@@ -84,6 +117,8 @@ pub(super) struct Cleaner<'a> {
     counts: Counts,
     finder: Finder<'a>,
     found: Found,
+    /// What values that were opened by schemas took, about, bytes.
+    opened: usize,
 }
 
 impl<'a> Cleaner<'a> {
@@ -94,7 +129,7 @@ impl<'a> Cleaner<'a> {
         schemas: Option<(&'a dyn Schemas, ProjectId)>,
         finder: Finder<'a>,
     ) -> Cleaner<'a> {
-        Cleaner { scrubber, mode, schemas, counts: Counts::new(), finder, found: Found::default() }
+        Cleaner { scrubber, mode, schemas, counts: Counts::new(), finder, found: Found::default(), opened: 0 }
     }
 
     /// Whom the parts name that were cleaned since this was asked last; none where they name nobody.
@@ -105,6 +140,11 @@ impl<'a> Cleaner<'a> {
         let mut found = std::mem::take(&mut self.found);
         found.order();
         Some(found)
+    }
+
+    /// True once schemas have made more of the batch than one may be.
+    pub fn is_spent(&self) -> bool {
+        self.opened > OPENED_BYTES_MAX
     }
 
     /// What was replaced so far.
@@ -128,10 +168,17 @@ impl<'a> Cleaner<'a> {
 
     /// A key, whatever the mode, or a value that may be anything.
     pub fn key(&mut self, bytes: &[u8]) -> Result<Cleaned, RecordRefusal> {
-        match self.by_schema(bytes)? {
-            Some(cleaned) => Ok(cleaned),
-            None => self.beside(bytes, None),
+        if let Some(cleaned) = self.by_schema(bytes)? {
+            return Ok(cleaned);
         }
+        // A schema may become known later. What is JSON behind its frame says what it says without one.
+        if let Some((frame, payload)) = framed(bytes)
+            && matches!(payload.trim_ascii_start().first(), Some(b'{' | b'['))
+            && let Some(cleaned) = self.json(payload, None)?
+        {
+            return Ok(cleaned.behind(frame));
+        }
+        self.beside(bytes, None)
     }
 
     /// Cleans what names a schema that is known; none where it does not, or does not fit it.
@@ -139,13 +186,13 @@ impl<'a> Cleaner<'a> {
         let known =
             |(schemas, project): (&dyn Schemas, ProjectId)| schemas.schema(project, schema_id(bytes)?);
         let Some(schema) = self.schemas.and_then(known) else { return Ok(None) };
-        let Some((frame, payload)) = bytes.split_at_checked(FRAME_BYTES) else { return Ok(None) };
-        let Some(mut value) = Some(payload)
-            .filter(|payload| payload.len() <= RECORD_BYTES_MAX)
-            .and_then(|payload| schema.decode(payload).ok())
-        else {
-            return Ok(None);
+        let Some((frame, payload)) = framed(bytes) else { return Ok(None) };
+        let Some(mut value) = decode_framed(|_| Some(Arc::clone(&schema)), bytes) else {
+            // JSON that is too large, too deep or broken is a text still.
+            let text = as_text(payload).filter(|_| schema.kind() == Kind::Json);
+            return Ok(text.map(|text| self.text(text, None).behind(frame)));
         };
+        self.opened = self.opened.saturating_add(weight(&value));
         let before = self.counts.total();
         self.scrubber.scrub_value(&mut value, None, &mut self.counts);
         if self.counts.total() == before {
@@ -159,7 +206,7 @@ impl<'a> Cleaner<'a> {
         // A number, an enum's symbol or bytes, which a rule strikes, cannot become a text.
         let patched = schema.patched(payload, &original, &value).map_err(|_| RecordRefusal::Type)?;
         self.finder.note(None, original, &mut self.found);
-        Ok(Some(Cleaned::Changed([frame, patched.as_slice()].concat())))
+        Ok(Some(Cleaned::Changed(patched).behind(frame)))
     }
 
     /// What a header of that name says, whatever the mode: its name is about values.
@@ -227,6 +274,22 @@ impl<'a> Cleaner<'a> {
         self.finder.note(name, original, &mut self.found);
         Ok(Some(Cleaned::Changed(patched)))
     }
+}
+
+/// The frame that names a schema, and what stands behind it.
+fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    schema_id(bytes).and_then(|_| bytes.split_at_checked(FRAME_BYTES))
+}
+
+/// About what an opened value takes, bytes.
+fn weight(value: &Value) -> usize {
+    let within = match value {
+        Value::Str(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(object) => object.0.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+        _ => 0,
+    };
+    NODE_BYTES + within
 }
 
 /// The bytes as text, if that is what they are: UTF-8 without control characters but those that text has (tab, line

@@ -6,6 +6,7 @@ mod canaries;
 mod codec;
 mod golden;
 mod identity;
+mod shown;
 mod stable;
 mod streams;
 mod subjects;

@@ -75,7 +75,7 @@ pub fn clear(bed: &Bed, batch: StreamBatch) -> Result<ClearedStream, StreamRefus
 }
 
 /// Clears records one by one as they are sent in every codec, and gives what is stored of them.
-fn stored(bed: &Bed, values: ValuesMode, records: &[Sent]) -> Vec<Sent> {
+pub fn stored(bed: &Bed, values: ValuesMode, records: &[Sent]) -> Vec<Sent> {
     let all = Codec::ALL.map(|codec| {
         let sent = batch(codec, records);
         let cleared = clear(bed, StreamBatch { values, ..stream(&sent) }).unwrap();

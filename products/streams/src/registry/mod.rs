@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use candor_meta::{Database, SqlError, Tx};
-use candor_model::{ProjectId, Value};
+use candor_model::ProjectId;
 use candor_schemas::Schema;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
@@ -72,14 +72,6 @@ impl Registry {
     pub fn schema(&self, project: ProjectId, id: i32) -> Option<Arc<Schema>> {
         let book = self.book(project);
         book.schema(id)?.parsed(&book)
-    }
-
-    /// What a value says that names a schema of the project (the Confluent wire format), and that schema; none where it
-    /// names none that is known, or does not fit it.
-    pub fn decode(&self, project: ProjectId, value: &[u8]) -> Option<(Arc<Schema>, Value)> {
-        let schema = self.schema(project, candor_schemas::schema_id(value)?)?;
-        let decoded = candor_schemas::decode_framed(|_| Some(Arc::clone(&schema)), value)?;
-        Some((schema, decoded))
     }
 
     /// Runs a plan over what a project has, on a blocking thread.

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use candor_gate::{Part, ValuesMode};
 use candor_meta::WriteScope;
-use candor_model::ProjectId;
+use candor_model::{ProjectId, Value};
+use candor_schemas::Schema;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
@@ -71,6 +73,17 @@ impl Client {
     /// Who it is.
     pub fn user(&self) -> Arc<str> {
         Arc::clone(&self.caller.user)
+    }
+
+    /// How the values of a topic are opened; not at all where there is none.
+    pub fn values_of(&self, topic: &str) -> ValuesMode {
+        let topic = self.parts.topics.get(self.project(), topic);
+        topic.map_or(ValuesMode::Opaque, |topic| topic.config.values)
+    }
+
+    /// What a part of a record says by its schema, which may be shown.
+    pub fn shown(&self, opened: (ValuesMode, Part), bytes: &[u8]) -> Option<(Arc<Schema>, Value)> {
+        self.parts.produce.gate().shown(self.project(), opened, bytes)
     }
 
     /// Whether it may write to a topic, which a subject's schemas may be registered by.

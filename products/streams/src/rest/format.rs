@@ -1,13 +1,13 @@
 //! Keys and values within JSON: bytes as base64, JSON as it stands, text.
 
 use bytes::Bytes;
+use candor_gate::{Part as Which, ValuesMode};
 use candor_schemas::Kind;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::RestState;
 use super::client::Client;
 use super::error::{Answer, RestError};
 use super::schemas::{Said, Schemas};
@@ -117,30 +117,37 @@ impl Embedded {
         }
     }
 
-    /// How bytes stand in JSON; none where they cannot. A key that names no schema is the text that it is: most
-    /// producers give values a schema alone.
+    /// How bytes of a topic whose values are opened so stand in JSON; none where they cannot. A key that names no schema is
+    /// the text that it is: most producers give values a schema alone.
     pub fn show(
         self,
-        state: &RestState,
         client: &Client,
+        (values, part): (ValuesMode, Which),
         bytes: &[u8],
-        is_key: bool,
     ) -> Option<Box<RawValue>> {
         let kind = match self {
             Embedded::Binary => return Format::Binary.show(bytes),
             Embedded::Json => return Format::Json.show(bytes),
             Embedded::Schema(kind) => kind,
         };
-        match said(state, client, kind, bytes) {
-            None if is_key && candor_schemas::schema_id(bytes).is_none() => Format::Text.show(bytes),
+        match said(client, (values, part), kind, bytes) {
+            None if part == Which::Key && candor_schemas::schema_id(bytes).is_none() => {
+                Format::Text.show(bytes)
+            }
             said => said,
         }
     }
 }
 
-/// What bytes say that name a schema of that language; none where they do not, or do not fit it.
-pub(super) fn said(state: &RestState, client: &Client, kind: Kind, bytes: &[u8]) -> Option<Box<RawValue>> {
-    let (schema, value) = state.streams.registry().decode(client.project(), bytes)?;
+/// What bytes say that name a schema of that language; none where they do not, do not fit it, or are of a topic whose
+/// values are not opened.
+pub(super) fn said(
+    client: &Client,
+    opened: (ValuesMode, Which),
+    kind: Kind,
+    bytes: &[u8],
+) -> Option<Box<RawValue>> {
+    let (schema, value) = client.shown(opened, bytes)?;
     let text = (schema.kind() == kind).then(|| candor_model::json::to_string(&value))?;
     RawValue::from_string(text).ok()
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use candor_records::{Bounds, Header, Marker, MarkerKind, Opened, TimestampType};
+use candor_gate::STREAM_BOUNDS;
+use candor_records::{BadBatch, Bounds, Header, Marker, MarkerKind, Opened, TimestampType};
 use kafka_protocol::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -16,9 +17,18 @@ use super::error::{Answer, RestError, check};
 use super::send::topic_name;
 use crate::data::fetch::message::{AskedPartition, FetchRequest, TopicKey};
 
-/// What the batches of a page may unfold to, bytes, but for the first, and what one may.
-const PAGE_BYTES: usize = 8 << 20;
-pub(super) const BATCH: Bounds = Bounds { bytes: 32 << 20, records: 1_000_000 };
+/// What the batches of a page may unfold to, bytes, but for the last.
+pub(super) const PAGE_BYTES: usize = 8 << 20;
+
+/// What one batch may, in the room that a reader takes. Few unfold to more: a reader takes room for such a one as it comes.
+const BATCH: Bounds = Bounds { bytes: 16 << 20, records: STREAM_BOUNDS.records };
+
+/// Headers of a record that are given out.
+const HEADERS_MAX: usize = 10_000;
+
+/// What a record and a header take beside their bytes.
+const RECORD_COST: usize = 128;
+const HEADER_COST: usize = 80;
 
 /// Only what is committed (KIP-98).
 const READ_COMMITTED: i8 = 1;
@@ -45,7 +55,10 @@ pub(super) struct ReadRecord {
     pub timestamp_type: &'static str,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
+    /// The first of them.
     pub headers: Vec<(Bytes, Option<Bytes>)>,
+    /// How many more it has.
+    pub headers_left: usize,
 }
 
 /// What was read, and where to read on.
@@ -53,7 +66,48 @@ pub(super) struct ReadRecord {
 pub(super) struct Page {
     pub records: Vec<ReadRecord>,
     pub next: i64,
-    _room: Option<OwnedSemaphorePermit>,
+    /// What it takes, bytes: what its batches unfolded to, which records are parts of, and the like.
+    pub bytes: usize,
+}
+
+/// What may be read at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within {
+    /// Once a page has taken so many bytes, nothing more is opened.
+    pub page: usize,
+    /// What one batch may unfold to.
+    pub batch: Bounds,
+}
+
+/// Room for what is read, held while it is there.
+#[derive(Debug, Default)]
+pub(super) struct Held(Option<OwnedSemaphorePermit>);
+
+impl Held {
+    /// Opens a page of batches of which so many bytes may still be taken. Where the first unfolds to more than there is
+    /// room for, and `may_grow`, it waits for as much room as any may need; otherwise there is no page.
+    pub async fn page(
+        &mut self,
+        state: &RestState,
+        (batches, aborted): (Bytes, Vec<(i64, i64)>),
+        wanted: Wanted,
+        (page, may_grow): (usize, bool),
+    ) -> Answer<Option<Page>> {
+        if self.0.is_none() {
+            self.0 = Some(state.room(PAGE_BYTES + BATCH.bytes).await?);
+        }
+        let opened = records(batches.clone(), aborted.clone(), wanted, Within { page, batch: BATCH })?;
+        if opened.is_some() || !may_grow {
+            return Ok(opened);
+        }
+        // What it holds goes back first: two that each want more would wait for each other.
+        self.0 = None;
+        self.0 = Some(state.room(PAGE_BYTES + STREAM_BOUNDS.bytes).await?);
+        let within = Within { page, batch: STREAM_BOUNDS };
+        let opened = tokio::task::spawn_blocking(move || records(batches, aborted, wanted, within)).await;
+        let stopped = |_| RestError::plain(http::StatusCode::SERVICE_UNAVAILABLE, "the server stops");
+        opened.map_err(stopped)??.map(Some).ok_or_else(|| unreadable(&BadBatch::TooLarge))
+    }
 }
 
 /// Reads a page of a partition.
@@ -63,7 +117,7 @@ pub(super) async fn page(
     topic: &str,
     partition: i32,
     wanted: Wanted,
-) -> Answer<Page> {
+) -> Answer<(Page, Held)> {
     let topic = TopicKey::Name(topic_name(topic).0);
     let (from, bytes_max) = (wanted.from, wanted.bytes_max);
     let place = AskedPartition { topic: 0, index: partition, epoch: -1, from, bytes_max };
@@ -71,40 +125,60 @@ pub(super) async fn page(
     check(answer.error, None)?;
     let data = answer.partitions.into_iter().next().ok_or_else(RestError::partition_not_found)?;
     check(data.error, None)?;
-    // For what the batches unfold to. Waited for behind the fetch, which may wait long.
-    let room = state.room(BATCH.bytes).await?;
-    records(data.records.into_bytes(), data.aborted.unwrap_or_default(), wanted, Some(room))
+    // Room is waited for behind the fetch, which may wait long.
+    let mut held = Held::default();
+    let batches = (data.records.into_bytes(), data.aborted.unwrap_or_default());
+    let page = held.page(state, batches, wanted, (PAGE_BYTES, true)).await?;
+    Ok((page.ok_or_else(|| unreadable(&BadBatch::TooLarge))?, held))
 }
 
-/// A page of batches; of aborted transactions it is told producer and first offset.
+/// A page of batches; of aborted transactions it is told producer and first offset. None where the first batch unfolds to
+/// more than it may.
 pub(super) fn records(
     mut rest: Bytes,
     aborted: Vec<(i64, i64)>,
     wanted: Wanted,
-    room: Option<OwnedSemaphorePermit>,
-) -> Answer<Page> {
-    let mut page = Page { records: Vec::new(), next: wanted.from, _room: room };
-    let mut unfolded = 0;
+    within: Within,
+) -> Answer<Option<Page>> {
+    let mut page = Page { records: Vec::new(), next: wanted.from, bytes: 0 };
+    let (mut is_first, mut costs) = (true, 0);
     let mut aborted = Aborted::of(aborted);
     while !rest.is_empty() {
         // The last batch may be cut where the answer was full.
         let Ok(header) = Header::parse(&rest) else { break };
         let batch = rest.split_to(header.bytes);
-        if unfolded > PAGE_BYTES {
-            return Ok(page);
+        if page.bytes > within.page {
+            return Ok(Some(page));
         }
-        let opened = candor_records::open(&batch, BATCH).map_err(|bad| unreadable(&bad))?;
-        unfolded += opened.body().len();
+        let opened = match candor_records::open(&batch, within.batch) {
+            Ok(opened) => opened,
+            Err(BadBatch::TooLarge) => return Ok((!is_first).then_some(page)),
+            // What came before it is given out first.
+            Err(_) if !page.records.is_empty() => return Ok(Some(page)),
+            Err(bad) => return Err(unreadable(&bad)),
+        };
+        is_first = false;
+        page.bytes += opened.body().len();
         if !aborted.skips(&opened) {
             for record in opened.records() {
-                let record = record.map_err(|bad| unreadable(&bad))?;
+                let record = match record {
+                    Ok(record) => record,
+                    Err(_) if !page.records.is_empty() => return Ok(Some(page)),
+                    Err(bad) => return Err(unreadable(&bad)),
+                };
                 let offset = record.offset(&header);
                 if offset < wanted.from {
                     continue;
                 }
-                if page.records.len() >= wanted.records_max {
-                    return Ok(page);
+                let headers = record.headers.len().min(HEADERS_MAX);
+                let cost = RECORD_COST + headers * HEADER_COST;
+                let is_full = page.records.len() >= wanted.records_max
+                    || !page.records.is_empty() && costs + cost > within.page;
+                if is_full {
+                    return Ok(Some(page));
                 }
+                costs += cost;
+                page.bytes += cost;
                 let own = |part: &[u8]| opened.bytes_of(part);
                 page.records.push(ReadRecord {
                     offset,
@@ -115,17 +189,23 @@ pub(super) fn records(
                     },
                     key: record.key.map(own),
                     value: record.value.map(own),
-                    headers: record.headers.iter().map(|(name, value)| (own(name), value.map(own))).collect(),
+                    headers: record
+                        .headers
+                        .iter()
+                        .take(HEADERS_MAX)
+                        .map(|(name, value)| (own(name), value.map(own)))
+                        .collect(),
+                    headers_left: record.headers.len() - headers,
                 });
                 page.next = offset + 1;
             }
         }
         page.next = page.next.max(header.last_offset().saturating_add(1));
     }
-    Ok(page)
+    Ok(Some(page))
 }
 
-fn unreadable(bad: &candor_records::BadBatch) -> RestError {
+fn unreadable(bad: &BadBatch) -> RestError {
     RestError::new(
         http::StatusCode::INTERNAL_SERVER_ERROR,
         50002,

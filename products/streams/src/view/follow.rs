@@ -109,11 +109,11 @@ impl Follow {
     pub async fn next(&mut self, wait: Duration) -> Result<Followed, ViewError> {
         let inner = &self.view.inner;
         let mut given = Followed::default();
-        let topic = inner.topics.get(self.project, &self.name);
-        if topic.is_none_or(|topic| topic.view.id != self.id) {
+        let topic = inner.topics.get(self.project, &self.name).filter(|topic| topic.view.id == self.id);
+        let Some(topic) = topic else {
             given.ended = true;
             return Ok(given);
-        }
+        };
         let end = |partition: u32| inner.log.high_watermark(&self.in_log, Partition(partition)).0;
         let grown: Vec<u32> =
             self.at.iter().filter(|(one, at)| end(**one) > **at).map(|(one, _)| *one).collect();
@@ -135,15 +135,15 @@ impl Follow {
             return Ok(given);
         }
         let filter = self.filter.clone();
-        let topic = self.in_log.clone();
-        let stretch = Stretch { topic, partition, from, to, filter, wanted: WINDOW, last: false };
+        let in_log = self.in_log.clone();
+        let stretch = Stretch { topic: in_log, partition, from, to, filter, wanted: WINDOW, last: false };
         let mut budget = Budget::new(WINDOW_BYTES, WINDOW_TIME);
         let _turn = inner.reading.turn(self.project).await?;
         let found = find(&inner.log, stretch, &mut budget).await?;
         for raw in found.records {
             self.at.insert(partition, raw.offset + 1);
             let place = Cursor { back: false, at: self.at.clone() }.text();
-            given.messages.push((place, inner.shown(self.project, raw, SHOWN_IN_PAGE)));
+            given.messages.push((place, inner.shown(self.project, &topic, raw, SHOWN_IN_PAGE)));
         }
         self.at.insert(partition, found.until);
         Ok(given)

@@ -196,7 +196,7 @@ impl Inner {
         let shown_max = if limit == 1 { SHOWN_ALONE } else { SHOWN_IN_PAGE };
         let mut messages = Vec::with_capacity(raw.len());
         for raw in raw {
-            messages.push(self.shown(project, raw, shown_max));
+            messages.push(self.shown(project, &topic, raw, shown_max));
         }
         Ok(Page {
             messages,

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use candor_gate::STREAM_BOUNDS;
+use candor_gate::{Part as Which, STREAM_BOUNDS};
 use candor_log::{Committed, Log, ReadError, Topic as LogTopic};
 use candor_model::{Offset, Partition, ProjectId, Timestamp};
 use candor_records::{Header, Marker, MarkerKind, Record, TimestampType, open};
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::decode::Part;
 use super::{Inner, ViewError};
+use crate::topics::Topic;
 
 /// Read from the log at once, bytes as they are stored; one batch at the least.
 const READ_BYTES: usize = 1 << 20;
@@ -334,32 +335,34 @@ impl Opener {
 }
 
 impl Inner {
-    /// A record as it is shown, of each part at most so many bytes.
-    pub(super) fn shown(&self, project: ProjectId, raw: Raw, shown_max: usize) -> Message {
+    /// A record of a topic as it is shown, of each part at most so many bytes.
+    pub(super) fn shown(&self, project: ProjectId, topic: &Topic, raw: Raw, shown_max: usize) -> Message {
         let headers = raw.headers.iter().map(|(name, value)| MessageHeader {
             name: String::from_utf8_lossy(name.get(..HEADER_SHOWN).unwrap_or(name)).into_owned(),
             value: value.as_ref().map(|value| Part::of(value, HEADER_SHOWN)),
         });
         let headers = headers.collect();
         let time = Timestamp(raw.timestamp.saturating_mul(1000)).to_string();
+        let part = |bytes: Option<Bytes>, which: Which| {
+            let bytes = bytes?;
+            let part = Part::of(&bytes, shown_max);
+            let gate = self.parts.produce.gate();
+            let said = part.schema_id.and_then(|_| gate.shown(project, (topic.config.values, which), &bytes));
+            Some(match said {
+                Some((schema, value)) => part.decoded(&schema, &value, shown_max),
+                None => part,
+            })
+        };
         Message {
             partition: raw.partition,
             offset: raw.offset,
             timestamp: (raw.timestamp >= 0 && time.ends_with('Z')).then_some(time),
             append_time: raw.append_time,
-            key: self.part(project, raw.key, shown_max),
-            value: self.part(project, raw.value, shown_max),
+            key: part(raw.key, Which::Key),
+            value: part(raw.value, Which::Value),
             headers,
             size: raw.size,
             transaction: raw.transaction,
-        }
-    }
-    fn part(&self, project: ProjectId, bytes: Option<Bytes>, shown_max: usize) -> Option<Part> {
-        let bytes = bytes?;
-        let part = Part::of(&bytes, shown_max);
-        match part.schema_id.and_then(|_| self.registry.decode(project, &bytes)) {
-            Some((schema, value)) => Some(part.decoded(&schema, &value, shown_max)),
-            None => Some(part),
         }
     }
 }

@@ -169,11 +169,30 @@ async fn what_is_written_passes_the_gate_and_is_shown_as_stored() {
     let made = bed.view().register_schema(&bed.write, "raw-value", new).await.unwrap();
     let framed = [&b"\0"[..], &made.id.to_be_bytes(), b"\x06abc"].concat();
     let framed = NewMessage { value: Some(data_encoding::BASE64.encode(&framed)), ..binary.clone() };
-    let part = bed.view().produce(&bed.write, "raw", framed).await.unwrap().message.unwrap().value.unwrap();
+    let shown = async |topic: &str, new: NewMessage| {
+        bed.view().produce(&bed.write, topic, new).await.unwrap().message.unwrap().value.unwrap()
+    };
+    let part = shown("payments", framed.clone()).await;
     assert_eq!((part.text.as_deref(), part.schema), (Some("\"abc\""), Some("AVRO")));
+    // Not opened at all means here, too.
+    let part = shown("raw", framed).await;
+    assert_eq!((part.kind, part.schema_id, part.schema), (PartKind::Binary, Some(made.id), None));
+
+    // What came before its schema was stored as it was sent, and is shown as the rules have it.
+    let early = [&b"\0"[..], &(made.id + 1).to_be_bytes(), b"\x204111111111111111"].concat();
+    let early = NewMessage { value: Some(data_encoding::BASE64.encode(&early)), ..binary.clone() };
+    assert_eq!(shown("payments", early).await.schema, None);
+    let schema = r#"{"type":"record","name":"R","fields":[{"name":"note","type":"string"}]}"#.to_owned();
+    let new = NewSchema { schema, kind: None, references: Vec::new() };
+    assert_eq!(bed.view().register_schema(&bed.write, "payments-value", new).await.unwrap().id, made.id + 1);
+    let page = bed.page("payments", Begin::Newest, None, 1).await;
+    assert_eq!(said(&page.messages[0]), r#"{"note":"[card]"}"#);
     let used = bed.view().schema_topics(&bed.read, "raw-value").await.unwrap();
     let of = |topic: &SchemaTopic| (topic.topic.clone(), topic.by_name, topic.values.clone());
-    assert_eq!(used.topics.iter().map(of).collect::<Vec<_>>(), [("raw".to_owned(), true, [1].into())]);
+    assert_eq!(
+        used.topics.iter().map(of).collect::<Vec<_>>(),
+        [("payments".to_owned(), false, [1].into()), ("raw".to_owned(), true, [1].into())]
+    );
 
     let holds = async |text: &str| {
         let from = Begin::Newest;
@@ -361,7 +380,7 @@ async fn groups_are_behind_and_are_moved_while_nobody_reads() {
         .with_rebalance_timeout_ms(60_000)
         .with_subscribed_topic_names(Some(vec![name("orders")]))
         .with_topic_partitions(Some(Vec::new()));
-    let joined = bed.inner().parts.groups.consumer_heartbeat(&bed.caller(), beat, 1).await;
+    let joined = crate::rights::groups::consumer_heartbeat(&bed.inner().parts, &bed.caller(), beat, 1).await;
     assert_eq!(joined.error_code, 0, "{:?}", joined.error_message);
     let detail = bed.view().group(&bed.read, "billing").await.unwrap();
     assert_eq!((detail.who.len(), detail.idle, &*detail.who[0].assigned[0].topic), (1, false, "orders"));

@@ -81,6 +81,11 @@ impl Produce {
         Produce { log, gate, topics, transactions }
     }
 
+    /// What records pass before they are written.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Takes a request in: its batches have their turn in the log when this returns, but where partitions have to be
     /// added to a transaction first.
     pub(crate) fn take(

@@ -14,9 +14,9 @@ use super::super::RestState;
 use super::super::client::Client;
 use super::super::error::{Answer, RestError, check};
 use super::super::format::Embedded;
-use super::super::read::{self, Page, ReadRecord, Wanted};
+use super::super::read::{Held, PAGE_BYTES, ReadRecord, Wanted};
 use super::super::send::topic_name;
-use crate::data::fetch::message::{AskedPartition, FetchRequest, TopicKey};
+use crate::data::fetch::message::{AskedPartition, FetchRequest, ToldPartition, TopicKey};
 
 /// How long a group waits for this member when it shares its partitions anew, ms.
 const REBALANCE_MS: i32 = 30_000;
@@ -299,6 +299,7 @@ impl Consumer {
         let answer = self.client.fetch(request).await;
         check(answer.error, None)?;
         let mut read = Read::default();
+        let mut failed = None;
         for data in answer.partitions {
             let Some((place, _)) = places.get(data.topic as usize) else { continue };
             let Some(Some(from)) = self.owned.get(place).copied() else { continue };
@@ -307,26 +308,16 @@ impl Consumer {
                 self.owned.insert(place.clone(), Some(begin));
                 continue;
             }
-            check(data.error, None)?;
-            // The rest is for the next read.
-            let left = if read.bytes > BYTES_MAX as usize { 0 } else { RECORDS_MAX - read.records.len() };
-            if data.records.bytes() == 0 || left == 0 {
-                continue;
+            let wanted = Wanted { from, bytes_max, records_max: RECORDS_MAX, wait_ms: 0 };
+            // What the others have is given out all the same.
+            if let Err(error) = read.take(state, place, data, wanted).await {
+                failed = failed.or(Some(error));
             }
-            let wanted = Wanted { from, bytes_max, records_max: left, wait_ms: 0 };
-            let room = read.room(state).await?;
-            let aborted = data.aborted.unwrap_or_default();
-            let mut page = read::records(data.records.into_bytes(), aborted, wanted, room)?;
-            let length = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len);
-            let sizes = page.records.iter().map(|record| length(&record.key) + length(&record.value));
-            read.bytes += sizes.sum::<usize>();
-            read.records.extend(page.records.drain(..).map(|record| (place.clone(), record)));
-            read.next.push((place.clone(), page.next));
-            read.pages.push(page);
         }
         if read.records.is_empty() {
             // Markers of transactions alone.
             self.given_out(&read);
+            return failed.map_or(Ok(read), Err);
         }
         Ok(read)
     }
@@ -346,18 +337,48 @@ impl Consumer {
 #[derive(Default)]
 pub(in crate::rest) struct Read {
     pub records: Vec<(Place, ReadRecord)>,
-    /// Of keys and values.
+    /// What they take, bytes: they are parts of what their batches unfolded to.
     bytes: usize,
     next: Vec<(Place, i64)>,
-    pages: Vec<Page>,
+    room: Held,
 }
 
 impl Read {
-    /// Room for the batches of one more partition. All of one read share what the first of them took.
-    async fn room(&self, state: &RestState) -> Answer<Option<tokio::sync::OwnedSemaphorePermit>> {
-        match self.pages.is_empty() {
-            true => Ok(Some(state.room(read::BATCH.bytes).await?)),
-            false => Ok(None),
+    /// Takes what a partition had, as far as there is room: the rest is for the next read.
+    async fn take(
+        &mut self,
+        state: &RestState,
+        place: &Place,
+        data: ToldPartition,
+        wanted: Wanted,
+    ) -> Answer<()> {
+        check(data.error, None)?;
+        let left = PAGE_BYTES.saturating_sub(self.bytes);
+        let records_max = wanted.records_max.saturating_sub(self.records.len());
+        if data.records.bytes() == 0 || left == 0 || records_max == 0 {
+            return Ok(());
+        }
+        let batches = (data.records.into_bytes(), data.aborted.unwrap_or_default());
+        let wanted = Wanted { records_max, ..wanted };
+        let may_grow = self.records.is_empty();
+        let Some(page) = self.room.page(state, batches, wanted, (left, may_grow)).await? else {
+            return Ok(());
+        };
+        if !page.records.is_empty() {
+            self.bytes += page.bytes;
+        }
+        self.next.push((place.clone(), page.next));
+        self.records.extend(page.records.into_iter().map(|record| (place.clone(), record)));
+        Ok(())
+    }
+
+    /// Leaves the records from this one on for the next read.
+    pub(in crate::rest) fn cut(&mut self, at: usize) {
+        let left = self.records.split_off(at.min(self.records.len()));
+        for (place, record) in left.into_iter().rev() {
+            if let Some((_, next)) = self.next.iter_mut().find(|(one, _)| *one == place) {
+                *next = record.offset;
+            }
         }
     }
 }

@@ -8,12 +8,12 @@ use super::{Answered, Web, basic};
 const V2: &str = "application/vnd.kafka.v2+json";
 
 impl Web {
-    async fn v2(&self, method: &str, path: &str, body: Value) -> Answered {
+    pub(super) async fn v2(&self, method: &str, path: &str, body: Value) -> Answered {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.ask(method, &format!("/kafka{path}"), V2, body).await
     }
 
-    async fn consumer(&self, group: &str, name: &str, options: Value) -> String {
+    pub(super) async fn consumer(&self, group: &str, name: &str, options: Value) -> String {
         let mut body = json!({ "name": name, "auto.offset.reset": "earliest" });
         for (key, value) in options.as_object().into_iter().flatten() {
             body[key] = value.clone();
@@ -25,7 +25,7 @@ impl Web {
         path
     }
 
-    async fn records_of(&self, consumer: &str) -> Vec<Value> {
+    pub(super) async fn records_of(&self, consumer: &str) -> Vec<Value> {
         let read = self.v2("GET", &format!("{consumer}/records?timeout=3000"), Value::Null).await;
         assert_eq!(read.status, StatusCode::OK, "{}", read.text);
         read.json().as_array().unwrap().clone()

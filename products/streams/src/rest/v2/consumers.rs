@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use candor_gate::Part;
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,6 +24,10 @@ use crate::rest::read::{EARLIEST, LATEST, ReadRecord};
 /// How long a read waits where nobody says (`consumer.request.timeout.ms`), and at the most.
 const WAIT: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// JSON of the records of one answer, bytes, but for the last, and what one takes beside key and value.
+const SHOWN_BYTES: usize = 8 << 20;
+const RECORD_BYTES: usize = 128;
 
 /// Names of topics, partitions and offsets that one request may hold.
 const NAMED_MAX: usize = 10_000;
@@ -347,8 +352,8 @@ pub(super) async fn seek_to_end(
 
 /// A record as it is given out.
 #[derive(Serialize)]
-struct Shown<'a> {
-    topic: &'a str,
+struct Shown {
+    topic: String,
     key: Option<Box<RawValue>>,
     value: Option<Box<RawValue>>,
     partition: i32,
@@ -370,17 +375,31 @@ pub(super) async fn records(
     let mut consumer = slot.consumer.lock().await;
     let format = consumer.options().format;
     accepts(&headers, format)?;
-    let read = consumer.read(&state, wait, bytes_max).await?;
+    let mut read = consumer.read(&state, wait, bytes_max).await?;
     let mut shown = Vec::with_capacity(read.records.len());
-    for (place, record) in &read.records {
-        let part = |part: &Option<Bytes>, is_key: bool| {
-            let Some(bytes) = part else { return Ok(None) };
-            let wrong = || unreadable(format, place, record, is_key);
-            format.show(&state, &ask.client, bytes, is_key).map(Some).ok_or_else(wrong)
-        };
-        let (key, value) = (part(&record.key, true)?, part(&record.value, false)?);
+    let (mut bytes, mut full) = (0, None);
+    for (at, (place, record)) in read.records.iter().enumerate() {
+        // A few bytes may say much by their schema: the rest is for the next read.
+        if bytes >= SHOWN_BYTES {
+            full = Some(at);
+            break;
+        }
         let (topic, partition) = place;
+        let values = ask.client.values_of(topic);
+        let mut part = |own: &Option<Bytes>, part: Part| -> Answer<Option<Box<RawValue>>> {
+            let Some(own) = own else { return Ok(None) };
+            let wrong = || unreadable(format, place, record, part);
+            let shown = format.show(&ask.client, (values, part), own).ok_or_else(wrong)?;
+            bytes += shown.get().len();
+            Ok(Some(shown))
+        };
+        let (key, value) = (part(&record.key, Part::Key)?, part(&record.value, Part::Value)?);
+        let topic = topic.clone();
         shown.push(Shown { topic, key, value, partition: *partition, offset: record.offset });
+        bytes += RECORD_BYTES;
+    }
+    if let Some(at) = full {
+        read.cut(at);
     }
     // What could not be shown is read again.
     consumer.given_out(&read);
@@ -406,8 +425,8 @@ fn accepts(headers: &HeaderMap, format: Embedded) -> Answer<()> {
     Err(RestError::new(StatusCode::NOT_ACCEPTABLE, 40601, message))
 }
 
-fn unreadable(format: Embedded, (topic, partition): &Place, record: &ReadRecord, is_key: bool) -> RestError {
-    let part = if is_key { "key" } else { "value" };
+fn unreadable(format: Embedded, (topic, partition): &Place, record: &ReadRecord, part: Part) -> RestError {
+    let part = if part == Part::Key { "key" } else { "value" };
     let message = format!(
         "the {part} of the record at offset {} of {topic}-{partition} is nothing of the format {}: read it with the \
          format binary, or go on behind it (POST positions)",

@@ -5,6 +5,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use candor_gate::{Part, ValuesMode};
 use candor_model::EventTime;
 use candor_schemas::schema_id;
 use data_encoding::BASE64;
@@ -27,6 +28,15 @@ const BYTES_MAX: i32 = 8 << 20;
 /// Records in one answer, where nothing is said, and at most.
 const RECORDS: usize = 500;
 const RECORDS_MAX: usize = 10_000;
+
+/// JSON of records in one answer, bytes, but for the last.
+const SHOWN_BYTES: usize = 8 << 20;
+
+/// What a record takes beside key, value and headers.
+const RECORD_BYTES: usize = 256;
+
+/// What a header takes beside name and value.
+const HEADER_BYTES: usize = 64;
 
 /// The longest wait for the first record, ms.
 const WAIT_MS_MAX: i32 = 30_000;
@@ -53,8 +63,25 @@ struct Shown {
     timestamp: Option<String>,
     timestamp_type: &'static str,
     headers: Vec<Header>,
+    /// How many more it has.
+    #[serde(skip_serializing_if = "is_none")]
+    headers_left: usize,
     key: Option<Data>,
     value: Option<Data>,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+impl Shown {
+    /// How much it is, about.
+    fn bytes(&self) -> usize {
+        let part = |part: &Option<Data>| part.as_ref().map_or(0, |part| part.data.get().len());
+        let header =
+            |header: &Header| HEADER_BYTES + header.name.len() + header.value.as_ref().map_or(0, String::len);
+        RECORD_BYTES + part(&self.key) + part(&self.value) + self.headers.iter().map(header).sum::<usize>()
+    }
 }
 
 #[derive(Serialize)]
@@ -88,15 +115,25 @@ pub(super) async fn read(
         records_max: asked.number("max_records")?.unwrap_or(RECORDS).clamp(1, RECORDS_MAX),
         wait_ms: asked.number::<i32>("wait_ms")?.unwrap_or(0).clamp(0, WAIT_MS_MAX),
     };
-    let page = read::page(&state, &ask.client, &topic, partition, wanted).await?;
+    let (page, _room) = read::page(&state, &ask.client, &topic, partition, wanted).await?;
     let at = partition_at(&cluster, &topic, partition).only("records");
-    let data =
-        page.records.iter().map(|record| shown(&state, &ask.client, (&topic, partition), record, format));
+    let (mut data, mut bytes, mut next) = (Vec::new(), 0, page.next);
+    let values = ask.client.values_of(&topic);
+    for record in &page.records {
+        // A few bytes may say much by their schema: the rest is for the next page.
+        if bytes >= SHOWN_BYTES {
+            next = record.offset;
+            break;
+        }
+        let shown = shown(&ask.client, (&topic, partition), record, (format, values));
+        bytes += shown.bytes();
+        data.push(shown);
+    }
     let number = |number: i64| at.asked(&[("offset", &number.to_string())]).url().to_owned();
     let list = List {
         kind: "KafkaRecordList",
-        metadata: Metadata { own: number(wanted.from), next: number(page.next) },
-        data: data.collect(),
+        metadata: Metadata { own: number(wanted.from), next: number(next) },
+        data,
     };
     Ok(Json(list))
 }
@@ -132,17 +169,16 @@ fn time_ms(text: &str) -> Answer<i64> {
 }
 
 fn shown(
-    state: &RestState,
     client: &Client,
     (topic, partition): (&str, i32),
     record: &ReadRecord,
-    format: Option<Form>,
+    (format, values): (Option<Form>, ValuesMode),
 ) -> Shown {
-    let data = |bytes: &Option<bytes::Bytes>| {
+    let data = |bytes: &Option<bytes::Bytes>, part: Part| {
         let bytes = bytes.as_deref()?;
         let wanted = match format {
             Some(Form::Plain(format)) => format,
-            Some(Form::Schema(kind)) => match said(state, client, kind, bytes) {
+            Some(Form::Schema(kind)) => match said(client, (values, part), kind, bytes) {
                 Some(data) => {
                     return Some(Data { kind: schema_name(kind), schema_id: schema_id(bytes), data });
                 }
@@ -168,7 +204,8 @@ fn shown(
         timestamp: (record.timestamp >= 0).then(|| shown_time(record.timestamp)),
         timestamp_type: record.timestamp_type,
         headers: headers.collect(),
-        key: data(&record.key),
-        value: data(&record.value),
+        headers_left: record.headers_left,
+        key: data(&record.key, Part::Key),
+        value: data(&record.value, Part::Value),
     }
 }

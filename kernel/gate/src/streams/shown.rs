@@ -1,0 +1,24 @@
+//! Values of streams, opened by their schemas for those who read.
+
+use std::sync::Arc;
+
+use candor_model::{ProjectId, Value};
+use candor_schemas::{Schema, decode_framed, schema_id};
+use candor_scrub::Counts;
+
+use super::values::Schemas;
+use crate::policy::Compiled;
+
+/// What a part says that names a schema, and that schema. What came before its schema was known, or under older rules,
+/// was stored as it was sent: the rules strike here, too, and where they struck already they find nothing.
+pub(crate) fn shown(
+    policy: &Compiled,
+    schemas: &dyn Schemas,
+    project: ProjectId,
+    bytes: &[u8],
+) -> Option<(Arc<Schema>, Value)> {
+    let schema = schemas.schema(project, schema_id(bytes)?)?;
+    let mut value = decode_framed(|_| Some(Arc::clone(&schema)), bytes)?;
+    policy.scrubber.scrub_value(&mut value, None, &mut Counts::new());
+    Some((schema, value))
+}
