@@ -23,12 +23,15 @@ export function ResetDialog({ project, group, topic: first, close, done }: Props
     topic, to, partitions: partition === "" ? undefined : [Number(partition)], offset: to === "offset" ? Number(offset) : undefined,
     timestamp: to === "timestamp" && ready ? new Date(at).toISOString() : undefined, dry_run: true,
   };
-  const preview = useLoad(ready ? JSON.stringify(body) : undefined, () => streams.reset(project, group.group, body));
+  const question = ready ? JSON.stringify(body) : undefined;
+  // The answer before stays while the next one is on its way: it must not pass for what this move would do.
+  const preview = useLoad(question, () => streams.reset(project, group.group, body).then((answer) => ({ ...answer, asked: question })));
   const move = () => {
     setBusy(true);
     streams.reset(project, group.group, { ...body, dry_run: false }).then(done, (error) => { setBusy(false); setProblem(asProblem(error)); });
   };
-  const moved = ready && !preview.problem ? preview.data?.offsets ?? [] : [];
+  const answered = ready && !preview.problem && preview.data?.asked === question;
+  const moved = answered ? preview.data?.offsets ?? [] : [];
   const partitions = [...new Set(group.offsets.filter((o) => o.topic === topic).map((o) => o.partition))].sort((a, b) => a - b);
   return (
     <Modal close={close} className="help reset" label={`Move the offsets of ${group.group}`}>

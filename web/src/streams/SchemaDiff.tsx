@@ -17,7 +17,7 @@ export function SchemaDiff({ project, subject }: { project: string; subject: Sub
   const to = pick("to", numbers[0]!), from = pick("from", numbers.find((n) => n < to) ?? numbers.at(-1)!);
   const unified = query.get("as") === "unified";
   const loaded = useLoad(`${project} ${subject.subject} ${from} ${to}`, (signal) =>
-    Promise.all([schemas.version(project, subject.subject, from, signal), schemas.version(project, subject.subject, to, signal)]).then(([a, b]) => diffLines(laidOut(a.kind, a.schema), laidOut(b.kind, b.schema))));
+    Promise.all([schemas.version(project, subject.subject, from, signal), schemas.version(project, subject.subject, to, signal)]).then(([a, b]) => ({ from, to, rows: diffLines(laidOut(a.kind, a.schema), laidOut(b.kind, b.schema)) })));
   const whole = useRef<HTMLDivElement>(null);
   const jump = (by: number) => {
     const marks = [...(whole.current?.querySelectorAll<HTMLElement>("[data-change]") ?? [])];
@@ -39,7 +39,7 @@ export function SchemaDiff({ project, subject }: { project: string; subject: Sub
         <span className="grow" />
         <div className="row"><button type="button" className="button" onClick={() => jump(-1)} title="Change before (p)">Previous <kbd>p</kbd></button><button type="button" className="button" onClick={() => jump(1)} title="Next change (n)">Next <kbd>n</kbd></button></div>
       </div>
-      <Shown loaded={loaded}>{(rows) => <Rows key={`${from} ${to}`} rows={rows} unified={unified} from={from} to={to} />}</Shown>
+      <Shown loaded={loaded}>{(of) => <Rows key={`${of.from} ${of.to}`} unified={unified} {...of} />}</Shown>
     </div>
   );
 }
