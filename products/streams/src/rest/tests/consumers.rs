@@ -203,6 +203,15 @@ async fn what_is_refused_of_consumers() {
             read.text
         );
     }
+    // What is of the format before it is given out first.
+    let json = web.consumer("json", "two", json!({ "format": "json" })).await;
+    web.v2("POST", &format!("{json}/subscription"), json!({ "topics": ["t"] })).await;
+    let body = json!({ "records": [{ "value": data_encoding::BASE64.encode(b"none") }] }).to_string();
+    let kind = "application/vnd.kafka.binary.v2+json";
+    assert_eq!(web.ask("POST", "/kafka/topics/t", kind, body).await.status, StatusCode::OK);
+    assert_eq!(values(&web.records_of(&json).await), [json!(1)]);
+    let read = web.v2("GET", &format!("{json}/records"), Value::Null).await;
+    assert_eq!(read.json()["error_code"], 50002, "{}", read.text);
     let request =
         http::Request::builder().uri(format!("/kafka{one}/records")).header("authorization", &web.owner);
     let request = request.header("accept", "application/vnd.kafka.json.v2+json");

@@ -393,7 +393,16 @@ pub(super) async fn records(
             bytes += shown.get().len();
             Ok(Some(shown))
         };
-        let (key, value) = (part(&record.key, Part::Key)?, part(&record.value, Part::Value)?);
+        let both = part(&record.key, Part::Key).and_then(|key| Ok((key, part(&record.value, Part::Value)?)));
+        let (key, value) = match both {
+            Ok(both) => both,
+            Err(error) if at == 0 => return Err(error),
+            // What came before it is given out first.
+            Err(_) => {
+                full = Some(at);
+                break;
+            }
+        };
         let topic = topic.clone();
         shown.push(Shown { topic, key, value, partition: *partition, offset: record.offset });
         bytes += RECORD_BYTES;
