@@ -8,6 +8,7 @@ pub mod admin;
 pub mod auth;
 pub mod bridge;
 pub mod broker;
+mod by_project;
 pub mod caller;
 pub mod data;
 pub mod directory;

@@ -119,12 +119,14 @@ impl Streams {
         let credentials =
             Credentials::open(database.clone(), Arc::clone(&clock), Arc::clone(&random)).await?;
         let directory: Arc<dyn TopicDirectory> = Arc::new(topics.clone());
+        let resources = ResourceConfigs::open(database.clone()).await?;
         let groups = Groups::open(
             database.clone(),
             Arc::clone(&directory),
             Arc::clone(&clock),
             Arc::clone(&random),
             settings.groups.clone(),
+            Arc::new(resources.clone()),
         )
         .await?;
         let transactions = Transactions::open(TransactionsOptions {
@@ -140,7 +142,6 @@ impl Streams {
         })
         .await?;
         let acls = Acls::open(database.clone(), credentials.clone()).await?;
-        let resources = ResourceConfigs::open(database.clone()).await?;
         let shares =
             Shares::new(log.clone(), groups.clone(), Arc::clone(&directory), resources.clone(), acls.clone());
         let admin = Admin::new(admin::Parts {

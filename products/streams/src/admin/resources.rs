@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use candor_meta::{Database, Migration, SqlError, Tx, params};
 use candor_model::ProjectId;
 use parking_lot::RwLock;
 
+use crate::groups::GroupConfigs;
 use crate::topics::config::{Change, ConfigError, Overrides, apply_to, stored, value_of};
 use crate::topics::definitions::{Definition, Kind};
 
@@ -65,6 +67,28 @@ const fn of(name: &'static str, kind: Kind, default: &'static str, text: &'stati
 
 const MAX32: i64 = i32::MAX as i64;
 
+/// The least and the most that a session timeout of a group may be, milliseconds: as of classic groups.
+pub(crate) const SESSION_MS: (i64, i64) = (6_000, 1_800_000);
+
+/// The least and the most that a heartbeat interval of a group may be, milliseconds.
+pub(crate) const BEAT_MS: (i64, i64) = (1_000, 60_000);
+
+/// Each group's heartbeat interval with its session timeout, and what is said where they do not fit.
+const PACES: [[&str; 3]; 2] = [
+    [
+        "consumer.heartbeat.interval.ms",
+        "consumer.session.timeout.ms",
+        "consumer.session.timeout.ms has to be more than consumer.heartbeat.interval.ms, \
+         or members would be taken for gone between two heartbeats",
+    ],
+    [
+        "share.heartbeat.interval.ms",
+        "share.session.timeout.ms",
+        "share.session.timeout.ms has to be more than share.heartbeat.interval.ms, \
+         or members would be taken for gone between two heartbeats",
+    ],
+];
+
 /// What clients set of Kafka's brokers while they run, and what has no counterpart here.
 const BROKER: &[Definition] = &[
     of(
@@ -85,13 +109,13 @@ const BROKER: &[Definition] = &[
 const GROUP: &[Definition] = &[
     of(
         "consumer.heartbeat.interval.ms",
-        Kind::Int(1, MAX32),
+        Kind::Int(BEAT_MS.0, BEAT_MS.1),
         "5000",
         "How often a member of a consumer group tells that it is there, in milliseconds.",
     ),
     of(
         "consumer.session.timeout.ms",
-        Kind::Int(1, MAX32),
+        Kind::Int(SESSION_MS.0, SESSION_MS.1),
         "45000",
         "After how long without a word a member of a consumer group is taken for gone, in milliseconds.",
     ),
@@ -103,7 +127,7 @@ const GROUP: &[Definition] = &[
     ),
     of(
         "share.heartbeat.interval.ms",
-        Kind::Int(1, MAX32),
+        Kind::Int(BEAT_MS.0, BEAT_MS.1),
         "5000",
         "How often a member of a share group tells that it is there, in milliseconds.",
     ),
@@ -121,7 +145,7 @@ const GROUP: &[Definition] = &[
     ),
     of(
         "share.session.timeout.ms",
-        Kind::Int(1, MAX32),
+        Kind::Int(SESSION_MS.0, SESSION_MS.1),
         "45000",
         "After how long without a word a member of a share group is taken for gone, in milliseconds.",
     ),
@@ -208,6 +232,7 @@ impl ResourceConfigs {
         let mut writer = self.writer().await?;
         let before = self.get(project, kind, resource);
         let after = apply_to(|name| kind.find(name), &before, replace, changes)?;
+        check_paces(kind, &after)?;
         let count = self.inner.set.read().get(&project).map_or(0, BTreeMap::len);
         if before.is_empty() && !after.is_empty() && count >= RESOURCES_PER_PROJECT_MAX {
             return Err(ResourceError::TooMany);
@@ -271,6 +296,30 @@ impl ResourceConfigs {
         }
         Ok(doubt)
     }
+}
+
+impl GroupConfigs for ResourceConfigs {
+    fn time(&self, project: ProjectId, group: &str, name: &str) -> Option<Duration> {
+        let set = self.inner.set.read();
+        let value = set.get(&project)?.get(&(ResourceKind::Group, group.to_owned()))?.get(name)?;
+        value.parse().ok().map(Duration::from_millis)
+    }
+}
+
+/// Members have to be able to speak before they are taken for gone.
+fn check_paces(kind: ResourceKind, overrides: &Overrides) -> Result<(), ConfigError> {
+    let number = |name: &str| {
+        let (value, _) = value_of(overrides, kind.find(name)?);
+        value.parse::<i64>().ok()
+    };
+    for [beat, session, sentence] in PACES {
+        if let (Some(beat), Some(session)) = (number(beat), number(session))
+            && session <= beat
+        {
+            return Err(ConfigError::Together(sentence));
+        }
+    }
+    Ok(())
 }
 
 async fn load(mut tx: Tx) -> Result<All, SqlError> {

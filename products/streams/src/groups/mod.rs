@@ -24,6 +24,5 @@ pub(crate) mod tests;
 
 pub use registry::Groups;
 pub use serve::Coordinator;
-pub(crate) use serve::SharePace;
-pub use settings::Settings;
+pub use settings::{GroupConfigs, Settings};
 pub(crate) use share::{Acknowledgement, Given, Share, Span, Stands, Verdict, Wish};

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candor_meta::SqlError;
-use candor_model::Timestamp;
+use candor_model::{ProjectId, Timestamp};
 use tokio::time::Instant;
 
 use super::committer::What;
 use super::registry::{Group, Groups};
 use super::state::{Body, State};
 use super::storage::{Committed, Place, Step, StoredPending};
+
+/// How often a group's offsets are read anew where transactions end beside the reading.
+const READS_MAX: usize = 16;
+
+/// Of the groups that a project may have, the part that makes room at a time, where nothing is left of so many.
+const ROOM: usize = 64;
 
 /// Committed offsets by topic and partition.
 pub(super) type Places = BTreeMap<Place, Committed>;
@@ -31,6 +37,8 @@ pub(super) struct Offsets {
     pub pending: BTreeMap<i64, Transaction>,
     /// Changes with everything that is stored, so that who reads beside it notices.
     version: u64,
+    /// Changes with everything that was of a transaction and is committed now.
+    ends: u64,
     in_flight: u32,
     used: Instant,
     /// What the directory ticked when was last looked for what is kept no longer, and when to look again at the latest.
@@ -56,7 +64,21 @@ impl Offsets {
             transaction.places.insert(one.place, one.committed);
         }
         let counter = Arc::clone(counter);
-        Offsets { known: None, pending, version: 0, in_flight: 0, used: Instant::now(), swept: None, counter }
+        Offsets {
+            known: None,
+            pending,
+            version: 0,
+            ends: 0,
+            in_flight: 0,
+            used: Instant::now(),
+            swept: None,
+            counter,
+        }
+    }
+
+    /// Something is done to its group now.
+    pub fn touch(&mut self, now: Instant) {
+        self.used = now;
     }
 
     /// Something is on its way to storage; [`Offsets::stored`] follows.
@@ -77,6 +99,8 @@ impl Offsets {
             match step {
                 Step::Offset { place, committed, .. } => self.put(place.clone(), committed.clone()),
                 Step::ForgetOffset { place, .. } => {
+                    // It may have been the last one.
+                    self.swept = None;
                     let removed = self.known.as_mut().and_then(|known| known.remove(place));
                     self.counter.fetch_sub(usize::from(removed.is_some()), Ordering::Relaxed);
                 }
@@ -87,6 +111,7 @@ impl Offsets {
                 }
                 Step::EndPending { producer, commit, .. } => {
                     let ended = self.pending.remove(producer).unwrap_or_default();
+                    self.ends += 1;
                     for (place, committed) in ended.places.into_iter().filter(|_| *commit) {
                         self.put(place, committed);
                     }
@@ -129,33 +154,44 @@ impl Drop for Offsets {
 }
 
 impl Groups {
-    /// Looks at a group's offsets, read from the database where they are not in memory.
+    /// Looks at a group's offsets, read from the database where they are not in memory. None where transactions
+    /// ended beside every reading: nothing is known for sure then.
     pub(super) async fn look<R>(
         &self,
         group: &Arc<Group>,
         look: impl FnOnce(&State, &Places) -> R,
-    ) -> Result<R, SqlError> {
-        let version = {
-            let mut state = group.state.lock();
-            state.offsets.used = Instant::now();
-            if let Some(known) = &state.offsets.known {
-                return Ok(look(&state, known));
-            }
-            state.offsets.version
-        };
-        let read: Places = self.inner.storage.offsets(&group.key).await?.into_iter().collect();
-        let looked = {
-            let mut state = group.state.lock();
-            let looked = look(&state, &read);
-            let offsets = &mut state.offsets;
-            // What was read is all there is, unless something was stored beside the reading.
-            if offsets.known.is_none() && offsets.version == version && offsets.in_flight == 0 {
-                offsets.set_known(Some(read));
-            }
-            looked
-        };
-        self.evict();
-        Ok(looked)
+    ) -> Result<Option<R>, SqlError> {
+        for _ in 0..READS_MAX {
+            let (version, ends) = {
+                let mut state = group.state.lock();
+                state.offsets.used = Instant::now();
+                if let Some(known) = &state.offsets.known {
+                    return Ok(Some(look(&state, known)));
+                }
+                (state.offsets.version, state.offsets.ends)
+            };
+            let read: Places = self.inner.storage.offsets(&group.key).await?.into_iter().collect();
+            let looked = {
+                let mut state = group.state.lock();
+                if let Some(known) = &state.offsets.known {
+                    return Ok(Some(look(&state, known)));
+                }
+                // What was read may be from before the end of a transaction that nothing tells of any more.
+                if state.offsets.ends != ends {
+                    continue;
+                }
+                let looked = look(&state, &read);
+                let offsets = &mut state.offsets;
+                // What was read is all there is, unless something was stored beside the reading.
+                if offsets.version == version && offsets.in_flight == 0 {
+                    offsets.set_known(Some(read));
+                }
+                looked
+            };
+            self.evict();
+            return Ok(Some(looked));
+        }
+        Ok(None)
     }
 
     /// Lets go of what was used longest ago where too much is in memory.
@@ -166,8 +202,13 @@ impl Groups {
         }
         let mut groups: Vec<(Instant, Arc<Group>)> = Vec::new();
         for group in self.all() {
-            let used = group.state.lock().offsets.used;
-            groups.push((used, group));
+            let state = group.state.lock();
+            // That there are none takes no room, and is good to know.
+            if state.offsets.known.as_ref().is_some_and(|known| !known.is_empty()) {
+                let used = state.offsets.used;
+                drop(state);
+                groups.push((used, group));
+            }
         }
         groups.sort_by_key(|(used, _)| *used);
         for (_, group) in groups {
@@ -178,8 +219,30 @@ impl Groups {
         }
     }
 
+    /// Where a project has as many groups as it may have, those go that nobody is in and nothing is left of, the ones
+    /// first that were used longest ago.
+    pub(super) fn make_room(&self, project: ProjectId) {
+        let is_spare = |state: &State| {
+            let is_share = matches!(state.body, Body::Share(_));
+            !is_share && state.is_vacant() && state.offsets.is_blank()
+        };
+        let mut spare: Vec<(Instant, Arc<Group>)> = Vec::new();
+        for group in self.of_project(project) {
+            let state = group.state.lock();
+            if is_spare(&state) {
+                let used = state.offsets.used;
+                drop(state);
+                spare.push((used, group));
+            }
+        }
+        spare.sort_by_key(|(used, _)| *used);
+        for (_, group) in spare.into_iter().take(self.inner.settings.max_groups / ROOM + 1) {
+            self.act(&group, |state, _| is_spare(state).then(|| self.take_out(&group, state)));
+        }
+    }
+
     /// Removes offsets that are kept no longer: of topics that are gone, and those of groups that have been empty for
-    /// as long as offsets are kept. A group that nothing is left of goes.
+    /// as long as offsets are kept. A group that nobody is in and nothing is left of goes.
     pub(super) async fn expire(&self) {
         for group in self.all() {
             if let Err(error) = self.expire_group(&group).await {
@@ -216,7 +279,7 @@ impl Groups {
         if swept.is_some_and(|(then, until)| then == tick && now < until) {
             return Ok(());
         }
-        let (expired, until): (Vec<Place>, Timestamp) = self
+        let looked: Option<(Vec<Place>, Timestamp)> = self
             .look(group, |state, places| {
                 let empty_since = empty_since(state);
                 // What is committed from now on, and what belongs to a group that has members, is kept that long.
@@ -244,9 +307,11 @@ impl Groups {
                     })
                     .map(|(place, _)| place.clone())
                     .collect();
-                (expired, until(next))
+                // A group without any goes as soon as nobody is in it.
+                (expired, if places.is_empty() { now } else { until(next) })
             })
             .await?;
+        let Some((expired, until)) = looked else { return Ok(()) };
         if !expired.is_empty() {
             let stored = self.act(group, |state, _| {
                 let known = state.offsets.known.as_ref();
@@ -272,10 +337,9 @@ impl Groups {
             }
         }
         self.act(group, |state, _| {
-            let over = empty_since(state).is_none_or(|since| since <= oldest);
             state.quiet = true;
             state.offsets.swept = (now < until).then_some((tick, until));
-            if state.is_vacant() && over && state.offsets.is_blank() {
+            if state.is_vacant() && state.offsets.is_blank() {
                 self.take_out(group, state);
             }
         });

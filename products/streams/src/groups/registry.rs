@@ -1,6 +1,5 @@
 //! All groups, each under its lock.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
@@ -18,11 +17,12 @@ use super::committer::{self, Queue, What, Work};
 use super::consumer::{self, Consumer};
 use super::keeper::{self, Timers};
 use super::offsets::Offsets;
-use super::settings::Settings;
+use super::settings::{GroupConfigs, Settings};
 use super::share::{self, Share};
 use super::state::{Body, Head, State};
 use super::storage::{GroupKey, Step, Storage, StoredGroup};
 use super::tables::Tables;
+use crate::by_project::ByProject;
 use crate::directory::TopicDirectory;
 
 /// How long the database may take, with somebody waiting.
@@ -41,11 +41,12 @@ pub(super) struct Inner {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub settings: Settings,
+    pub configs: Arc<dyn GroupConfigs>,
     pub queue: Arc<Queue>,
     /// Offsets in memory, of all groups.
     pub cached: Arc<AtomicUsize>,
     timers: Arc<Timers>,
-    groups: Mutex<BTreeMap<GroupKey, Arc<Group>>>,
+    groups: Mutex<ByProject<Group>>,
     _closed: DropGuard,
 }
 
@@ -64,14 +65,16 @@ impl Groups {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         settings: Settings,
+        configs: Arc<dyn GroupConfigs>,
     ) -> Result<Groups, SqlError> {
         // Opening waits as long as it takes; nobody else does.
         let tables = Tables::open(database.clone()).await?;
         let loaded = tables.load().await?;
         let storage = Arc::new(Tables::open(database.with_patience(PATIENCE)).await?);
-        Ok(Groups::start(storage, loaded, directory, clock, random, settings))
+        Ok(Groups::start(storage, loaded, directory, clock, random, settings, configs))
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what groups are made of, named once")]
     pub(super) fn start(
         storage: Arc<dyn Storage>,
         loaded: Vec<(GroupKey, StoredGroup)>,
@@ -79,6 +82,7 @@ impl Groups {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         settings: Settings,
+        configs: Arc<dyn GroupConfigs>,
     ) -> Groups {
         let closed = CancellationToken::new();
         let queue = Arc::new(Queue::new(settings.max_offsets_waiting));
@@ -96,6 +100,7 @@ impl Groups {
                 timers: Arc::clone(&timers),
                 groups: Mutex::default(),
                 settings,
+                configs,
                 _closed: closed.clone().drop_guard(),
             }),
         };
@@ -116,10 +121,14 @@ impl Groups {
                 Body::Classic(Classic::restore(self.bounds(), head, &stored.members, now))
             }
             Some(Ok(Head::Consumer(head))) => {
-                Body::Consumer(Consumer::restore(self.consumer_bounds(), head, &stored.members, now))
+                let session = self.consumer_pace(key.project, &key.name).session;
+                let bounds = consumer::Bounds { session, ..self.consumer_bounds() };
+                Body::Consumer(Consumer::restore(bounds, head, &stored.members, now))
             }
             Some(Ok(Head::Share(head))) => {
-                Body::Share(Box::new(Share::restore(self.share_bounds(), head, &stored, now)))
+                let session = self.share_pace(key.project, &key.name).session;
+                let bounds = share::Bounds { session, ..self.share_bounds() };
+                Body::Share(Box::new(Share::restore(bounds, head, &stored, now)))
             }
             Some(Err(error)) => {
                 tracing::warn!(
@@ -133,7 +142,7 @@ impl Groups {
         let state = State::new(body, Offsets::unread(&self.inner.cached, stored.pending));
         let group = Arc::new(Group { key: key.clone(), state: Mutex::new(state) });
         self.after(&group, &mut group.state.lock(), now);
-        self.inner.groups.lock().insert(key, group);
+        self.inner.groups.lock().insert(key.project, &key.name, &group);
     }
 
     fn bounds(&self) -> classic::Bounds {
@@ -179,39 +188,38 @@ impl Groups {
     }
 
     pub(super) fn find(&self, project: ProjectId, name: &str) -> Option<Arc<Group>> {
-        let key = GroupKey { project, name: Arc::from(name) };
-        self.inner.groups.lock().get(&key).map(Arc::clone)
+        self.inner.groups.lock().get(project, name)
     }
 
     /// All groups of a project, by name.
     pub(super) fn of_project(&self, project: ProjectId) -> Vec<Arc<Group>> {
-        let from = GroupKey { project, name: Arc::from("") };
-        let groups = self.inner.groups.lock();
-        let theirs = groups.range(from..).take_while(|(key, _)| key.project == project);
-        theirs.map(|(_, group)| Arc::clone(group)).collect()
+        self.inner.groups.lock().of(project)
     }
 
     /// All groups.
     pub(super) fn all(&self) -> Vec<Arc<Group>> {
-        self.inner.groups.lock().values().map(Arc::clone).collect()
+        self.inner.groups.lock().all()
     }
 
     /// The group, made if there is none.
     fn find_or_make(&self, project: ProjectId, name: &str) -> Result<Arc<Group>, ResponseError> {
-        let key = GroupKey { project, name: Arc::from(name) };
-        let mut groups = self.inner.groups.lock();
-        if let Some(group) = groups.get(&key) {
-            return Ok(Arc::clone(group));
+        for tries in 0..2 {
+            if tries > 0 {
+                self.make_room(project);
+            }
+            let mut groups = self.inner.groups.lock();
+            if let Some(group) = groups.get(project, name) {
+                return Ok(group);
+            }
+            if groups.count(project) < self.inner.settings.max_groups {
+                let key = GroupKey { project, name: Arc::from(name) };
+                let state = State::new(self.new_classic(), Offsets::none(&self.inner.cached));
+                let group = Arc::new(Group { key, state: Mutex::new(state) });
+                groups.insert(project, &group.key.name, &group);
+                return Ok(group);
+            }
         }
-        let from = GroupKey { project, name: Arc::from("") };
-        let count = groups.range(from..).take_while(|(key, _)| key.project == project).count();
-        if count >= self.inner.settings.max_groups {
-            return Err(ResponseError::GroupMaxSizeReached);
-        }
-        let state = State::new(self.new_classic(), Offsets::none(&self.inner.cached));
-        let group = Arc::new(Group { key: key.clone(), state: Mutex::new(state) });
-        groups.insert(key, Arc::clone(&group));
-        Ok(group)
+        Err(ResponseError::GroupMaxSizeReached)
     }
 
     /// Does something to a group that there is; none where there is none.
@@ -243,7 +251,7 @@ impl Groups {
                 if state.is_untouched() {
                     // What was refused leaves no group behind.
                     state.gone = true;
-                    self.inner.groups.lock().remove(&group.key);
+                    self.inner.groups.lock().remove(project, name);
                 }
                 done
             });
@@ -272,6 +280,7 @@ impl Groups {
         if state.gone {
             return None;
         }
+        state.offsets.touch(now);
         let done = act(&mut state, now);
         self.after(group, &mut state, now);
         Some(done)
@@ -383,7 +392,7 @@ impl Groups {
     /// Takes a group out, to be dropped from storage; where storage fails it is put back.
     pub(super) fn take_out(&self, group: &Arc<Group>, state: &mut State) -> oneshot::Receiver<bool> {
         state.gone = true;
-        self.inner.groups.lock().remove(&group.key);
+        self.inner.groups.lock().remove(group.key.project, &group.key.name);
         let (tell, stored) = oneshot::channel();
         let (groups, back) = (self.clone(), Arc::clone(group));
         let done = Box::new(move |outcome: bool| {
@@ -400,8 +409,9 @@ impl Groups {
 
     fn put_back(&self, group: &Arc<Group>) {
         let mut groups = self.inner.groups.lock();
-        if !groups.contains_key(&group.key) {
-            groups.insert(group.key.clone(), Arc::clone(group));
+        let key = &group.key;
+        if groups.get(key.project, &key.name).is_none() {
+            groups.insert(key.project, &key.name, group);
             drop(groups);
             group.state.lock().gone = false;
         }
@@ -413,7 +423,7 @@ impl Groups {
             let mut state = group.state.lock();
             state.gone = true;
             drop(state);
-            self.inner.groups.lock().remove(&group.key);
+            self.inner.groups.lock().remove(project, &group.key.name);
         }
         self.inner.storage.apply(&[Step::DropProject(project)]).await
     }

@@ -2,7 +2,48 @@
 
 use std::time::Duration;
 
+use candor_model::ProjectId;
+
+use super::registry::Groups;
 use crate::admin::BrokerConfig;
+use crate::admin::resources::{BEAT_MS, SESSION_MS};
+
+/// What is set of single groups.
+pub trait GroupConfigs: Send + Sync {
+    /// A time that is set of a group, by the name of its configuration; none where nothing is.
+    fn time(&self, project: ProjectId, group: &str, name: &str) -> Option<Duration>;
+}
+
+/// How often members of a group are to be heard of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// After how long without a word one is taken for gone.
+    pub session: Duration,
+    /// How often one tells that it is there.
+    pub heartbeat: Duration,
+}
+
+impl Groups {
+    /// What is set of the group, or holds for all.
+    pub(super) fn consumer_pace(&self, project: ProjectId, group: &str) -> Pace {
+        let set = |name| self.inner.configs.time(project, group, name);
+        let settings = &self.inner.settings;
+        Pace {
+            session: set("consumer.session.timeout.ms").unwrap_or(settings.consumer_session_timeout),
+            heartbeat: set("consumer.heartbeat.interval.ms").unwrap_or(settings.consumer_heartbeat_interval),
+        }
+    }
+
+    /// The same of a share group.
+    pub(super) fn share_pace(&self, project: ProjectId, group: &str) -> Pace {
+        let set = |name| self.inner.configs.time(project, group, name);
+        let settings = &self.inner.settings;
+        Pace {
+            session: set("share.session.timeout.ms").unwrap_or(settings.share_session_timeout),
+            heartbeat: set("share.heartbeat.interval.ms").unwrap_or(settings.share_heartbeat_interval),
+        }
+    }
+}
 
 /// Bounds and times, named as Kafka's settings are where it has them.
 #[derive(Debug, Clone)]
@@ -33,8 +74,10 @@ pub struct Settings {
     pub share_max_size: usize,
     /// Partitions that a share group may have begun to read.
     pub share_max_partitions: usize,
-    /// `group.share.session.timeout.ms`: how long a member may be silent that has not said otherwise since a restart.
+    /// `group.share.session.timeout.ms`.
     pub share_session_timeout: Duration,
+    /// `group.share.heartbeat.interval.ms`.
+    pub share_heartbeat_interval: Duration,
     /// `group.share.delivery.count.limit`: how often a record is given to somebody before it is given up.
     pub share_delivery_limit: i16,
     /// `group.share.partition.max.record.locks`: records of a partition between the first that is not done with and the
@@ -47,7 +90,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of share groups, as the broker tells them of itself. Nobody changes them while it runs.
+    /// Those of consumer and share groups, as the broker tells them of itself. Nobody changes them while it runs.
     pub(crate) fn told(&self) -> Vec<BrokerConfig> {
         let told = [
             (
@@ -61,6 +104,66 @@ impl Settings {
                 "How many records of a partition members of one share group may have at a time.",
             ),
             ("group.share.max.size", self.share_max_size.to_string(), "Members of one share group."),
+            (
+                "group.consumer.session.timeout.ms",
+                self.consumer_session_timeout.as_millis().to_string(),
+                "What consumer.session.timeout.ms is of a group of which it is not set.",
+            ),
+            (
+                "group.consumer.min.session.timeout.ms",
+                SESSION_MS.0.to_string(),
+                "The least that consumer.session.timeout.ms of a group may be.",
+            ),
+            (
+                "group.consumer.max.session.timeout.ms",
+                SESSION_MS.1.to_string(),
+                "The most that consumer.session.timeout.ms of a group may be.",
+            ),
+            (
+                "group.consumer.heartbeat.interval.ms",
+                self.consumer_heartbeat_interval.as_millis().to_string(),
+                "What consumer.heartbeat.interval.ms is of a group of which it is not set.",
+            ),
+            (
+                "group.consumer.min.heartbeat.interval.ms",
+                BEAT_MS.0.to_string(),
+                "The least that consumer.heartbeat.interval.ms of a group may be.",
+            ),
+            (
+                "group.consumer.max.heartbeat.interval.ms",
+                BEAT_MS.1.to_string(),
+                "The most that consumer.heartbeat.interval.ms of a group may be.",
+            ),
+            (
+                "group.share.session.timeout.ms",
+                self.share_session_timeout.as_millis().to_string(),
+                "What share.session.timeout.ms is of a group of which it is not set.",
+            ),
+            (
+                "group.share.heartbeat.interval.ms",
+                self.share_heartbeat_interval.as_millis().to_string(),
+                "What share.heartbeat.interval.ms is of a group of which it is not set.",
+            ),
+            (
+                "group.share.min.session.timeout.ms",
+                SESSION_MS.0.to_string(),
+                "The least that share.session.timeout.ms of a group may be.",
+            ),
+            (
+                "group.share.max.session.timeout.ms",
+                SESSION_MS.1.to_string(),
+                "The most that share.session.timeout.ms of a group may be.",
+            ),
+            (
+                "group.share.min.heartbeat.interval.ms",
+                BEAT_MS.0.to_string(),
+                "The least that share.heartbeat.interval.ms of a group may be.",
+            ),
+            (
+                "group.share.max.heartbeat.interval.ms",
+                BEAT_MS.1.to_string(),
+                "The most that share.heartbeat.interval.ms of a group may be.",
+            ),
         ];
         let config = |(name, value, text): (&str, String, &str)| BrokerConfig {
             name: name.to_owned(),
@@ -90,6 +193,7 @@ impl Default for Settings {
             share_max_size: 200,
             share_max_partitions: 10_000,
             share_session_timeout: Duration::from_secs(45),
+            share_heartbeat_interval: Duration::from_secs(5),
             share_delivery_limit: 5,
             share_max_record_locks: 2_000,
             max_offsets_cached: 500_000,

@@ -33,7 +33,7 @@ use crate::admin::acl::{Acls, Operation};
 use crate::admin::resources::ResourceConfigs;
 use crate::caller::Caller;
 use crate::directory::{TopicDirectory, TopicId, TopicView};
-use crate::groups::{Groups, SharePace};
+use crate::groups::Groups;
 use crate::rights::{Rights, once, parted};
 use crate::wire::Answers;
 use session::Sessions;
@@ -120,12 +120,7 @@ impl Shares {
         if let Err(error) = may {
             return ShareGroupHeartbeatResponse::default().with_error_code(error.code());
         }
-        let of = |name| self.duration(caller.project, &request.group_id, name);
-        let pace = SharePace {
-            session: of("share.session.timeout.ms"),
-            heartbeat: of("share.heartbeat.interval.ms"),
-        };
-        self.inner.groups.share_heartbeat(caller, request, pace).await
+        self.inner.groups.share_heartbeat(caller, request).await
     }
 
     /// ShareGroupDescribe, 1.

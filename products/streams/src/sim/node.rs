@@ -98,7 +98,6 @@ impl Fixtures {
             let configs = ResourceConfigs::open(database).await.unwrap();
             let share = [
                 ("share.record.lock.duration.ms", LOCK_MS.to_string()),
-                ("share.session.timeout.ms", SESSION_MS.to_string()),
                 ("share.auto.offset.reset", "earliest".to_owned()),
                 ("share.isolation.level", "read_committed".to_owned()),
             ];

@@ -4,14 +4,13 @@
 //! batch may come is told from memory, under a lock that nobody holds for long; a batch that may is counted until it has
 //! its place in the log, and markers wait for that.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candor_gate::{Gate, TransactionEnd};
 use candor_log::Log;
 use candor_meta::{Database, SqlError, Tenancy};
-use candor_model::{Clock, Partition, ProjectId, TopicName};
+use candor_model::{Clock, Partition, ProjectId, Timestamp, TopicName};
 use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turns, MutexGuard, Notify};
@@ -22,6 +21,7 @@ use super::settings::Settings;
 use super::state::{self, Transaction};
 use super::storage::{Key, Step, Storage};
 use super::tables::Tables;
+use crate::by_project::ByProject;
 use crate::data::producer_ids::ProducerIds;
 use crate::directory::TopicDirectory;
 use crate::groups::Groups;
@@ -70,7 +70,7 @@ pub(super) struct Inner {
     pub producer_ids: ProducerIds,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
-    entries: Mutex<BTreeMap<Key, Arc<Entry>>>,
+    entries: Mutex<ByProject<Entry>>,
     /// Partitions of all open transactions.
     partitions: AtomicUsize,
 }
@@ -247,8 +247,11 @@ impl Transactions {
         settings: Settings,
     ) -> Transactions {
         let open = loaded.iter().map(|(_, transaction)| state::count(&transaction.places)).sum();
-        let entry =
-            |(key, transaction): (Key, Transaction)| (key.clone(), Entry::new(key, Some(transaction)));
+        let mut entries = ByProject::default();
+        for (key, transaction) in loaded {
+            let entry = Entry::new(key, Some(transaction));
+            entries.insert(entry.key.project, &entry.key.id, &entry);
+        }
         let inner = Inner {
             committer: Committer::start(storage),
             outside,
@@ -258,44 +261,78 @@ impl Transactions {
             producer_ids,
             clock,
             settings,
-            entries: Mutex::new(loaded.into_iter().map(entry).collect()),
+            entries: Mutex::new(entries),
             partitions: AtomicUsize::new(open),
         };
         Transactions { inner: Arc::new(inner) }
     }
 
     pub(super) fn find(&self, project: ProjectId, id: &str) -> Option<Arc<Entry>> {
-        let key = Key { project, id: Arc::from(id) };
-        self.inner.entries.lock().get(&key).map(Arc::clone)
+        self.inner.entries.lock().get(project, id)
     }
 
     /// A project's transactional ids, by name.
     pub(super) fn of_project(&self, project: ProjectId) -> Vec<Arc<Entry>> {
-        let from = Key { project, id: Arc::from("") };
-        let entries = self.inner.entries.lock();
-        let theirs = entries.range(from..).take_while(|(key, _)| key.project == project);
-        theirs.map(|(_, entry)| Arc::clone(entry)).collect()
+        self.inner.entries.lock().of(project)
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
-        self.inner.entries.lock().values().map(Arc::clone).collect()
+        self.inner.entries.lock().all()
     }
 
     /// The entry of an id, made if there is none.
-    pub(super) fn find_or_make(&self, project: ProjectId, id: &str) -> Result<Arc<Entry>, ResponseError> {
-        let key = Key { project, id: Arc::from(id) };
-        let mut entries = self.inner.entries.lock();
-        if let Some(entry) = entries.get(&key) {
-            return Ok(Arc::clone(entry));
+    pub(super) async fn find_or_make(
+        &self,
+        project: ProjectId,
+        id: &str,
+    ) -> Result<Arc<Entry>, ResponseError> {
+        loop {
+            {
+                let mut entries = self.inner.entries.lock();
+                if let Some(entry) = entries.get(project, id) {
+                    return Ok(entry);
+                }
+                if entries.count(project) < self.inner.settings.max_ids {
+                    let entry = Entry::new(Key { project, id: Arc::from(id) }, None);
+                    entries.insert(project, &entry.key.id, &entry);
+                    return Ok(entry);
+                }
+            }
+            // Somebody else may take the room: then it is made again, of what is left to make it of.
+            if !self.make_room(project).await? {
+                return Err(ResponseError::PolicyViolation);
+            }
         }
-        let from = Key { project, id: Arc::from("") };
-        let theirs = entries.range(from..).take_while(|(key, _)| key.project == project);
-        if theirs.count() >= self.inner.settings.max_ids {
-            return Err(ResponseError::PolicyViolation);
+    }
+
+    /// Where a project has as many ids as it may have, the one goes that was used longest ago, unless a transaction may
+    /// be open by then. False where there is none.
+    async fn make_room(&self, project: ProjectId) -> Result<bool, ResponseError> {
+        let now = self.inner.clock.now();
+        let rest = i64::try_from(self.inner.settings.max_timeout.as_micros()).unwrap_or(i64::MAX);
+        let since = Timestamp(now.0.saturating_sub(rest));
+        let idle = |entry: &Entry| {
+            let transaction = entry.transaction().filter(|transaction| transaction.is_idle_since(since))?;
+            (!entry.is_unsure()).then_some(transaction.changed_at)
+        };
+        let mut spare: Vec<(Timestamp, Arc<Entry>)> = Vec::new();
+        for entry in self.of_project(project) {
+            spare.extend(idle(&entry).map(|at| (at, entry)));
         }
-        let entry = Entry::new(key.clone(), None);
-        entries.insert(key, Arc::clone(&entry));
-        Ok(entry)
+        spare.sort_by_key(|(at, _)| *at);
+        for (_, entry) in spare {
+            // One that is being changed is in use.
+            let Ok(turn) = entry.turn.try_lock() else { continue };
+            if entry.state.lock().gone || idle(&entry).is_none() {
+                continue;
+            }
+            let turn = Turn { coordinator: self, entry: &entry, _turn: turn };
+            return match self.remove(&turn).await {
+                true => Ok(true),
+                false => Err(ResponseError::CoordinatorNotAvailable),
+            };
+        }
+        Ok(false)
     }
 
     /// Waits for the right to change an id. None where it was removed meanwhile.
@@ -382,7 +419,7 @@ impl Transactions {
         let mut state = entry.state.lock();
         if is_stored {
             state.gone = true;
-            entries.remove(&entry.key);
+            entries.remove(entry.key.project, &entry.key.id);
         } else {
             state.unsure = true;
         }
@@ -396,7 +433,7 @@ impl Transactions {
             let mut entries = self.inner.entries.lock();
             let mut state = entry.state.lock();
             state.gone = true;
-            entries.remove(&entry.key);
+            entries.remove(project, &entry.key.id);
             let open = state.transaction.take().map_or(0, |open| state::count(&open.places));
             self.inner.partitions.fetch_sub(open, Ordering::Relaxed);
         }

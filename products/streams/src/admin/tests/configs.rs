@@ -105,6 +105,7 @@ async fn every_configuration_is_told(bed: Bed) {
     let broker = describe(&house, &house.owner, BROKER, "1").await;
     assert_eq!(value(&broker, "num.partitions"), Some(("4".into(), 4)));
     assert_eq!(value(&broker, "test.enable"), Some(("true".into(), 4)));
+    assert_eq!(value(&broker, "group.consumer.migration.policy"), Some(("disabled".into(), 4)));
     assert_eq!(value(&broker, "log.retention.ms"), Some(("604800000".into(), 5)));
     assert_eq!(describe(&house, &house.owner, BROKER, "2").await.error_code, 42);
     assert_eq!(describe(&house, &house.app, BROKER, "1").await.error_code, 31);
@@ -191,6 +192,16 @@ async fn groups_and_the_broker_have_configurations(bed: Bed) {
     let house = house(&bed).await;
     assert_eq!(change(&house, GROUP, "g", &[("consumer.session.timeout.ms", 0, Some("50000"))]).await.0, 0);
     assert_eq!(change(&house, GROUP, "g", &[("segment.ms", 0, Some("50000"))]).await.0, 40);
+    for kind in ["consumer", "share"] {
+        let (session, beat) = (format!("{kind}.session.timeout.ms"), format!("{kind}.heartbeat.interval.ms"));
+        for (name, value) in [(&session, "5999"), (&session, "1800001"), (&beat, "999"), (&beat, "60001")] {
+            assert_eq!(change(&house, GROUP, "h", &[(name, 0, Some(value))]).await.0, 40, "{name} {value}");
+        }
+        let (code, message) =
+            change(&house, GROUP, "h", &[(&session, 0, Some("6000")), (&beat, 0, Some("6000"))]).await;
+        assert_eq!(code, 40, "{message}");
+        assert!(message.contains(&session) && message.contains(&beat), "{message}");
+    }
     assert_eq!(change(&house, GROUP, "", &[("consumer.session.timeout.ms", 0, Some("1"))]).await.0, 42);
     assert_eq!(change(&house, BROKER, "1", &[("background.threads", 0, Some("9"))]).await.0, 0);
     assert_eq!(change(&house, BROKER, "", &[("background.threads", 0, Some("8"))]).await.0, 0);

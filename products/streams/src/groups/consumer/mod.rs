@@ -132,6 +132,12 @@ impl Consumer {
         }
     }
 
+    /// After how long without a word members are taken for gone, from their next heartbeats on. True where that is
+    /// sooner than before.
+    pub fn set_session(&mut self, session: Duration) -> bool {
+        std::mem::replace(&mut self.bounds.session, session) > session
+    }
+
     /// How it stands, as the protocol says it.
     pub fn phase(&self) -> &'static str {
         if self.members.is_empty() {

@@ -23,6 +23,7 @@ use crate::groups::consumer::{
     Assignor, Beat, Beaten, Consumer, JOINING, LEAVING_STATIC, Partitions, Topic, World, compile,
 };
 use crate::groups::registry::{Group, Groups};
+use crate::groups::settings::Pace;
 use crate::groups::state::{Body, State};
 
 /// Names that one request may ask for.
@@ -39,9 +40,10 @@ impl Groups {
         request: ConsumerGroupHeartbeatRequest,
         version: i16,
     ) -> ConsumerGroupHeartbeatResponse {
-        match self.beat(caller, &request, version).await {
+        let pace = self.consumer_pace(caller.project, &request.group_id);
+        match self.beat(caller, &request, version, pace).await {
             Ok((member_id, beaten)) => {
-                let interval = self.inner.settings.consumer_heartbeat_interval;
+                let interval = pace.heartbeat;
                 let assignment = beaten.assignment.map(|assigned| {
                     told::Assignment::default().with_topic_partitions(
                         by_topic(&assigned)
@@ -71,6 +73,7 @@ impl Groups {
         caller: &Caller,
         request: &ConsumerGroupHeartbeatRequest,
         version: i16,
+        pace: Pace,
     ) -> Result<(Arc<str>, Beaten), Wrong> {
         let beat = self.read_beat(caller, request, version)?;
         let joins = beat.epoch == JOINING;
@@ -79,7 +82,12 @@ impl Groups {
                 ResponseError::GroupIdNotFound,
                 "the group is of another protocol: it is none of the consumer protocol",
             ))?;
+            let sooner = consumer.set_session(pace.session);
             let beaten = consumer.beat(beat.clone(), world, now).map_err(|error| (error, sentence(error)))?;
+            if sooner {
+                // The next alarm may be behind the deadline that there is now.
+                state.timer = None;
+            }
             Ok((beaten.changed, beaten))
         });
         Ok((Arc::clone(&beat.member_id), beaten.await?))

@@ -158,7 +158,8 @@ impl Groups {
             Ok(self.answer(project, question, Some((state, places))))
         });
         match looked.await {
-            Ok(answer) => answer,
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(ResponseError::CoordinatorLoadInProgress),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "committed offsets cannot be read");
                 Err(ResponseError::CoordinatorNotAvailable)

@@ -8,7 +8,6 @@ mod offsets;
 mod share;
 
 pub use admin::Coordinator;
-pub(crate) use share::SharePace;
 
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
@@ -23,17 +22,9 @@ use crate::caller::Caller;
 use crate::directory::TopicId;
 use crate::groups::consumer::{JOINING, LEAVING};
 use crate::groups::registry::Groups;
+use crate::groups::settings::Pace;
 use crate::groups::share::{ASSIGNOR, Partitions, Share, ShareBeat, ShareBeaten};
 use crate::groups::state::Body;
-
-/// How often members of a group are to be heard of.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SharePace {
-    /// `share.session.timeout.ms`.
-    pub session: Duration,
-    /// `share.heartbeat.interval.ms`.
-    pub heartbeat: Duration,
-}
 
 impl Groups {
     /// ShareGroupHeartbeat, 1.
@@ -41,8 +32,8 @@ impl Groups {
         &self,
         caller: &Caller,
         request: ShareGroupHeartbeatRequest,
-        pace: SharePace,
     ) -> ShareGroupHeartbeatResponse {
+        let pace = self.share_pace(caller.project, &request.group_id);
         match self.share_beat(caller, &request, pace).await {
             Ok(beaten) => {
                 let assignment = beaten.assignment.map(|assigned| {
@@ -69,9 +60,9 @@ impl Groups {
         &self,
         caller: &Caller,
         request: &ShareGroupHeartbeatRequest,
-        pace: SharePace,
+        pace: Pace,
     ) -> Result<ShareBeaten, Wrong> {
-        let beat = read_beat(caller, request, pace)?;
+        let beat = read_beat(caller, request)?;
         let (project, joins) = (caller.project, beat.epoch == JOINING);
         let beaten = self.heard(project, &request.group_id, joins, |state, world, now| {
             if joins && state.is_untouched() {
@@ -83,8 +74,13 @@ impl Groups {
                     "the group is of another protocol: it is no share group",
                 ));
             };
+            let sooner = share.set_session(pace.session);
             let beaten = share.beat(&beat, world, now).map_err(|error| (error, sentence(error)))?;
             share.forget_gone(|topic| self.inner.directory.topic_by_id(project, topic).is_some());
+            if sooner {
+                // The next alarm may be behind the deadline that there is now.
+                state.timer = None;
+            }
             Ok((beaten.changed, beaten))
         });
         beaten.await
@@ -175,11 +171,7 @@ impl Groups {
     }
 }
 
-fn read_beat(
-    caller: &Caller,
-    request: &ShareGroupHeartbeatRequest,
-    pace: SharePace,
-) -> Result<ShareBeat, Wrong> {
+fn read_beat(caller: &Caller, request: &ShareGroupHeartbeatRequest) -> Result<ShareBeat, Wrong> {
     let wrong = |sentence| Err((ResponseError::InvalidRequest, sentence));
     if check_group(&request.group_id, false).is_err() {
         return wrong("the group's name is empty or too long");
@@ -206,7 +198,6 @@ fn read_beat(
         names: names.map(|names| names.iter().map(|name| keep(name)).collect()),
         client_id: caller.client_id.as_ref().map_or_else(|| Arc::from(""), Arc::clone),
         host: caller.host,
-        session: pace.session,
     })
 }
 

@@ -46,7 +46,7 @@ pub(super) struct Bounds {
     pub records: i64,
     /// How often a record is given.
     pub deliveries: i16,
-    /// How long a member that was restored may be silent.
+    /// How long a member may be silent.
     pub session: Duration,
 }
 
@@ -59,8 +59,6 @@ pub(crate) struct ShareBeat {
     pub names: Option<BTreeSet<Arc<str>>>,
     pub client_id: Arc<str>,
     pub host: IpAddr,
-    /// After how long without a word the member is taken for gone.
-    pub session: Duration,
 }
 
 /// What a member is told.
@@ -135,6 +133,12 @@ impl Share {
         }
     }
 
+    /// After how long without a word members are taken for gone, from their next heartbeats on. True where that is
+    /// sooner than before.
+    pub(super) fn set_session(&mut self, session: Duration) -> bool {
+        std::mem::replace(&mut self.bounds.session, session) > session
+    }
+
     /// How it stands, as the protocol says it.
     pub(super) fn phase(&self) -> &'static str {
         if self.members.is_empty() { "Empty" } else { "Stable" }
@@ -195,7 +199,7 @@ impl Share {
 
     /// Takes what the heartbeat brings; true where others are concerned.
     fn update(&mut self, beat: &ShareBeat, now: Instant) -> bool {
-        let deadline = now + beat.session;
+        let deadline = now + self.bounds.session;
         let is_new = !self.members.contains_key(&beat.member_id);
         let member = self.members.entry(Arc::clone(&beat.member_id)).or_insert_with(|| Member {
             rack: None,

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::caller::Caller;
 use crate::directory::{TopicDirectory, TopicId, TopicView};
 use crate::groups::storage::{Committed, GroupKey, Place, Step, Storage, StoredGroup, StoredPending};
-use crate::groups::{Groups, Settings};
+use crate::groups::{GroupConfigs, Groups, Settings};
 
 pub const PROJECT: ProjectId = ProjectId(7);
 
@@ -90,6 +90,19 @@ pub struct Memory {
     pub transactions: AtomicUsize,
     /// While true nothing gets through.
     pub stuck: AtomicBool,
+    /// Milliseconds from the reading of offsets until they are there.
+    pub reading_ms: AtomicUsize,
+}
+
+/// Times that are set of groups, by group and configuration.
+#[derive(Default)]
+pub struct Set(pub Mutex<BTreeMap<(String, String), Duration>>);
+
+impl GroupConfigs for Set {
+    fn time(&self, project: ProjectId, group: &str, name: &str) -> Option<Duration> {
+        let set = self.0.lock();
+        set.get(&(group.to_owned(), name.to_owned())).copied().filter(|_| project == PROJECT)
+    }
 }
 
 #[derive(Default, Clone)]
@@ -204,9 +217,16 @@ impl Storage for Memory {
         if self.fails.load(Ordering::Relaxed) {
             return Err(SqlError::Transient("told to fail".into()));
         }
-        let kept = self.kept.lock();
-        let theirs = kept.offsets.iter().filter(|((of, _), _)| of == key);
-        Ok(theirs.map(|((_, place), committed)| (place.clone(), committed.clone())).collect())
+        let found = {
+            let kept = self.kept.lock();
+            let theirs = kept.offsets.iter().filter(|((of, _), _)| of == key);
+            theirs.map(|((_, place), committed)| (place.clone(), committed.clone())).collect()
+        };
+        match self.reading_ms.load(Ordering::Relaxed) {
+            0 => {}
+            ms => tokio::time::sleep(Duration::from_millis(ms as u64)).await,
+        }
+        Ok(found)
     }
 }
 
@@ -217,6 +237,7 @@ pub struct Bed {
     pub memory: Arc<Memory>,
     pub clock: Arc<ManualClock>,
     pub settings: Settings,
+    pub set: Arc<Set>,
     starts: u64,
 }
 
@@ -230,8 +251,9 @@ impl Bed {
         topics.make("orders", 4);
         let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000)));
         let memory = Arc::new(Memory::default());
-        let groups = start(&memory, &topics, &clock, &settings, 0).await;
-        Bed { groups, topics, memory, clock, settings, starts: 0 }
+        let set = Arc::new(Set::default());
+        let groups = start(&memory, &topics, &clock, &settings, &set, 0).await;
+        Bed { groups, topics, memory, clock, settings, set, starts: 0 }
     }
 
     /// The process ends, whatever it was doing, and another begins with what was stored until now.
@@ -239,7 +261,8 @@ impl Bed {
         let kept = self.memory.kept.lock().clone();
         self.memory = Arc::new(Memory { kept: Mutex::new(kept), ..Memory::default() });
         self.starts += 1;
-        self.groups = start(&self.memory, &self.topics, &self.clock, &self.settings, self.starts).await;
+        let Bed { memory, topics, clock, settings, set, .. } = &*self;
+        self.groups = start(memory, topics, clock, settings, set, self.starts).await;
     }
 }
 
@@ -248,6 +271,7 @@ async fn start(
     topics: &Arc<Topics>,
     clock: &Arc<ManualClock>,
     settings: &Settings,
+    set: &Arc<Set>,
     starts: u64,
 ) -> Groups {
     let loaded = memory.load().await.unwrap();
@@ -260,6 +284,7 @@ async fn start(
         Arc::<ManualClock>::clone(clock),
         random,
         settings.clone(),
+        Arc::<Set>::clone(set),
     )
 }
 

@@ -399,3 +399,66 @@ async fn what_cannot_be_stored_is_told_to_nobody() {
     assert_eq!(first.beat(&bed).await, 0);
     assert_eq!((first.epoch, first.owned.len()), (2, 6));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_of_a_group_holds_from_the_next_heartbeat_on() {
+    let mut bed = Bed::new().await;
+    let mut member = client("a");
+    let told = beat(&bed, member.request("g"), 1).await;
+    assert_eq!(told.heartbeat_interval_ms, 5_000);
+    member.take(&told);
+    let set = |bed: &Bed, name: &str, seconds| {
+        let name = format!("consumer.{name}.ms");
+        bed.set.0.lock().insert(("g".to_owned(), name), Duration::from_secs(seconds));
+    };
+    set(&bed, "session.timeout", 10);
+    set(&bed, "heartbeat.interval", 2);
+    assert_eq!(beat(&bed, member.request("g"), 1).await.heartbeat_interval_ms, 2_000);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(member.beat(&bed).await, 0);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(phase(&bed).await, "Stable");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(phase(&bed).await, "Empty", "it was silent for longer than is set");
+    // Longer than what holds for all, over a restart too.
+    set(&bed, "session.timeout", 120);
+    while member.beat(&bed).await != 0 {}
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(115)).await;
+        assert_eq!(phase(&bed).await, "Stable");
+        bed.restart().await;
+    }
+    tokio::time::sleep(Duration::from_secs(125)).await;
+    assert_eq!(phase(&bed).await, "Empty");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_of_a_share_group_holds_from_the_next_heartbeat_on() {
+    use kafka_protocol::messages::{ShareGroupDescribeRequest, ShareGroupHeartbeatRequest};
+    let bed = Bed::new().await;
+    let beat = async |epoch: i32| {
+        let request = ShareGroupHeartbeatRequest::default()
+            .with_group_id(group("g"))
+            .with_member_id(text("a"))
+            .with_member_epoch(epoch)
+            .with_subscribed_topic_names(Some(vec![TopicName(text("orders"))]));
+        let told = bed.groups.share_heartbeat(&caller(), request).await;
+        assert_eq!(told.error_code, 0);
+        (told.member_epoch, told.heartbeat_interval_ms)
+    };
+    let phase = async || {
+        let request = ShareGroupDescribeRequest::default().with_group_ids(vec![group("g")]);
+        bed.groups.share_describe(&caller(), request).await.groups[0].group_state.to_string()
+    };
+    let (epoch, interval) = beat(0).await;
+    assert_eq!(interval, 5_000);
+    for (name, seconds) in [("session.timeout", 10), ("heartbeat.interval", 2)] {
+        let name = format!("share.{name}.ms");
+        bed.set.0.lock().insert(("g".to_owned(), name), Duration::from_secs(seconds));
+    }
+    assert_eq!(beat(epoch).await, (epoch, 2_000));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(phase().await, "Stable");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(phase().await, "Empty", "it was silent for longer than is set");
+}

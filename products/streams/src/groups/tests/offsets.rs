@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::messages::offset_delete_request::{
     OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
@@ -279,6 +280,28 @@ async fn offsets_of_topics_that_members_read_are_not_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn members_that_say_nothing_readable_end_no_request() {
+    for metadata in [&b"\0\0\x7f\xff\xff\xff"[..], br#"{"url":"http://registry","version":1}"#] {
+        let bed = Bed::new().await;
+        let request = |member: &str| {
+            let mut request = join_request("g", member).with_group_instance_id(Some(text("a")));
+            request.protocols.iter_mut().for_each(|one| one.metadata = Bytes::from_static(metadata));
+            request
+        };
+        let first = bed.groups.join(&caller(), request(""), 5).await;
+        assert_eq!(sync(&bed.groups, "g", &first).await.error_code, 0);
+        let back = bed.groups.join(&caller(), request(""), 5).await;
+        assert_eq!((back.error_code, back.generation_id), (0, first.generation_id), "it wants the same");
+        let topic = OffsetDeleteRequestTopic::default()
+            .with_name(TopicName(text("orders")))
+            .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
+        let request = OffsetDeleteRequest::default().with_group_id(group("g")).with_topics(vec![topic]);
+        let response = bed.groups.offset_delete(&caller(), request, 0).await;
+        assert_eq!(response.error_code, 68, "what it reads is not known");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_fit_into_memory_is_read_again() {
     let settings = Settings { max_offsets_cached: 8, max_offsets_waiting: 1, ..Settings::default() };
     let bed = Bed::with(settings).await;
@@ -360,4 +383,76 @@ async fn where_a_bridge_stands_is_never_forgotten() {
     bed.clock.advance(400 * DAY_MICROS);
     bed.groups.expire().await;
     assert_eq!(fetch(&bed.groups, &group, false).await, Ok(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_while_its_transaction_ends_is_not_what_was_before_it() {
+    let mut bed = Bed::new().await;
+    assert_eq!(commit(&bed.groups, "g", "", -1, 1).await, 0);
+    assert_eq!(txn_commit(&bed, "g", 70, 0, 9).await, 0);
+    bed.restart().await;
+    bed.memory.reading_ms.store(100, Ordering::Relaxed);
+    let groups = bed.groups.clone();
+    let task = tokio::spawn(async move { fetch(&groups, "g", true).await });
+    settle().await;
+    bed.groups.end_txn(PROJECT, "g", 70, true).await.unwrap();
+    assert!(!task.is_finished());
+    assert_eq!(done(task).await, Ok(9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_between_the_ends_of_transactions_is_to_be_asked_for_again() {
+    let mut bed = Bed::new().await;
+    assert_eq!(commit(&bed.groups, "g", "", -1, 1).await, 0);
+    bed.restart().await;
+    bed.memory.reading_ms.store(100, Ordering::Relaxed);
+    let groups = bed.groups.clone();
+    let task = tokio::spawn(async move { fetch(&groups, "g", true).await });
+    let mut last = 1;
+    while !task.is_finished() && last < 1_000 {
+        last += 1;
+        assert_eq!(txn_commit(&bed, "g", 70, 0, last).await, 0);
+        bed.groups.end_txn(PROJECT, "g", 70, true).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(done(task).await, Err(14), "the next answer may be asked for then");
+    assert_eq!(fetch(&bed.groups, "g", true).await, Ok(last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_without_offsets_goes_once_nobody_is_in_it() {
+    let bed = Bed::new().await;
+    let joined = join(&bed.groups, "g").await;
+    sync(&bed.groups, "g", &joined).await;
+    bed.groups.expire().await;
+    assert_eq!(heartbeat(&bed.groups, "g", &joined.member_id, 1).await, 0, "it has a member");
+    assert_eq!(commit(&bed.groups, "kept", "", -1, 5).await, 0);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    bed.groups.expire().await;
+    settle().await;
+    assert!(bed.groups.find(PROJECT, "g").is_none(), "nothing is left of it");
+    assert!(bed.memory.kept.lock().groups.is_empty());
+    assert_eq!(fetch(&bed.groups, "kept", false).await, Ok(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_nothing_is_left_of_make_room_for_others() {
+    let bed = Bed::with(Settings { max_groups: 3, ..Settings::default() }).await;
+    assert_eq!(commit(&bed.groups, "kept", "", -1, 5).await, 0);
+    let full = async |name: &str| bed.groups.join(&caller(), join_request(name, ""), 3).await.error_code;
+    for name in ["a", "b"] {
+        let joined = join(&bed.groups, name).await;
+        sync(&bed.groups, name, &joined).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    assert_eq!(full("c").await, 81, "all are in use");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    for name in ["c", "d"] {
+        let joined = join(&bed.groups, name).await;
+        assert_eq!(joined.error_code, 0);
+        let left = ["a", "b", "c", "d"].map(|name| bed.groups.find(PROJECT, name).is_some());
+        assert_eq!(left, [false, name == "c", true, name == "d"], "the one that was used longest ago goes");
+    }
+    assert_eq!(full("e").await, 81);
+    assert_eq!(fetch(&bed.groups, "kept", false).await, Ok(5));
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use candor_meta::SqlError;
 use candor_model::{Clock, Random};
 
-use super::bed::Memory;
+use super::bed::{Memory, Set};
 use crate::directory::TopicDirectory;
 use crate::groups::storage::{Committed, GroupKey, Place, Step, Storage, StoredGroup};
 use crate::groups::{Groups, Settings};
@@ -47,5 +47,5 @@ pub(crate) async fn open(
 ) -> Groups {
     let loaded = store.0.load().await.expect("memory is there");
     let storage = Arc::new(Troubled { store: Arc::clone(store), trouble: Arc::clone(trouble) });
-    Groups::start(storage, loaded, directory, clock, random, settings)
+    Groups::start(storage, loaded, directory, clock, random, settings, Arc::new(Set::default()))
 }

@@ -105,7 +105,7 @@ async fn tables_are_as_memory_on_postgres() {
 /// The whole way, over a real file: what one process acknowledged the next one knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_is_in_the_database() {
-    use super::bed::{Topics, commit, fetch, heartbeat, join, sync};
+    use super::bed::{Set, Topics, commit, fetch, heartbeat, join, sync};
     use crate::groups::{Groups, Settings};
     use candor_model::time::ManualClock;
     let folder = tempfile::tempdir().unwrap();
@@ -115,9 +115,8 @@ async fn what_was_acknowledged_is_in_the_database() {
     let open = async || {
         let clock = Arc::new(ManualClock::new(Timestamp(1)));
         let random = Arc::new(Seeded::new(3));
-        Groups::open(database.clone(), Arc::<Topics>::clone(&topics), clock, random, Settings::default())
-            .await
-            .unwrap()
+        let (topics, configs) = (Arc::<Topics>::clone(&topics), Arc::new(Set::default()));
+        Groups::open(database.clone(), topics, clock, random, Settings::default(), configs).await.unwrap()
     };
     let groups = open().await;
     let joined = join(&groups, "g").await;

@@ -56,15 +56,18 @@ impl Transactions {
             return Err(ResponseError::InvalidTransactionTimeout);
         }
         // What is ending is not waited for.
-        let entry = self.find_or_make(project, id)?;
-        if entry.transaction().is_some_and(|transaction| transaction.phase.is_ending()) {
+        let entry = self.find(project, id);
+        if entry
+            .and_then(|entry| entry.transaction())
+            .is_some_and(|transaction| transaction.phase.is_ending())
+        {
             return Err(ResponseError::ConcurrentTransactions);
         }
         let own = self.clone();
         let id = id.to_owned();
         to_the_end(async move {
             loop {
-                let entry = own.find_or_make(project, &id)?;
+                let entry = own.find_or_make(project, &id).await?;
                 if let Some(turn) = own.turn(&entry).await? {
                     let mut fresh = None;
                     break loop {

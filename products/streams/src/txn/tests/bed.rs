@@ -23,6 +23,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
 use crate::admin::acl::Acls;
+use crate::admin::resources::ResourceConfigs;
 use crate::auth::credentials::{ANONYMOUS, Credentials};
 use crate::caller::Caller;
 use crate::data::produce::Produce;
@@ -149,6 +150,7 @@ impl Bed {
             Arc::clone(&ticking),
             random,
             Default::default(),
+            Arc::new(ResourceConfigs::open(database.clone()).await.unwrap()),
         )
         .await
         .unwrap();

@@ -190,6 +190,36 @@ async fn a_producer_without_transactions_gets_an_id_as_before() {
 }
 
 #[tokio::test]
+async fn a_new_id_takes_the_place_of_the_one_that_was_used_longest_ago() {
+    let bed = Bed::new().await.with(Settings { max_ids: 3, ..Settings::default() }).await;
+    let full = ResponseError::PolicyViolation.code();
+    // The oldest is open: it stays.
+    let open = bed.init().await;
+    assert_eq!(bed.add(open, &[0]).await, [OK]);
+    for id in ["first", "second"] {
+        bed.advance_ms(1);
+        assert_eq!(bed.init_as(id, (-1, -1), TIMEOUT_MS).await.0, OK);
+    }
+    bed.advance_ms(15 * 60_000 - 2);
+    assert_eq!(bed.init_as("third", (-1, -1), TIMEOUT_MS).await.0, full, "all were used lately");
+    bed.advance_ms(1);
+    assert_eq!(bed.init_as("third", (-1, -1), TIMEOUT_MS).await.0, OK);
+    assert_eq!(bed.init_as("fourth", (-1, -1), TIMEOUT_MS).await.0, full);
+    let bed = bed.restart().await;
+    let mut left: Vec<_> = bed.transactions.all().iter().map(|entry| entry.key.id.to_string()).collect();
+    left.sort();
+    assert_eq!(left.len(), 3);
+    assert!(!left.contains(&"first".to_owned()), "{left:?}");
+    assert_eq!(bed.end(open, true, 3).await.0, OK);
+    // What cannot be removed from storage keeps its place.
+    bed.advance_ms(15 * 60_000);
+    bed.faults.fail_after(0, false);
+    let told = bed.init_as("fourth", (-1, -1), TIMEOUT_MS).await.0;
+    assert_eq!(told, ResponseError::CoordinatorNotAvailable.code());
+    assert_eq!(bed.transactions.all().len(), 3);
+}
+
+#[tokio::test]
 async fn a_project_has_bounds() {
     let settings = Settings {
         max_ids: 2,

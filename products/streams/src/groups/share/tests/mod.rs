@@ -34,7 +34,6 @@ fn beat(member: &str, epoch: i32, names: Option<&[&str]>) -> ShareBeat {
         names: names.map(|names| names.iter().map(|name| Arc::from(*name)).collect()),
         client_id: Arc::from("client"),
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        session: Duration::from_secs(45),
     }
 }
 
