@@ -1,5 +1,7 @@
 //! A schema of any kind.
 
+use std::sync::Arc;
+
 use candor_model::Value;
 
 use crate::change::Found;
@@ -40,8 +42,8 @@ impl Kind {
 pub struct Dependency {
     /// What the other calls it: a full name in Avro, a `$ref` in JSON Schema, a file's path in Protobuf.
     pub name: String,
-    /// Its text.
-    pub text: String,
+    /// Its text. One that several names lead to is shared among them, and parsed once.
+    pub text: Arc<str>,
 }
 
 /// A schema that was parsed.

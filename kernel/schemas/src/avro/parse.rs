@@ -1,6 +1,7 @@
 //! From JSON to types.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use candor_model::json::{Bounds, Leniency, parse_bounded};
 use candor_model::limits::RECORD_NODES_MAX;
@@ -51,7 +52,12 @@ impl Schema {
     /// Parses a schema; names of `dependencies` are known in it.
     pub(crate) fn parse(text: &str, dependencies: &[Dependency]) -> Result<Schema, SchemaError> {
         let mut parser = Parser { types: Vec::new(), names: HashMap::new() };
+        // Two names may lead to one schema; its types are defined once.
+        let mut seen = HashSet::new();
         for dependency in dependencies {
+            if !seen.insert(Arc::as_ptr(&dependency.text).cast::<u8>()) {
+                continue;
+            }
             let json = read(&dependency.text)?;
             parser.any(&json, "", &dependency.name, 0)?;
         }

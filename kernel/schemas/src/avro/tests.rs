@@ -99,7 +99,7 @@ fn references_bring_names() {
     let part = Dependency {
         name: "shop.Part".to_owned(),
         text: r#"{"type":"record","name":"Part","namespace":"shop","fields":[{"name":"n","type":"int"}]}"#
-            .to_owned(),
+            .into(),
     };
     let text = r#"{"type":"record","name":"Whole","namespace":"shop","fields":[{"name":"part","type":"shop.Part"}]}"#;
     let whole = Schema::parse(Kind::Avro, text, &[part]).unwrap();
@@ -247,4 +247,12 @@ fn a_value_that_fits_no_branch_at_any_depth_is_bounded() {
     let deep = format!("{}1{}", r#"{"r":"#.repeat(50), "}".repeat(50));
     let value = json::parse(deep.as_bytes(), json::Leniency::STRICT).unwrap();
     assert!(itself.encode(&value).is_err());
+}
+
+#[test]
+fn types_of_one_schema_under_two_names_are_defined_once() {
+    let text: std::sync::Arc<str> = r#"{"type":"fixed","name":"shop.Part","size":4}"#.into();
+    let of = |name: &str| Dependency { name: name.to_owned(), text: std::sync::Arc::clone(&text) };
+    let given = r#"{"type":"array","items":"shop.Part"}"#;
+    assert!(Schema::parse(Kind::Avro, given, &[of("shop.Part"), of("part")]).is_ok());
 }

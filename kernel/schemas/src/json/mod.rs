@@ -8,6 +8,7 @@ mod object;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use candor_model::json::{Bounds, Leniency, parse, parse_bounded, patched, to_string};
 use candor_model::limits::RECORD_NODES_MAX;
@@ -58,14 +59,23 @@ impl Schema {
     /// Parses a schema. What its references name is in it or among `dependencies`.
     pub(crate) fn parse(text: &str, dependencies: &[Dependency]) -> Result<Schema, SchemaError> {
         let mut schema = Schema { root: read(text)?, others: HashMap::new(), documents: Vec::new() };
+        // A document of many names is there once.
+        let mut known: HashMap<*const u8, usize> = HashMap::new();
         for dependency in dependencies {
-            let document = read(&dependency.text)?;
-            let at = schema.documents.len();
-            if let Some(id) = id_of(&document) {
-                schema.others.entry(id.to_owned()).or_insert(at);
-            }
+            let text = Arc::as_ptr(&dependency.text).cast::<u8>();
+            let at = match known.get(&text) {
+                Some(at) => *at,
+                None => {
+                    let (document, at) = (read(&dependency.text)?, schema.documents.len());
+                    if let Some(id) = id_of(&document) {
+                        schema.others.entry(id.to_owned()).or_insert(at);
+                    }
+                    schema.documents.push(document);
+                    known.insert(text, at);
+                    at
+                }
+            };
             schema.others.insert(dependency.name.clone(), at);
-            schema.documents.push(document);
         }
         check::check(&schema)?;
         Ok(schema)

@@ -95,7 +95,7 @@ fn references_lead_within_and_out() {
         name: "part.json".to_owned(),
         text: r#"{"$id":"https://example.com/schemas/part.json","type":"object","properties":{"n":{"type":"integer"}},
             "definitions":{"x":{"$anchor":"here","type":"string"}}}"#
-            .to_owned(),
+            .into(),
     };
     for reference in [
         "part.json",
@@ -150,4 +150,19 @@ fn texts_and_values() {
     {
         assert!(Schema::parse(Kind::Json, bad, &[]).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_document_of_many_names_is_there_once() {
+    let part: std::sync::Arc<str> = r#"{"type":"integer"}"#.into();
+    let names: Vec<String> = (0..256).map(|number| format!("part{number}.json")).collect();
+    let dependencies: Vec<Dependency> = names
+        .iter()
+        .map(|name| Dependency { name: name.clone(), text: std::sync::Arc::clone(&part) })
+        .collect();
+    let text = r#"{"properties":{"a":{"$ref":"part0.json"},"b":{"$ref":"part255.json"}}}"#;
+    let schema = super::Schema::parse(text, &dependencies).unwrap();
+    assert_eq!((schema.documents.len(), schema.others.len()), (1, 256));
+    let missing = r#"{"properties":{"a":{"$ref":"part256.json"}}}"#;
+    assert!(super::Schema::parse(missing, &dependencies).is_err());
 }

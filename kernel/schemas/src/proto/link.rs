@@ -1,6 +1,7 @@
 //! Names that lead to declarations: what a file and those that it imports define, found by number.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use data_encoding::BASE64;
 
@@ -117,10 +118,10 @@ impl Schema {
     /// Parses a file. What it imports is among `dependencies`, or comes with every compiler.
     pub(crate) fn parse(text: &str, dependencies: &[Dependency]) -> Result<Schema, SchemaError> {
         let file = read(text)?;
-        let mut given: HashMap<&str, File> = HashMap::new();
-        for dependency in dependencies {
-            given.insert(&dependency.name, read(&dependency.text)?);
-        }
+        // A file that several paths lead to is read once: by the first that is imported.
+        let given: HashMap<&str, &Arc<str>> =
+            dependencies.iter().map(|one| (one.name.as_str(), &one.text)).collect();
+        let mut texts = HashSet::new();
         let mut imported = Vec::new();
         let mut seen = HashSet::new();
         let mut wanted: Vec<String> = file.imports.iter().map(|import| import.path.clone()).collect();
@@ -128,8 +129,9 @@ impl Schema {
             if !seen.insert(path.clone()) {
                 continue;
             }
-            let next = match (given.remove(path.as_str()), known(&path)) {
-                (Some(file), _) => file,
+            let next = match (given.get(path.as_str()), known(&path)) {
+                (Some(text), _) if !texts.insert(Arc::as_ptr(text).cast::<u8>()) => continue,
+                (Some(text), _) => read(text)?,
                 (None, Some(text)) => parse::parse(text)?,
                 (None, None) => return Err(SchemaError::Unknown(path)),
             };

@@ -122,7 +122,7 @@ fn proto2_has_groups_defaults_and_extensions() {
 fn imports_are_references_or_known() {
     let part = Dependency {
         name: "part.proto".to_owned(),
-        text: "syntax = \"proto3\"; package p; message Part { int32 n = 1; }".to_owned(),
+        text: "syntax = \"proto3\"; package p; message Part { int32 n = 1; }".into(),
     };
     let text = "syntax = \"proto3\"; import \"part.proto\"; import \"confluent/meta.proto\"; message W { p.Part part = 1; }";
     let whole = Schema::parse(Kind::Protobuf, text, &[part]).unwrap();
@@ -263,4 +263,13 @@ fn messages_are_written_and_opened_again() {
     ] {
         assert_eq!(written(text), Err(why.to_owned()), "{text}");
     }
+}
+
+#[test]
+fn a_file_of_two_paths_is_read_once() {
+    let text: std::sync::Arc<str> = "syntax = \"proto3\"; package p; message Part { int32 n = 1; }".into();
+    let of = |name: &str| Dependency { name: name.to_owned(), text: std::sync::Arc::clone(&text) };
+    let given =
+        "syntax = \"proto3\"; import \"a.proto\"; import \"b.proto\"; message Whole { p.Part part = 1; }";
+    assert!(Schema::parse(Kind::Protobuf, given, &[of("a.proto"), of("b.proto")]).is_ok());
 }

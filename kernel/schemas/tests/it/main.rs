@@ -29,7 +29,7 @@ const PROTOBUF: &str = r#"syntax = "proto3"; package p; import "part.proto"; imp
     enum E { Z = 0; Y = -1; }"#;
 
 fn dependencies(kind: Kind) -> Vec<Dependency> {
-    let of = |name: &str, text: &str| vec![Dependency { name: name.to_owned(), text: text.to_owned() }];
+    let of = |name: &str, text: &str| vec![Dependency { name: name.to_owned(), text: text.into() }];
     match kind {
         Kind::Avro => Vec::new(),
         Kind::Json => of("part.json", r#"{"type":"integer"}"#),

@@ -1,13 +1,14 @@
 //! What a project has, in memory.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use candor_schemas::{Dependency, Kind, Schema};
 use ring::digest::{Context as Digest, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::edit::Edit;
+use super::parsed::Parsed;
 use super::{Context, RegistryError, Scope, Settings, Subject};
 
 /// Schemas that a project may have.
@@ -22,6 +23,9 @@ const ROWS_PER_PROJECT_MAX: usize = 100_000;
 
 /// Schemas that one refers to, over all levels.
 const DEPENDENCIES_MAX: usize = 256;
+
+/// Bytes of them, each counted once however many names lead to it, and of the names.
+const DEPENDENCY_BYTES_MAX: usize = 4 << 20;
 
 /// A schema that another one refers to, as clients name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +58,7 @@ pub struct Stored {
     /// Its language.
     pub kind: Kind,
     /// Its text, in one form.
-    pub text: String,
+    pub text: Arc<str>,
     /// What it refers to.
     pub references: Vec<Reference>,
     /// What is kept with it.
@@ -62,17 +66,23 @@ pub struct Stored {
     digest: [u8; 32],
     /// Bytes of the references and of what is kept with it.
     beside: usize,
-    parsed: OnceLock<Option<Arc<Schema>>>,
 }
 
 impl Stored {
     /// A schema; its text is in one form already.
-    pub fn new(id: i32, kind: Kind, text: String, references: Vec<Reference>, extra: Extra) -> Stored {
+    pub fn new(
+        id: i32,
+        kind: Kind,
+        text: impl Into<Arc<str>>,
+        references: Vec<Reference>,
+        extra: Extra,
+    ) -> Stored {
+        let text = text.into();
         let digest = digest(kind, &text, &references, &extra);
         let names: usize = references.iter().map(|one| one.name.len() + one.subject.len()).sum();
         let entries = references.len() * size_of::<Reference>();
         let beside = names + entries + serde_json::to_vec(&extra).map_or(0, |extra| extra.len());
-        Stored { id, kind, text, references, extra, digest, beside, parsed: OnceLock::new() }
+        Stored { id, kind, text, references, extra, digest, beside }
     }
 
     /// Bytes that it takes of what a project may have: everything that was sent.
@@ -82,7 +92,7 @@ impl Stored {
 
     /// The same under another id.
     pub fn with_id(&self, id: i32) -> Stored {
-        Stored::new(id, self.kind, self.text.clone(), self.references.clone(), self.extra.clone())
+        Stored::new(id, self.kind, Arc::clone(&self.text), self.references.clone(), self.extra.clone())
     }
 
     /// What it says, as a number: the same for the same schema everywhere (RFC 9562, version 8).
@@ -94,13 +104,20 @@ impl Stored {
         uuid::Uuid::from_bytes(bytes).to_string()
     }
 
-    /// It, parsed: once. None where it cannot be, which was checked when it came.
+    /// It, parsed: once, as long as there is room to keep it. None where it cannot be, which was checked when it came.
     pub fn parsed(&self, book: &Book) -> Option<Arc<Schema>> {
+        let slot = match book.parsed.get(&self.digest) {
+            Some(slot) => slot,
+            None => {
+                let (_, bytes) = book.dependencies(&self.references).ok()?;
+                book.parsed.put(self.digest, bytes.saturating_add(self.text.len()))
+            }
+        };
         let parse = || {
-            let dependencies = book.dependencies(&self.references).ok()?;
+            let (dependencies, _) = book.dependencies(&self.references).ok()?;
             Schema::parse(self.kind, &self.text, &dependencies).ok().map(Arc::new)
         };
-        self.parsed.get_or_init(parse).clone()
+        slot.get_or_init(parse).clone()
     }
 }
 
@@ -144,6 +161,8 @@ pub struct Book {
     by_digest: HashMap<[u8; 32], i32>,
     subjects: BTreeMap<String, Arc<Versions>>,
     settings: BTreeMap<Scope, Settings>,
+    /// Of all states of the book.
+    parsed: Arc<Parsed>,
 }
 
 impl Book {
@@ -253,9 +272,10 @@ impl Book {
         references.iter().map(resolve).collect()
     }
 
-    /// What references lead to, over all levels, each after what it needs.
-    pub fn dependencies(&self, references: &[Reference]) -> Result<Vec<Dependency>, RegistryError> {
-        let mut out = Vec::new();
+    /// What references lead to, over all levels, each after what it needs; and the bytes of it.
+    pub fn dependencies(&self, references: &[Reference]) -> Result<(Vec<Dependency>, usize), RegistryError> {
+        let (mut out, mut bytes) = (Vec::new(), 0_usize);
+        let mut counted = HashSet::new();
         let mut seen = HashSet::new();
         // What is left to do: a reference, and whether what it needs is there already.
         let mut left: Vec<(&Reference, bool)> = references.iter().rev().map(|one| (one, false)).collect();
@@ -263,7 +283,7 @@ impl Book {
             let found = self.version(&reference.subject, reference.version, true);
             let (_, stored) = found.ok_or_else(|| missing(reference))?;
             if is_ready {
-                out.push(Dependency { name: reference.name.clone(), text: stored.text.clone() });
+                out.push(Dependency { name: reference.name.clone(), text: Arc::clone(&stored.text) });
                 continue;
             }
             if !seen.insert((&reference.name, &reference.subject, reference.version)) {
@@ -273,10 +293,19 @@ impl Book {
                 let why = format!("it refers to more than {DEPENDENCIES_MAX} schemas");
                 return Err(RegistryError::invalid_schema(why));
             }
+            let own = if counted.insert(stored.id) { stored.text.len() } else { 0 };
+            bytes = bytes.saturating_add(own).saturating_add(reference.name.len());
+            if bytes > DEPENDENCY_BYTES_MAX {
+                let why = format!(
+                    "it refers to schemas of more than {DEPENDENCY_BYTES_MAX} bytes together: refer to fewer or \
+                     smaller ones"
+                );
+                return Err(RegistryError::invalid_schema(why));
+            }
             left.push((reference, true));
             left.extend(stored.references.iter().rev().map(|one| (one, false)));
         }
-        Ok(out)
+        Ok((out, bytes))
     }
 
     /// Schemas, bytes of them, versions and settings.

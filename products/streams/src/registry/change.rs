@@ -53,7 +53,7 @@ pub(super) fn read(
     given: &Given,
 ) -> Result<(Stored, Arc<Schema>), RegistryError> {
     let references = book.resolved(&given.references, subject.context())?;
-    let dependencies = book.dependencies(&references)?;
+    let (dependencies, _) = book.dependencies(&references)?;
     let parse =
         |text: &str| Schema::parse(given.kind, text, &dependencies).map_err(RegistryError::invalid_schema);
     let mut schema = parse(&given.text)?;
@@ -353,11 +353,13 @@ impl Registry {
                 None => shown_versions(book, &subject),
                 Some(version) => {
                     let shown = shown_versions(book, &subject);
-                    if shown.is_empty() {
-                        return Err(RegistryError::no_subject(subject.full()));
+                    match book.version(subject.full(), version, false) {
+                        Some((found, _)) => vec![found],
+                        // Whatever comes first follows the latest: clients ask before they register.
+                        None if version < 0 => Vec::new(),
+                        None if shown.is_empty() => return Err(RegistryError::no_subject(subject.full())),
+                        None => return Err(RegistryError::no_version(version)),
                     }
-                    let found = book.version(subject.full(), version, false);
-                    vec![found.ok_or_else(|| RegistryError::no_version(version))?.0]
                 }
             };
             let (_, schema) = read(book, &subject, &given)?;

@@ -12,6 +12,7 @@ mod error;
 mod examine;
 pub mod http;
 mod names;
+mod parsed;
 mod settings;
 mod store;
 #[cfg(test)]

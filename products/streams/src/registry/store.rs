@@ -96,7 +96,7 @@ pub(super) async fn write(tx: &mut Tx, project: ProjectId, edit: &Edit) -> Resul
                     project.0,
                     i64::from(stored.id),
                     stored.kind.name(),
-                    &stored.text,
+                    &*stored.text,
                     text_of(&stored.references),
                     text_of(&stored.extra)
                 ],

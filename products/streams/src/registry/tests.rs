@@ -13,7 +13,9 @@ on_both_engines!(
     at_once_one_schema_has_one_id,
     a_schema_that_is_referred_to_stays,
     a_forgotten_project_has_nothing,
-    what_is_kept_with_schemas_counts
+    what_is_kept_with_schemas_counts,
+    what_is_referred_to_is_bounded,
+    anything_follows_the_latest_of_nothing
 );
 
 fn subject(name: &str) -> Subject {
@@ -151,6 +153,40 @@ async fn what_is_kept_with_schemas_counts(bed: Bed) {
     registry.delete_subject(P, subject("s0"), Deleted::Softly).await.unwrap();
     registry.delete_subject(P, subject("s0"), Deleted::ForGood).await.unwrap();
     registry.register(P, subject("s3"), large(3)).await.unwrap();
+}
+
+async fn what_is_referred_to_is_bounded(bed: Bed) {
+    let registry = Registry::open(bed.database.clone()).await.unwrap();
+    let json = |text: String| Given { kind: Kind::Json, ..avro(&text) };
+    let refer = |name: String, to: usize| Reference { name, subject: format!("large{to}"), version: 1 };
+    for number in 0..5 {
+        let text = format!(r#"{{"description":"{}","title":"{number}"}}"#, "x".repeat(900 << 10));
+        registry.register(P, subject(&format!("large{number}")), json(text)).await.unwrap();
+    }
+    // Many names of one: its text is there once.
+    let names = (0..200).map(|number| refer(format!("n{number}"), 0)).collect();
+    let given = Given { references: names, ..json(r#"{"$ref":"n199"}"#.to_owned()) };
+    let many = registry.register(P, subject("many"), given).await.unwrap();
+    let book = registry.book(P);
+    let (dependencies, bytes) = book.dependencies(&many.stored.references).unwrap();
+    assert_eq!(dependencies.len(), 200);
+    assert!(dependencies.iter().all(|one| std::sync::Arc::ptr_eq(&one.text, &dependencies[0].text)));
+    assert!(bytes < 1 << 20, "{bytes}");
+    assert!(many.stored.parsed(&book).is_some());
+    // Each of its own counts.
+    let each = (0..5).map(|number| refer(format!("n{number}"), number)).collect();
+    let given = Given { references: each, ..json("{}".to_owned()) };
+    assert_eq!(code(registry.register(P, subject("each"), given).await), 42201);
+}
+
+async fn anything_follows_the_latest_of_nothing(bed: Bed) {
+    let registry = Registry::open(bed.database.clone()).await.unwrap();
+    let ask = |version| registry.compare(P, subject("new"), record("A"), version);
+    assert!(ask(Some(-1)).await.unwrap().is_empty() && ask(None).await.unwrap().is_empty());
+    assert_eq!(code(ask(Some(1)).await), 40401);
+    registry.register(P, subject("new"), avro("\"int\"")).await.unwrap();
+    assert!(!ask(Some(-1)).await.unwrap().is_empty());
+    assert_eq!(code(ask(Some(2)).await), 40402);
 }
 
 #[test]

@@ -377,7 +377,7 @@ impl View {
         Ok(VersionDetail {
             of: version_shown(version, stored, is_deleted),
             guid: stored.guid(),
-            schema: stored.text.clone(),
+            schema: stored.text.to_string(),
             references: stored.references.clone(),
             referenced_by,
             same: places(stored.id).filter(|place| *place != here).collect(),

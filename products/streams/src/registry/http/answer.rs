@@ -6,10 +6,14 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::super::RegistryError;
+use super::super::book::SCHEMA_BYTES_PER_PROJECT_MAX;
 use crate::auth::Nobody;
 
 /// The media type of answers.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.schemaregistry.v1+json");
+
+/// Longest list, bytes: all that a project may have of schemas, each once.
+pub(super) const LIST_BYTES_MAX: usize = SCHEMA_BYTES_PER_PROJECT_MAX;
 
 /// What handlers give.
 pub(super) type Answer = Result<Response, Refusal>;
@@ -91,6 +95,31 @@ pub(super) fn ok<T: Serialize + ?Sized>(value: &T) -> Answer {
         Ok(text) => Ok(json(text)),
         Err(error) => Err(Refusal::internal(&error)),
     }
+}
+
+/// A list, written one item after the other: what does not fit an answer is never there as a whole.
+pub(super) fn list<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, RegistryError> {
+    let mut text = "[".to_owned();
+    for item in items {
+        let item = serde_json::to_string(&item)
+            .map_err(|_| RegistryError::new(50001, "an item of the list cannot be written as JSON"))?;
+        // With a comma and the bracket at the end.
+        if text.len().saturating_add(item.len()).saturating_add(2) > LIST_BYTES_MAX {
+            return Err(RegistryError::new(
+                422,
+                format!(
+                    "the list has more than {LIST_BYTES_MAX} bytes: ask for a part of it with the parameters offset and \
+                     limit"
+                ),
+            ));
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&item);
+    }
+    text.push(']');
+    Ok(text)
 }
 
 /// Text that is JSON already, or a schema's own.

@@ -1,14 +1,17 @@
 //! What requests carry, and how schemas are shown.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use candor_schemas::{Kind, SCHEMA_BYTES_MAX};
 use data_encoding::BASE64;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Book, Extra, Given, Reference, RegistryError, Stored};
+use super::super::{Book, Context, Extra, Given, Reference, RegistryError, Stored};
 use super::Call;
-use super::answer::Refusal;
+use super::answer::{Answer, Refusal, json, list};
 use crate::wire::{Held, Room};
 
 /// Longest body, bytes: the longest schema, escaped as text of JSON, and what comes with it.
@@ -70,14 +73,14 @@ pub(super) struct Shown<'a> {
     references: &'a [Reference],
     #[serde(flatten)]
     extra: &'a Extra,
-    schema: String,
+    schema: Cow<'a, str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     deleted: bool,
 }
 
 impl<'a> Shown<'a> {
     /// A schema without a place.
-    pub(super) fn schema(stored: &'a Stored, text: String) -> Shown<'a> {
+    pub(super) fn schema(stored: &'a Stored, text: Cow<'a, str>) -> Shown<'a> {
         Shown {
             subject: None,
             version: None,
@@ -96,7 +99,7 @@ impl<'a> Shown<'a> {
         subject: &'a str,
         version: i32,
         stored: &'a Stored,
-        text: String,
+        text: Cow<'a, str>,
         deleted: bool,
     ) -> Shown<'a> {
         let plain = Shown::schema(stored, text);
@@ -133,31 +136,83 @@ impl Call<'_> {
         })
     }
 
-    /// A schema's text as the request wants it: a Protobuf one may be asked for as a descriptor in base64.
-    pub(super) fn text(&self, book: &Book, stored: &Stored) -> String {
-        let is_wanted = self.query.get("format").is_some_and(|format| format == "serialized");
-        let descriptor = stored.parsed(book).filter(|_| is_wanted).and_then(|schema| schema.descriptor());
-        descriptor.map_or_else(|| stored.text.clone(), |bytes| BASE64.encode(&bytes))
+    /// True for a request that wants a Protobuf schema as a descriptor.
+    pub(super) fn wants_descriptors(&self) -> bool {
+        self.query.get("format").is_some_and(|format| format == "serialized")
+    }
+
+    /// A schema's text as the request wants it.
+    pub(super) async fn text(
+        &self,
+        book: &Arc<Book>,
+        stored: &Arc<Stored>,
+    ) -> Result<Arc<str>, RegistryError> {
+        if !self.wants_descriptors() {
+            return Ok(Arc::clone(&stored.text));
+        }
+        let stored = Arc::clone(stored);
+        let made = move |book: &Book| Ok(Arc::from(text_of(book, &stored, true)));
+        self.parts.registry.aside(book, made).await
     }
 
     /// The part of a list that the request wants.
-    pub(super) fn page<T>(&self, all: Vec<T>) -> Vec<T> {
+    pub(super) fn part(&self) -> Part {
         let number = |key: &str| self.query.get(key).and_then(|text| text.parse::<i64>().ok());
-        let offset = number("offset").and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0);
+        let number = |key: &str| number(key).and_then(|number| usize::try_from(number).ok());
         // Below zero there is no limit.
-        let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        all.into_iter().skip(offset).take(limit).collect()
+        Part { offset: number("offset").unwrap_or(0), limit: number("limit").unwrap_or(usize::MAX) }
     }
 
-    /// True for a subject that the request asks for by how its name begins: `:*:` stands for every context.
-    pub(super) fn begins(&self, subject: &str, absent: &str) -> bool {
-        let prefix = self.query.get("subjectPrefix").map_or(absent, String::as_str);
-        match prefix.strip_prefix(":*:") {
+    /// The part of a list that the request wants, as an answer.
+    pub(super) fn paged<T: Serialize>(&self, all: impl Iterator<Item = T>) -> Answer {
+        Ok(json(list(self.part().of(all))?))
+    }
+
+    /// The subjects that the request asks for.
+    pub(super) fn begins(&self, absent: &str) -> Begins {
+        let prefix = self.query.get("subjectPrefix").map_or(absent, String::as_str).to_owned();
+        Begins { prefix, context: self.context.clone() }
+    }
+}
+
+/// A schema's text; of a Protobuf one its descriptor in base64, where that is wanted.
+pub(super) fn text_of<'a>(book: &Book, stored: &'a Stored, is_descriptor: bool) -> Cow<'a, str> {
+    let is_descriptor = is_descriptor && stored.kind == Kind::Protobuf;
+    let schema = if is_descriptor { stored.parsed(book) } else { None };
+    match schema.and_then(|schema| schema.descriptor()) {
+        Some(bytes) => Cow::Owned(BASE64.encode(&bytes)),
+        None => Cow::Borrowed(&stored.text),
+    }
+}
+
+/// A part of a list.
+pub(super) struct Part {
+    pub offset: usize,
+    pub limit: usize,
+}
+
+impl Part {
+    pub(super) fn of<T>(&self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        all.skip(self.offset).take(self.limit)
+    }
+}
+
+/// Subjects by how their names begin: `:*:` stands for every context.
+pub(super) struct Begins {
+    pub prefix: String,
+    pub context: Context,
+}
+
+impl Begins {
+    pub(super) fn fits(&self, subject: &str) -> bool {
+        match self.prefix.strip_prefix(":*:") {
             Some(prefix) => {
                 super::super::names::split(subject).map_or(subject, |(_, name)| name).starts_with(prefix)
             }
-            None if self.context.is_default() => subject.starts_with(prefix),
-            None => subject.strip_prefix(&self.context.prefix()).is_some_and(|name| name.starts_with(prefix)),
+            None if self.context.is_default() => subject.starts_with(&self.prefix),
+            None => subject
+                .strip_prefix(&self.context.prefix())
+                .is_some_and(|name| name.starts_with(&self.prefix)),
         }
     }
 }

@@ -7,6 +7,8 @@ mod body;
 mod schemas;
 mod settings;
 mod subjects;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -104,25 +106,25 @@ impl Call<'_> {
         match path {
             [] if get => ok(&serde_json::json!({})),
             ["contexts"] if get => self.contexts(),
-            ["schemas"] if get => self.schemas(),
+            ["schemas"] if get => self.schemas().await,
             ["schemas", "types"] if get => ok(&["JSON", "PROTOBUF", "AVRO"]),
-            ["schemas", "ids", id] if get => self.schema_by_id(id),
-            ["schemas", "ids", id, "schema"] if get => self.schema_text_by_id(id),
+            ["schemas", "ids", id] if get => self.schema_by_id(id).await,
+            ["schemas", "ids", id, "schema"] if get => self.schema_text_by_id(id).await,
             ["schemas", "ids", id, "subjects"] if get => self.subjects_of_id(id),
             ["schemas", "ids", id, "versions"] if get => self.versions_of_id(id),
-            ["schemas", "guids", guid] if get => self.schema_by_guid(guid),
+            ["schemas", "guids", guid] if get => self.schema_by_guid(guid).await,
             ["schemas", "guids", guid, "ids"] if get => self.ids_of_guid(guid),
             ["subjects"] if get => self.subjects(),
             ["subjects", subject] if post => self.look_up(subject).await,
             ["subjects", subject] if delete => self.delete_subject(subject).await,
             ["subjects", subject, "versions"] if get => self.versions(subject),
             ["subjects", subject, "versions"] if post => self.register(subject).await,
-            ["subjects", subject, "versions", version] if get => self.version(subject, version),
+            ["subjects", subject, "versions", version] if get => self.version(subject, version).await,
             ["subjects", subject, "versions", version] if delete => {
                 self.delete_version(subject, version).await
             }
             ["subjects", subject, "versions", version, "schema"] if get => {
-                self.version_text(subject, version)
+                self.version_text(subject, version).await
             }
             ["subjects", subject, "versions", version, "referencedby"] if get => {
                 self.referenced_by(subject, version)

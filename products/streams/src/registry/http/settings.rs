@@ -4,7 +4,7 @@ use candor_schemas::Level;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::{Book, Mode, RegistryError, Scope, Settings, Subject, check_empty};
+use super::super::{Book, Context, Mode, RegistryError, Scope, Settings, Subject, check_empty};
 use super::Call;
 use super::answer::{Answer, Refusal, ok};
 use crate::admin::acl::{Operation, Resource};
@@ -42,19 +42,33 @@ fn has_config(settings: &Settings) -> bool {
     settings.level().is_some() || settings.normalize.is_some() || settings.alias.is_some()
 }
 
-impl Call<'_> {
-    /// What a path means: a subject, a context (`:.name:`), or with nothing the whole or the path's context.
-    fn scope(&self, subject: Option<&str>) -> Result<(Scope, Option<Subject>), RegistryError> {
-        match subject {
-            None => Ok((Scope::context(&self.context), None)),
-            Some(name) => match super::super::names::split(name) {
-                Some((context, "")) => Ok((Scope::context(&context), None)),
-                _ => {
-                    let subject = Subject::parse(name, &self.context)?;
-                    Ok((Scope::subject(&subject), Some(subject)))
-                }
-            },
+/// What a path means.
+pub(super) struct Named {
+    scope: Scope,
+    /// The context that is meant, or that the subject is in.
+    pub context: Context,
+    pub subject: Option<Subject>,
+}
+
+impl Named {
+    /// A subject, a context (`:.name:`), or with nothing the whole or the path's context.
+    pub(super) fn parse(named: Option<&str>, context: &Context) -> Result<Named, RegistryError> {
+        let of_context = |context: Context| Named { scope: Scope::context(&context), context, subject: None };
+        match named.map(|name| (name, super::super::names::split(name))) {
+            None => Ok(of_context(context.clone())),
+            Some((_, Some((context, "")))) => Ok(of_context(context)),
+            Some((name, _)) => {
+                let subject = Subject::parse(name, context)?;
+                let (scope, context) = (Scope::subject(&subject), subject.context().clone());
+                Ok(Named { scope, context, subject: Some(subject) })
+            }
         }
+    }
+}
+
+impl Call<'_> {
+    fn scope(&self, named: Option<&str>) -> Result<Named, RegistryError> {
+        Named::parse(named, &self.context)
     }
 
     fn must_set(&self, subject: Option<&Subject>) -> Result<(), Refusal> {
@@ -66,7 +80,7 @@ impl Call<'_> {
 
     /// `GET /config[/{subject}]`
     pub(super) fn config(&self, named: Option<&str>) -> Answer {
-        let (scope, subject) = self.scope(named)?;
+        let Named { scope, subject, .. } = self.scope(named)?;
         let book = self.book();
         let own = book.settings(&scope).filter(|settings| has_config(settings));
         if let (None, Some(subject), false) = (own, &subject, self.is("defaultToGlobal")) {
@@ -83,7 +97,7 @@ impl Call<'_> {
 
     /// `PUT /config[/{subject}]`
     pub(super) async fn set_config(&self, named: Option<&str>) -> Answer {
-        let (scope, subject) = self.scope(named)?;
+        let Named { scope, subject, .. } = self.scope(named)?;
         self.must_set(subject.as_ref())?;
         let body: Config = self.read()?;
         if body.compatibility.as_deref().is_some_and(|name| Level::from_name(name).is_none()) {
@@ -117,7 +131,7 @@ impl Call<'_> {
 
     /// `DELETE /config[/{subject}]`
     pub(super) async fn unset_config(&self, named: Option<&str>) -> Answer {
-        let (scope, subject) = self.scope(named)?;
+        let Named { scope, subject, .. } = self.scope(named)?;
         self.must_set(subject.as_ref())?;
         let is_subject = subject.is_some();
         let change = move |_: &Book, settings: &mut Settings| {
@@ -140,7 +154,7 @@ impl Call<'_> {
 
     /// `GET /mode[/{subject}]`
     pub(super) fn mode(&self, named: Option<&str>) -> Answer {
-        let (scope, subject) = self.scope(named)?;
+        let Named { scope, subject, .. } = self.scope(named)?;
         let book = self.book();
         let own = book.settings(&scope).and_then(|settings| settings.mode);
         if let (None, Some(subject), false) = (own, &subject, self.is("defaultToGlobal")) {
@@ -153,7 +167,7 @@ impl Call<'_> {
 
     /// `PUT /mode[/{subject}]`
     pub(super) async fn set_mode(&self, named: Option<&str>) -> Answer {
-        let (scope, subject) = self.scope(named)?;
+        let Named { scope, context, subject } = self.scope(named)?;
         self.must_set(subject.as_ref())?;
         let body: ModeBody = self.read()?;
         let mode = body.mode.as_deref().and_then(Mode::from_name).ok_or_else(|| {
@@ -161,7 +175,6 @@ impl Call<'_> {
             RegistryError::new(42204, message)
         })?;
         let is_forced = self.is("force");
-        let context = self.context.clone();
         let change = move |book: &Book, settings: &mut Settings| {
             if mode == Mode::Import && settings.mode != Some(mode) && !is_forced {
                 check_empty(book, subject.as_ref(), &context)?;
@@ -175,7 +188,7 @@ impl Call<'_> {
 
     /// `DELETE /mode[/{subject}]`
     pub(super) async fn unset_mode(&self, named: Option<&str>) -> Answer {
-        let (scope, subject) = self.scope(named)?;
+        let Named { scope, subject, .. } = self.scope(named)?;
         self.must_set(subject.as_ref())?;
         let change = move |_: &Book, settings: &mut Settings| {
             if let (None, Some(subject)) = (settings.mode, &subject) {

@@ -1,6 +1,8 @@
 //! Subjects and their versions.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::super::{Deleted, Registered, RegistryError, Subject};
 use super::Call;
@@ -37,11 +39,12 @@ impl Call<'_> {
             let is_hidden = all.values().all(|of| of.is_deleted);
             if self.is("deletedOnly") { is_hidden } else { !is_hidden || self.is("deleted") }
         };
-        let all = book.subjects().filter(|(name, all)| fits(all) && self.begins(name, ":*:"));
+        let begins = self.begins(":*:");
+        let all = book.subjects().filter(|(name, all)| fits(all) && begins.fits(name));
         // In another context's paths every context's subjects would be strange.
         let own =
             all.filter(|(name, _)| self.context.is_default() || name.starts_with(&self.context.prefix()));
-        ok(&self.page(own.map(|(name, _)| name).collect()))
+        self.paged(own.map(|(name, _)| name))
     }
 
     /// `GET /subjects/{subject}/versions`
@@ -56,7 +59,7 @@ impl Call<'_> {
         if versions.is_empty() {
             return Err(RegistryError::no_subject(subject.full()).into());
         }
-        ok(&self.page(versions))
+        self.paged(versions.into_iter())
     }
 
     /// `POST /subjects/{subject}/versions`
@@ -76,30 +79,27 @@ impl Call<'_> {
         let (registry, project) = (&self.parts.registry, self.caller.project);
         let found = registry.find(project, subject.clone(), self.given()?, self.is("deleted")).await?;
         let Registered { version, stored } = &found;
-        let text = self.text(&self.book(), stored);
-        ok(&Shown::version(subject.full(), *version, stored, text, false))
+        let text = self.text(&self.book(), stored).await?;
+        ok(&Shown::version(subject.full(), *version, stored, Cow::Borrowed(&text), false))
     }
 
     /// `GET /subjects/{subject}/versions/{version}`
-    pub(super) fn version(&self, subject: &str, version: &str) -> Answer {
-        self.shown(subject, version, |shown| ok(&shown))
-    }
-
-    /// `GET /subjects/{subject}/versions/{version}/schema`
-    pub(super) fn version_text(&self, subject: &str, version: &str) -> Answer {
-        let book = self.book();
-        let subject = self.subject(subject)?;
-        let (_, stored) = self.one(&book, &subject, version)?;
-        Ok(json(self.text(&book, stored)))
-    }
-
-    fn shown(&self, subject: &str, version: &str, show: impl FnOnce(Shown<'_>) -> Answer) -> Answer {
+    pub(super) async fn version(&self, subject: &str, version: &str) -> Answer {
         let book = self.book();
         let subject = self.subject(subject)?;
         let (version, stored) = self.one(&book, &subject, version)?;
         let of = book.versions(subject.full()).and_then(|versions| versions.get(&version));
         let is_deleted = of.is_some_and(|of| of.is_deleted);
-        show(Shown::version(subject.full(), version, stored, self.text(&book, stored), is_deleted))
+        let text = self.text(&book, stored).await?;
+        ok(&Shown::version(subject.full(), version, stored, Cow::Borrowed(&text), is_deleted))
+    }
+
+    /// `GET /subjects/{subject}/versions/{version}/schema`
+    pub(super) async fn version_text(&self, subject: &str, version: &str) -> Answer {
+        let book = self.book();
+        let subject = self.subject(subject)?;
+        let (_, stored) = self.one(&book, &subject, version)?;
+        Ok(json(self.text(&book, stored).await?.to_string()))
     }
 
     fn one<'b>(
@@ -107,7 +107,7 @@ impl Call<'_> {
         book: &'b super::super::Book,
         subject: &Subject,
         text: &str,
-    ) -> Result<(i32, &'b super::super::Stored), Refusal> {
+    ) -> Result<(i32, &'b Arc<super::super::Stored>), Refusal> {
         let number = version(text)?;
         let hidden_too = self.is("deleted");
         let is_there = book
