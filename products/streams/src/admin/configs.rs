@@ -249,6 +249,13 @@ impl Admin {
                 "Replicas of a topic that nobody gave a number of.",
             ),
             ("delete.topic.enable", "true".to_owned(), Kind::Flag.wire(), "Whether topics can be deleted."),
+            (
+                "group.consumer.migration.policy",
+                "disabled".to_owned(),
+                STRING,
+                "Whether members of the classic and the consumer protocol may be in one group: they may not. While a \
+                 group has members of one, the other is refused; a group without members takes either.",
+            ),
         ];
         let told = told
             .iter()

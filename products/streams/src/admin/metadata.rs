@@ -1,6 +1,6 @@
 //! Metadata and DescribeTopicPartitions: which topics there are, and that the one broker leads them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kafka_protocol::ResponseError;
@@ -22,7 +22,7 @@ use super::{Admin, Broker, bytes, nodes, topic_name, uuid};
 use crate::caller::Caller;
 use crate::data::LEADER_EPOCH;
 use crate::directory::TopicView;
-use crate::topics::{Topic, TopicError, name};
+use crate::topics::{NAMES_PER_REQUEST_MAX, Topic, TopicError, name};
 
 /// Partitions in one answer to DescribeTopicPartitions, as Kafka's default.
 const PARTITIONS_PER_ANSWER_MAX: usize = 2000;
@@ -93,21 +93,25 @@ impl Admin {
         caller: &Caller,
         asked: &'a [MetadataRequestTopic],
         may_create: bool,
-    ) -> Result<Vec<(&'a str, TopicError)>, TopicError> {
+    ) -> Result<HashMap<&'a str, TopicError>, TopicError> {
         if !may_create {
-            return Ok(Vec::new());
+            return Ok(HashMap::new());
         }
         let names =
             asked.iter().filter(|topic| topic.topic_id.is_nil()).filter_map(|topic| topic.name.as_ref());
         let missing: BTreeSet<&str> = names
             .map(|name| name.as_str())
             .filter(|name| self.topics.get(caller.project, name).is_none())
-            .filter(|name| self.may_see(caller, name) && self.may_create(caller, name))
             .collect();
-        if missing.is_empty() {
-            return Ok(Vec::new());
+        if missing.len() > NAMES_PER_REQUEST_MAX {
+            // Those that are there are told of all the same.
+            return Ok(missing.into_iter().map(|name| (name, TopicError::TooManyNames)).collect());
         }
-        let missing: Vec<&str> = missing.into_iter().collect();
+        let may = |name: &&str| self.may_see(caller, name) && self.may_create(caller, name);
+        let missing: Vec<&str> = missing.into_iter().filter(may).collect();
+        if missing.is_empty() {
+            return Ok(HashMap::new());
+        }
         let made = self.topics.ensure_all(caller.project, &missing).await?;
         let refusals = missing.into_iter().zip(made).filter_map(|(name, made)| Some((name, made.err()?)));
         Ok(refusals.collect())
@@ -118,7 +122,7 @@ impl Admin {
         caller: &Caller,
         asked: &MetadataRequestTopic,
         version: i16,
-        refusals: &[(&str, TopicError)],
+        refusals: &HashMap<&str, TopicError>,
     ) -> Result<Arc<Topic>, ResponseError> {
         if !asked.topic_id.is_nil() {
             // Versions 10 and 11 have a field for the id that they do not look up by.
@@ -136,7 +140,7 @@ impl Admin {
         if let Some(found) = self.topics.get(caller.project, asked) {
             return Ok(found);
         }
-        if let Some((_, error)) = refusals.iter().find(|(refused, _)| *refused == asked.as_str()) {
+        if let Some(error) = refusals.get(asked.as_str()) {
             return Err(error.code());
         }
         match name::check(asked) {

@@ -18,7 +18,7 @@ use super::acl::{Operation, Resource};
 use super::{Admin, Broker, Refusal, bytes, text, topic_name, twice, uuid};
 use crate::caller::Caller;
 use crate::topics::config::{Change, ConfigError, Source, value_of};
-use crate::topics::{NewTopic, Topic, TopicError, definitions};
+use crate::topics::{NAMES_PER_REQUEST_MAX, NewTopic, Topic, TopicError, definitions};
 
 /// What a topic is said to have: one replica, on the one broker.
 const REPLICATION_FACTOR: i16 = 1;
@@ -37,10 +37,14 @@ impl Admin {
         _version: i16,
     ) -> CreateTopicsResponse {
         let twice = twice(request.topics.iter().map(|topic| topic.name.as_str()));
+        let too_many = request.topics.len() > NAMES_PER_REQUEST_MAX;
         let read: Vec<Result<NewTopic, Refusal>> = request
             .topics
             .iter()
             .map(|topic| {
+                if too_many {
+                    return Err(Refusal::from(TopicError::TooManyNames));
+                }
                 if twice.contains(topic.name.as_str()) {
                     return Err(invalid("the topic stands in the request more than once"));
                 }

@@ -10,6 +10,7 @@
 mod classic;
 mod committer;
 mod consumer;
+mod embedded;
 mod keeper;
 mod offsets;
 mod registry;
@@ -22,6 +23,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use embedded::{CONSUMER, assigned_partitions};
 pub use registry::Groups;
 pub use serve::Coordinator;
 pub use settings::{GroupConfigs, Settings};

@@ -6,5 +6,6 @@ mod classic;
 mod consumer;
 mod offsets;
 mod random;
+mod sights;
 pub(crate) mod sim;
 mod tables;

@@ -83,7 +83,8 @@ pub async fn leave(
     }
 }
 
-/// ConsumerGroupHeartbeat. Topics that are subscribed to by name have to be seen.
+/// ConsumerGroupHeartbeat. Topics that are subscribed to by name have to be seen; an expression means those alone that
+/// its member may see.
 pub async fn consumer_heartbeat(
     parts: &Parts,
     caller: &Caller,
@@ -96,7 +97,7 @@ pub async fn consumer_heartbeat(
         .on_group(Operation::Read, &request.group_id)
         .and_then(|()| names.try_for_each(|name| rights.on_topic(Operation::Describe, name)));
     match may {
-        Ok(()) => parts.groups.consumer_heartbeat(caller, request, version).await,
+        Ok(()) => parts.groups.consumer_heartbeat(caller, request, version, &rights.sights()).await,
         Err(error) => ConsumerGroupHeartbeatResponse::default().with_error_code(error.code()),
     }
 }

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
 
-use crate::admin::acl::{Acls, Operation, Resource, ResourceType};
+use crate::admin::acl::{Acls, Operation, Resource, ResourceType, Sights};
 use crate::caller::Caller;
 
 /// See [`Rights::mark`].
@@ -60,6 +60,11 @@ impl Rights {
 
     fn may(&self, operation: Operation, resource: Resource<'_>) -> bool {
         self.is_owner || self.acls.allowed(&self.caller, operation, resource)
+    }
+
+    /// What users of the project may see, for answers about others than who asks.
+    pub fn sights(&self) -> Sights {
+        Sights::new(&self.acls, self.caller.project)
     }
 
     pub fn on_topic(&self, operation: Operation, name: &str) -> Result<(), ResponseError> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::classic::{commit, look};
 use super::node::{Node, PLAIN, SESSION_MS, TOPICS};
 use super::world::{Client, World};
+use crate::admin::acl::Sights;
 use crate::testing::text;
 use crate::txn::tests::bed::topic_name;
 
@@ -122,8 +123,14 @@ impl ConsumerMember {
         self.lets_go(world);
         let says_so = world.below(2) == 0;
         if says_so {
-            let answer =
-                world.ask(node.groups.consumer_heartbeat(&node.caller, self.request(world), 1)).await;
+            let answer = world
+                .ask(node.groups.consumer_heartbeat(
+                    &node.caller,
+                    self.request(world),
+                    1,
+                    &Sights::everything(),
+                ))
+                .await;
             world.say(|| format!("{was:?} leaves: {:?}", answer.map(|answer| answer.error_code)));
         } else {
             world.say(|| format!("{was:?} is gone"));
@@ -146,7 +153,8 @@ impl ConsumerMember {
         let since = self.holding.replace(self.holding.unwrap_or(asked));
         // The answer may be lost, and with it that there is something to let go of.
         world.model.borrow_mut().doubts.insert(self.name, self.sure_until());
-        let answer = world.ask(node.groups.consumer_heartbeat(&node.caller, request, 1)).await;
+        let answer =
+            world.ask(node.groups.consumer_heartbeat(&node.caller, request, 1, &Sights::everything())).await;
         let Some(response) = answer else { return };
         let given: Option<BTreeSet<u32>> = response.assignment.as_ref().map(|assignment| {
             let each = assignment.topic_partitions.iter().flat_map(|topic| &topic.partitions);

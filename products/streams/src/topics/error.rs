@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candor_meta::SqlError;
 use kafka_protocol::ResponseError;
 
+use super::NAMES_PER_REQUEST_MAX;
 use super::config::ConfigError;
 use super::name::{self, NameError};
 
@@ -49,6 +50,9 @@ pub enum TopicError {
         /// Of what.
         what: &'static str,
     },
+    /// One request names too many.
+    #[error("a request makes at most {NAMES_PER_REQUEST_MAX} topics: make the others with further requests")]
+    TooManyNames,
     /// A configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -74,7 +78,7 @@ impl TopicError {
             TopicError::Unknown => ResponseError::UnknownTopicOrPartition,
             TopicError::Partitions { .. } | TopicError::NotMore { .. } => ResponseError::InvalidPartitions,
             TopicError::ReadOnly(_) => ResponseError::TopicAuthorizationFailed,
-            TopicError::TooMany { .. } => ResponseError::PolicyViolation,
+            TopicError::TooMany { .. } | TopicError::TooManyNames => ResponseError::PolicyViolation,
             TopicError::Config(ConfigError::Twice(_)) => ResponseError::InvalidRequest,
             TopicError::Config(_) => ResponseError::InvalidConfig,
             TopicError::Sql(error) if error.is_transient() => ResponseError::KafkaStorageError,

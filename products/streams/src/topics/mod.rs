@@ -5,6 +5,7 @@
 //!
 //! A project's signals are topics too. They are always there, are read only, and stand in no table.
 
+mod batch;
 pub mod config;
 pub mod definitions;
 mod error;
@@ -23,11 +24,15 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::directory::{TopicDirectory, TopicId, TopicView};
+use batch::Batch;
 use config::{Change, Overrides, TopicConfig};
 pub use error::TopicError;
 use state::State;
 pub use store::Gone;
 use store::Stored;
+
+/// Names that one request may make topics of.
+pub const NAMES_PER_REQUEST_MAX: usize = 10_000;
 
 /// Names that a project may ever use for topics: each is remembered, so that the log never sees one name twice.
 const NAMES_PER_PROJECT_MAX: usize = 1_000_000;
@@ -163,16 +168,19 @@ impl Topics {
         new: &[NewTopic],
         dry_run: bool,
     ) -> Result<Vec<Result<Arc<Topic>, TopicError>>, TopicError> {
+        if new.len() > NAMES_PER_REQUEST_MAX {
+            return Err(TopicError::TooManyNames);
+        }
         let mut writer = self.writer().await?;
         let now = self.inner.clock.now();
-        let mut accepted: Vec<Stored> = Vec::new();
+        let mut batch = Batch::default();
         let mut results: Vec<Result<usize, TopicError>> = Vec::with_capacity(new.len());
         for topic in new {
-            let checked = self.check_new(project, topic, &accepted);
+            let checked = self.check_new(project, topic, &batch);
             results.push(checked.map(|(partitions, overrides)| {
                 let mut id = [0; 16];
                 self.inner.random.fill(&mut id);
-                accepted.push(Stored {
+                batch.accept(Stored {
                     project,
                     name: topic.name.clone(),
                     id: version_4(id),
@@ -180,10 +188,10 @@ impl Topics {
                     partitions,
                     created_at: now,
                     overrides,
-                });
-                accepted.len() - 1
+                })
             }));
         }
+        let mut accepted = batch.topics;
         let mut first_uses = 0;
         if !dry_run && !accepted.is_empty() {
             *writer = true;
@@ -211,7 +219,7 @@ impl Topics {
         &self,
         project: ProjectId,
         new: &NewTopic,
-        accepted: &[Stored],
+        batch: &Batch,
     ) -> Result<(u32, Overrides), TopicError> {
         let settings = &self.inner.settings;
         name::check(&new.name)?;
@@ -222,15 +230,14 @@ impl Topics {
             });
         }
         let state = self.inner.state.read();
-        if state.topic(project, &new.name).is_some() || accepted.iter().any(|one| one.name == new.name) {
+        if state.topic(project, &new.name).is_some() {
             return Err(TopicError::Exists(Arc::from(&*new.name)));
         }
         let likeness = name::likeness(&new.name);
-        let alike = accepted.iter().find(|one| name::likeness(&one.name) == likeness);
-        if let Some(other) =
-            alike.map(|one| Arc::from(&*one.name)).or_else(|| state.alike(project, &likeness))
-        {
-            return Err(TopicError::Collides(other));
+        match batch.alike(&likeness).or_else(|| state.alike(project, &likeness)) {
+            Some(other) if *other == *new.name => return Err(TopicError::Exists(other)),
+            Some(other) => return Err(TopicError::Collides(other)),
+            None => {}
         }
         let max = settings.partitions_per_topic_max;
         let partitions = new.partitions.unwrap_or(settings.partitions);
@@ -238,16 +245,15 @@ impl Topics {
             return Err(TopicError::Partitions { max });
         }
         let (topics, in_all, names) = state.counts(project);
-        if topics + accepted.len() >= settings.topics_per_project_max {
+        if topics + batch.topics.len() >= settings.topics_per_project_max {
             let max = settings.topics_per_project_max as u64;
             return Err(TopicError::TooMany { max, what: "topics" });
         }
-        if names + accepted.len() >= NAMES_PER_PROJECT_MAX {
+        if names + batch.topics.len() >= NAMES_PER_PROJECT_MAX {
             let max = NAMES_PER_PROJECT_MAX as u64;
             return Err(TopicError::TooMany { max, what: "names of topics over its life" });
         }
-        let soon: u64 = accepted.iter().map(|one| u64::from(one.partitions)).sum();
-        if in_all + soon + u64::from(partitions) > settings.partitions_per_project_max {
+        if in_all + batch.partitions + u64::from(partitions) > settings.partitions_per_project_max {
             let max = settings.partitions_per_project_max;
             return Err(TopicError::TooMany { max, what: "partitions" });
         }

@@ -31,6 +31,7 @@ on_both_engines!(
     signals_are_there_and_are_read_only,
     names_are_refused_and_tell_why,
     a_project_has_bounds,
+    many_topics_at_once_take_no_long_look_at_each_other,
     asking_for_a_topic_makes_it_where_that_is_on,
     configurations_change_and_stay,
     a_change_in_doubt_is_read_again,
@@ -159,6 +160,24 @@ async fn a_project_has_bounds(bed: Bed) {
     topics.delete(SHOP, "ten").await.unwrap();
     topics.create(SHOP, NewTopic { partitions: Some(10), ..new("two") }).await.unwrap();
     assert!(topics.create(OTHER, new("a")).await.is_ok());
+}
+
+async fn many_topics_at_once_take_no_long_look_at_each_other(bed: Bed) {
+    let settings = Settings { partitions_per_project_max: 1_000_000, ..Settings::default() };
+    let topics = open(&bed, 1, settings).await;
+    let mut wanted: Vec<NewTopic> = (0..NAMES_PER_REQUEST_MAX - 2).map(|n| new(&format!("t.{n}"))).collect();
+    wanted.extend([new("t_7"), new("t.8")]);
+    let began = std::time::Instant::now();
+    let told = topics.create_all(SHOP, &wanted, true).await.unwrap();
+    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+    let [good @ .., alike, same] = &told[..] else { panic!("{}", told.len()) };
+    assert!(good.iter().all(Result::is_ok));
+    assert!(matches!(alike, Err(TopicError::Collides(other)) if &**other == "t.7"));
+    assert!(matches!(same, Err(TopicError::Exists(name)) if &**name == "t.8"));
+    wanted.push(new("one-more"));
+    let refused = topics.create_all(SHOP, &wanted, false).await.unwrap_err();
+    assert!(matches!(refused, TopicError::TooManyNames), "{refused}");
+    assert!(topics.get(SHOP, "one-more").is_none());
 }
 
 async fn asking_for_a_topic_makes_it_where_that_is_on(bed: Bed) {

@@ -2,27 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest, GroupId,
-    ListGroupsRequest, OffsetFetchRequest, TopicName,
+    ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetFetchRequest,
+    TopicName,
 };
-use kafka_protocol::protocol::{Decodable, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 use serde::Serialize;
 
 use super::{Inner, ViewError};
+use crate::groups::{CONSUMER, assigned_partitions};
 
 /// Versions of the requests that say most.
 const LIST: i16 = 5;
 const DESCRIBE: i16 = 6;
 const CONSUMER_DESCRIBE: i16 = 1;
 const OFFSET_FETCH: i16 = 9;
-
-/// The latest version of a member's assignment.
-const ASSIGNMENT: i16 = 3;
 
 /// Groups that one OffsetFetch asks about.
 const GROUPS_AT_ONCE: usize = 500;
@@ -110,12 +107,14 @@ impl Inner {
         let mut all = BTreeMap::new();
         let classic = DescribeGroupsRequest::default().with_groups(of_kind("classic"));
         for group in self.parts.groups.describe_groups(&caller, classic, DESCRIBE).await.groups {
+            // What members of other groups tell each other is theirs.
+            let are_consumers = group.protocol_type.as_str() == CONSUMER;
             let members = group.members.into_iter().map(|member| Member {
                 id: member.member_id.to_string(),
                 client_id: member.client_id.to_string(),
                 host: host(&member.client_host),
                 instance: member.group_instance_id.map(|instance| instance.to_string()),
-                assigned: assigned(&member.member_assignment),
+                assigned: if are_consumers { assigned(&member.member_assignment) } else { Vec::new() },
             });
             let described =
                 Described { assignor: group.protocol_data.to_string(), members: members.collect() };
@@ -190,14 +189,8 @@ fn host(text: &str) -> String {
     text.strip_prefix('/').unwrap_or(text).to_owned()
 }
 
-/// What a classic member was assigned, where it is a consumer: its version comes first.
-fn assigned(assignment: &Bytes) -> Vec<Assigned> {
-    let version = assignment.get(..2).and_then(|bytes| bytes.try_into().ok()).map(i16::from_be_bytes);
-    let Some(version) = version else { return Vec::new() };
-    let mut body = assignment.slice(2..);
-    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut body, version.clamp(0, ASSIGNMENT)) else {
-        return Vec::new();
-    };
-    let each = assignment.assigned_partitions.into_iter();
-    each.map(|of| Assigned { topic: of.topic.to_string(), partitions: of.partitions }).collect()
+/// What a classic consumer was assigned.
+fn assigned(assignment: &[u8]) -> Vec<Assigned> {
+    let topics = assigned_partitions(assignment).unwrap_or_default().into_iter();
+    topics.map(|(topic, partitions)| Assigned { topic, partitions }).collect()
 }

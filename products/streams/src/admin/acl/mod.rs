@@ -4,6 +4,7 @@
 
 mod api;
 mod rules;
+mod sight;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::auth::Credentials;
 use crate::auth::credentials::ANONYMOUS;
 use crate::caller::Caller;
 pub use rules::{ALL, EVERYBODY, Filter, Pattern, PatternFilter, Permission, Rule};
+pub(crate) use sight::{Sight, Sights};
 
 /// Rules that a project may have. A request of a user who is no owner looks through them.
 pub const RULES_PER_PROJECT_MAX: usize = 5000;

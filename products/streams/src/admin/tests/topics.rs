@@ -19,6 +19,7 @@ use crate::testing::on_both_engines;
 on_both_engines!(
     metadata_tells_and_makes_topics,
     metadata_tells_who_may_see,
+    one_request_makes_so_many_topics,
     topics_are_made_as_asked,
     topics_are_deleted_by_name_and_id,
     partitions_are_added,
@@ -127,6 +128,21 @@ async fn metadata_tells_who_may_see(bed: Bed) {
     assert_eq!(metadata(asks(&["new"])).await.topics[0].error_code, 3, "it may not be made");
     allow(&house, Operation::Create, ResourceType::Topic, "new").await;
     assert_eq!(metadata(asks(&["new"])).await.topics[0].error_code, 0);
+}
+
+async fn one_request_makes_so_many_topics(bed: Bed) {
+    let house = house(&bed).await;
+    let names: Vec<String> = (0..=crate::topics::NAMES_PER_REQUEST_MAX).map(|n| format!("t{n}")).collect();
+    let refused = create(&house, names.iter().map(|name| creatable(name)).collect()).await;
+    assert!(refused.len() == names.len() && refused.iter().all(|code| *code == 44));
+    assert_eq!(create(&house, vec![creatable("there")]).await, [0]);
+    let mut asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    asked.push("there");
+    let told = house.admin.metadata(&house.owner, &house.broker, asks(&asked), 12).await;
+    let Some((there, missing)) = told.topics.split_last() else { panic!("nothing is told") };
+    assert_eq!((there.error_code, missing.len()), (0, names.len()));
+    assert!(missing.iter().all(|topic| topic.error_code == 44));
+    assert_eq!(house.admin.topics.all().len(), 1);
 }
 
 async fn topics_are_made_as_asked(bed: Bed) {

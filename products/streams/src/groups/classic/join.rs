@@ -3,10 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use kafka_protocol::messages::ConsumerProtocolSubscription;
-use kafka_protocol::protocol::Decodable;
-
 use super::*;
+use crate::groups::embedded::{CONSUMER, subscribed_topics};
 
 /// A request to join.
 #[derive(Debug, Clone)]
@@ -204,7 +202,7 @@ impl Classic {
         let Some((_, new)) = joining.protocols.iter().find(|(name, _)| &**name == protocol) else {
             return false;
         };
-        if self.protocol_type.as_deref() != Some("consumer") {
+        if self.protocol_type.as_deref() != Some(CONSUMER) {
             return old == *new;
         }
         match (subscribed_topics(&old), subscribed_topics(new)) {
@@ -412,15 +410,4 @@ impl Classic {
             skip_assignment: false,
         }
     }
-}
-
-/// The topics that a consumer's metadata names (its version comes first), sorted; none where it is something else.
-pub(in crate::groups) fn subscribed_topics(metadata: &Bytes) -> Option<Vec<String>> {
-    let version = i16::from_be_bytes(metadata.get(..2)?.try_into().ok()?);
-    let mut body = metadata.slice(2..);
-    let subscription = ConsumerProtocolSubscription::decode(&mut body, version.clamp(0, 3)).ok()?;
-    let mut topics: Vec<String> = subscription.topics.iter().map(|topic| topic.to_string()).collect();
-    topics.sort_unstable();
-    topics.dedup();
-    Some(topics)
 }

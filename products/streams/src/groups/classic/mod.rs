@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::mutant::{Mutant, planted};
 
 pub(super) use image::Head;
-pub(super) use join::{Joined, Joining, Refused, subscribed_topics};
+pub(super) use join::{Joined, Joining, Refused};
 pub(super) use sync::{Synced, Syncing};
 
 /// Where a group stands.

@@ -1,12 +1,9 @@
 //! A member's heartbeat, which is all that it says: it joins, changes its mind, lets go of partitions, leaves.
 
-use regex::RegexBuilder;
-
 use super::assignor::{Sharer, assign};
+use super::matches::Matches;
 use super::*;
-
-/// Compiled size of a member's regular expression, bytes.
-const REGEX_BYTES_MAX: usize = 1024 * 1024;
+use crate::admin::acl::Sights;
 
 /// A topic as subscriptions see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +35,8 @@ pub(in crate::groups) struct Beat {
     pub assignor: Option<Assignor>,
     pub owned: Option<Partitions>,
     pub client_id: Arc<str>,
+    /// Who says it.
+    pub user: Arc<str>,
     pub host: IpAddr,
 }
 
@@ -51,15 +50,22 @@ pub(in crate::groups) struct Beaten {
     pub changed: bool,
 }
 
-/// A subscription's expression. It has to fit a topic's whole name.
-pub(in crate::groups) fn compile(regex: &str) -> Result<regex::Regex, ResponseError> {
-    let whole = RegexBuilder::new(&format!("^(?:{regex})$")).size_limit(REGEX_BYTES_MAX).build();
-    whole.map_err(|_| ResponseError::InvalidRegularExpression)
+impl Member {
+    /// It is heard of from the same user and place as the last time.
+    fn is_of(&self, beat: &Beat) -> bool {
+        self.user.as_ref() == Some(&beat.user) && self.host == Some(beat.host)
+    }
 }
 
 impl Consumer {
     /// Takes a heartbeat.
-    pub fn beat(&mut self, beat: Beat, world: &World<'_>, now: Instant) -> Result<Beaten, ResponseError> {
+    pub fn beat(
+        &mut self,
+        beat: Beat,
+        world: &World<'_>,
+        sights: &Sights,
+        now: Instant,
+    ) -> Result<Beaten, ResponseError> {
         match beat.epoch {
             LEAVING => {
                 let id = self.named(&beat)?;
@@ -71,7 +77,7 @@ impl Consumer {
                 self.leave_for_a_while(&id, now);
                 Ok(Beaten { epoch: LEAVING_STATIC, assignment: None, changed: true })
             }
-            _ => self.go_on(beat, world, now),
+            _ => self.go_on(beat, world, sights, now),
         }
     }
 
@@ -103,7 +109,13 @@ impl Consumer {
         }
     }
 
-    fn go_on(&mut self, beat: Beat, world: &World<'_>, now: Instant) -> Result<Beaten, ResponseError> {
+    fn go_on(
+        &mut self,
+        beat: Beat,
+        world: &World<'_>,
+        sights: &Sights,
+        now: Instant,
+    ) -> Result<Beaten, ResponseError> {
         let joins = beat.epoch == JOINING;
         if !joins {
             let id = self.named(&beat)?;
@@ -112,14 +124,17 @@ impl Consumer {
         self.check_bounds(&beat)?;
         let before = (self.epoch, self.assignment_epoch);
         let id = if joins { self.enter(&beat, now)? } else { Arc::clone(&beat.member_id) };
+        // What it may see is another's, or was not known.
+        let is_other = self.members.get(&id).is_some_and(|member| !member.is_of(&beat));
         let resubscribed = self.update(&id, &beat);
         let fresh =
             self.members.get(&id).is_some_and(|member| member.epoch == JOINING && member.topics.is_empty());
         if resubscribed {
             self.outdate();
         }
-        if resubscribed || fresh || self.seen != Some(world.tick) {
-            self.look_at_topics(world, &id);
+        let mark = (world.tick, sights.changes());
+        if resubscribed || fresh || is_other || self.seen != Some(mark) {
+            self.look_at_topics(world, sights, &id);
         }
         if self.epoch > self.assignment_epoch {
             self.retarget();
@@ -205,7 +220,8 @@ impl Consumer {
         let member = Member {
             instance: beat.instance.clone(),
             client_id: Arc::clone(&beat.client_id),
-            host: Some(beat.host),
+            user: None,
+            host: None,
             rebalance: beat.rebalance.unwrap_or_default(),
             subscription: Subscription::default(),
             epoch: JOINING,
@@ -214,6 +230,7 @@ impl Consumer {
             revoking: Partitions::new(),
             target: Partitions::new(),
             topics: BTreeSet::new(),
+            looked: false,
             deadline: now + self.bounds.session,
             revoke_by: None,
             matches_later: false,
@@ -264,6 +281,7 @@ impl Consumer {
         member.dirty |= rebalance != member.rebalance || member.client_id != beat.client_id;
         member.rebalance = rebalance;
         member.client_id = Arc::clone(&beat.client_id);
+        member.user = Some(Arc::clone(&beat.user));
         member.host = Some(beat.host);
         let changed = wants != member.subscription;
         let matched_later = std::mem::take(&mut member.matches_later);
@@ -274,37 +292,41 @@ impl Consumer {
         changed || matched_later
     }
 
-    /// Finds which topics subscriptions mean: the member's alone, or everybody's where topics may have changed.
-    fn look_at_topics(&mut self, world: &World<'_>, id: &str) {
-        let everybody = self.seen != Some(world.tick);
-        self.seen = Some(world.tick);
+    /// Finds which topics subscriptions mean: the member's alone, or everybody's where topics or rules may have changed.
+    fn look_at_topics(&mut self, world: &World<'_>, sights: &Sights, id: &str) {
+        let mark = Some((world.tick, sights.changes()));
+        let everybody = self.seen != mark;
+        self.seen = mark;
         let mut found: BTreeMap<TopicId, Topic> = BTreeMap::new();
         let mut named: HashMap<Arc<str>, Option<Topic>> = HashMap::new();
-        let mut all: Option<Vec<Topic>> = None;
-        let mut matched: HashMap<Arc<str>, Vec<Topic>> = HashMap::new();
+        let mut matches = Matches::new(world, sights);
+        let mut moved = false;
         for (member_id, member) in &mut self.members {
             if !everybody && &**member_id != id {
                 continue;
             }
-            member.topics.clear();
+            let mut topics = BTreeSet::new();
             for name in &member.subscription.names {
                 let topic = named.entry(Arc::clone(name)).or_insert_with(|| (world.find)(name));
                 if let Some(topic) = topic {
-                    member.topics.insert(topic.id);
+                    topics.insert(topic.id);
                     found.insert(topic.id, topic.clone());
                 }
             }
             if let Some(regex) = member.subscription.regex.as_ref().filter(|_| !member.matches_later) {
-                let topics = matched.entry(Arc::clone(regex)).or_insert_with(|| {
-                    let all = all.get_or_insert_with(|| (world.all)());
-                    let Ok(regex) = compile(regex) else { return Vec::new() };
-                    all.iter().filter(|topic| regex.is_match(&topic.name)).cloned().collect()
+                let who = member.user.as_ref().zip(member.host);
+                matches.each(regex, who, &self.topics, |topic| {
+                    topics.insert(topic.id);
+                    found.entry(topic.id).or_insert_with(|| topic.clone());
                 });
-                for topic in topics.iter() {
-                    member.topics.insert(topic.id);
-                    found.insert(topic.id, topic.clone());
-                }
             }
+            moved |= match member.looked {
+                true => topics != member.topics,
+                // What it was given before the start it may have to give back.
+                false => member.target.iter().any(|(topic, _)| !topics.contains(topic)),
+            };
+            member.looked = true;
+            member.topics = topics;
         }
         if !everybody {
             found.extend(
@@ -314,7 +336,7 @@ impl Consumer {
                     .collect::<Vec<_>>(),
             );
         }
-        if found != self.topics && everybody {
+        if moved || found != self.topics && everybody {
             self.outdate();
         }
         self.topics = found;

@@ -1,4 +1,5 @@
-//! A group as it is stored: JSON. Addresses of clients are not stored; they are known again with the first request.
+//! A group as it is stored: JSON. Who its members are and where is not stored; it is known again with the first
+//! request of each.
 
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +149,7 @@ fn restore_member(body: &str, bounds: Bounds, now: Instant) -> Option<Member> {
     Some(Member {
         instance: stored.instance.map(Arc::from),
         client_id: Arc::from(stored.client_id),
+        user: None,
         host: None,
         rebalance,
         subscription: Subscription {
@@ -163,6 +165,7 @@ fn restore_member(body: &str, bounds: Bounds, now: Instant) -> Option<Member> {
         revoking,
         target: parse(&stored.target)?,
         topics: BTreeSet::new(),
+        looked: false,
         deadline: now + bounds.session,
         matches_later: false,
         dirty: false,

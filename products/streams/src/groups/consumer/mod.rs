@@ -8,6 +8,7 @@
 mod assignor;
 mod heartbeat;
 mod image;
+mod matches;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -22,8 +23,9 @@ use crate::directory::TopicId;
 use crate::mutant::{Mutant, planted};
 
 pub(super) use assignor::Assignor;
-pub(super) use heartbeat::{Beat, Beaten, Topic, World, compile};
+pub(super) use heartbeat::{Beat, Beaten, Topic, World};
 pub(super) use image::Head;
+pub(super) use matches::compile;
 
 /// The epoch with which a member joins.
 pub(super) const JOINING: i32 = 0;
@@ -63,6 +65,8 @@ impl Subscription {
 pub(super) struct Member {
     pub instance: Option<Arc<str>>,
     pub client_id: Arc<str>,
+    /// Who it is, and where; none until it is heard of after a start.
+    user: Option<Arc<str>>,
     pub host: Option<IpAddr>,
     pub rebalance: Duration,
     pub subscription: Subscription,
@@ -78,6 +82,8 @@ pub(super) struct Member {
     pub target: Partitions,
     /// The topics that its subscription means now.
     topics: BTreeSet<TopicId>,
+    /// They have been looked for since the start.
+    looked: bool,
     /// Its expression counts from its next heartbeat on: topics that it names come first, as from Kafka, which matches
     /// expressions aside.
     matches_later: bool,
@@ -105,8 +111,8 @@ pub(super) struct Consumer {
     owners: HashMap<(TopicId, i32), Arc<str>>,
     /// The topics that members want, with their partitions, as the target assignment knows them.
     topics: BTreeMap<TopicId, Topic>,
-    /// What the directory ticked when topics were looked at.
-    seen: Option<u64>,
+    /// What the directory ticked, and the rules, when topics were looked at.
+    seen: Option<(u64, u64)>,
     /// Members whose rows are to go.
     removed: BTreeSet<Arc<str>>,
     bounds: Bounds,

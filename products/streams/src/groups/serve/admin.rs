@@ -1,6 +1,8 @@
 //! Where groups are, what groups there are, how they stand, and their end: FindCoordinator, ListGroups,
 //! DescribeGroups, DeleteGroups.
 
+use std::collections::HashSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
@@ -92,15 +94,18 @@ impl Groups {
         request: ListGroupsRequest,
         version: i16,
     ) -> ListGroupsResponse {
-        let fits = |filter: &[StrBytes], value: &str| {
-            filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
+        // Sets, as there may be many names in a request and many groups in a project.
+        let set = |filter: &[StrBytes]| -> HashSet<String> {
+            filter.iter().map(|wanted| wanted.to_ascii_lowercase()).collect()
+        };
+        let (states, types) = (set(&request.states_filter), set(&request.types_filter));
+        let fits = |filter: &HashSet<String>, value: &str| {
+            filter.is_empty() || filter.contains(&value.to_ascii_lowercase())
         };
         let mut groups = Vec::new();
         for group in self.of_project(caller.project) {
             let (kind, phase, protocol_type) = describe_kind(&group.state.lock());
-            if version >= 4 && !fits(&request.states_filter, phase)
-                || version >= 5 && !fits(&request.types_filter, kind)
-            {
+            if version >= 4 && !fits(&states, phase) || version >= 5 && !fits(&types, kind) {
                 continue;
             }
             groups.push(

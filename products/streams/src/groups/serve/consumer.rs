@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::admin::ALL_OPERATIONS;
 use super::{check_group, check_id, keep, keep_opt, wire, wire_opt};
+use crate::admin::acl::Sights;
 use crate::caller::Caller;
 use crate::directory::{TopicId, TopicView};
 use crate::groups::consumer::{
@@ -33,15 +34,16 @@ pub(super) const NAMES_MAX: usize = 10_000;
 pub(super) type Wrong = (ResponseError, &'static str);
 
 impl Groups {
-    /// ConsumerGroupHeartbeat, 0 to 1.
-    pub async fn consumer_heartbeat(
+    /// ConsumerGroupHeartbeat, 0 to 1. Of what an expression matches, members are given what `sights` says they see.
+    pub(crate) async fn consumer_heartbeat(
         &self,
         caller: &Caller,
         request: ConsumerGroupHeartbeatRequest,
         version: i16,
+        sights: &Sights,
     ) -> ConsumerGroupHeartbeatResponse {
         let pace = self.consumer_pace(caller.project, &request.group_id);
-        match self.beat(caller, &request, version, pace).await {
+        match self.beat(caller, &request, version, sights, pace).await {
             Ok((member_id, beaten)) => {
                 let interval = pace.heartbeat;
                 let assignment = beaten.assignment.map(|assigned| {
@@ -73,6 +75,7 @@ impl Groups {
         caller: &Caller,
         request: &ConsumerGroupHeartbeatRequest,
         version: i16,
+        sights: &Sights,
         pace: Pace,
     ) -> Result<(Arc<str>, Beaten), Wrong> {
         let beat = self.read_beat(caller, request, version)?;
@@ -83,7 +86,8 @@ impl Groups {
                 "the group is of another protocol: it is none of the consumer protocol",
             ))?;
             let sooner = consumer.set_session(pace.session);
-            let beaten = consumer.beat(beat.clone(), world, now).map_err(|error| (error, sentence(error)))?;
+            let beaten = consumer.beat(beat.clone(), world, sights, now);
+            let beaten = beaten.map_err(|error| (error, sentence(error)))?;
             if sooner {
                 // The next alarm may be behind the deadline that there is now.
                 state.timer = None;
@@ -208,6 +212,7 @@ impl Groups {
                 each.collect()
             }),
             client_id: caller.client_id.clone().unwrap_or_else(|| Arc::from("")),
+            user: Arc::clone(&caller.user),
             host: caller.host,
         })
     }

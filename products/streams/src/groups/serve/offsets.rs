@@ -1,6 +1,6 @@
 //! Offsets that are committed, by members and by transactions: OffsetCommit, TxnOffsetCommit, OffsetDelete.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,8 +24,9 @@ use kafka_protocol::protocol::StrBytes;
 use super::{check_group, keep};
 use crate::caller::Caller;
 use crate::directory::TopicView;
-use crate::groups::classic::{Phase, subscribed_topics};
+use crate::groups::classic::Phase;
 use crate::groups::committer::What;
+use crate::groups::embedded::{CONSUMER, subscribed_topics};
 use crate::groups::registry::Groups;
 use crate::groups::state::{Body, State};
 use crate::groups::storage::{Committed, GroupKey, Place, Step};
@@ -272,8 +273,7 @@ impl Groups {
             let mut steps = Vec::new();
             let mut topics = Vec::new();
             for topic in &request.topics {
-                let is_read =
-                    read.as_ref().is_some_and(|read| read.iter().any(|name| **name == **topic.name));
+                let is_read = read.as_ref().is_some_and(|read| read.contains(topic.name.as_str()));
                 let partitions = topic.partitions.iter().map(|partition| {
                     if !is_read {
                         let place = (keep(&topic.name), partition.partition_index);
@@ -305,20 +305,20 @@ impl Groups {
 }
 
 /// The topics that members read; none where it has no members. A group whose members are no consumers cannot be asked.
-fn topics_read(state: &State) -> Result<Option<Vec<String>>, ResponseError> {
+fn topics_read(state: &State) -> Result<Option<HashSet<String>>, ResponseError> {
     let group = match &state.body {
         Body::Consumer(group) if group.members.is_empty() => return Ok(None),
-        Body::Consumer(group) => return Ok(Some(group.topic_names())),
+        Body::Consumer(group) => return Ok(Some(group.topic_names().into_iter().collect())),
         Body::Share(_) => return Err(ResponseError::GroupIdNotFound),
         Body::Classic(group) => group,
     };
     if group.phase == Phase::Empty {
         return Ok(None);
     }
-    if group.protocol_type.as_deref() != Some("consumer") {
+    if group.protocol_type.as_deref() != Some(CONSUMER) {
         return Err(ResponseError::NonEmptyGroup);
     }
-    let mut read = Vec::new();
+    let mut read = HashSet::new();
     for member in group.members.values() {
         for (_, metadata) in &member.protocols {
             read.extend(subscribed_topics(metadata).ok_or(ResponseError::NonEmptyGroup)?);

@@ -12,6 +12,7 @@ use kafka_protocol::messages::{
 };
 
 use super::bed::*;
+use crate::admin::acl::Sights;
 use crate::directory::TopicId;
 
 type Owned = BTreeSet<(TopicId, i32)>;
@@ -116,7 +117,7 @@ pub async fn beat(
     request: ConsumerGroupHeartbeatRequest,
     version: i16,
 ) -> ConsumerGroupHeartbeatResponse {
-    let response = bed.groups.consumer_heartbeat(&caller(), request, version).await;
+    let response = bed.groups.consumer_heartbeat(&caller(), request, version, &Sights::everything()).await;
     fits(&response, version);
     response
 }

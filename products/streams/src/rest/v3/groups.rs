@@ -1,7 +1,6 @@
 //! Consumer groups of both protocols, as one kind of thing.
 
 use axum::Json;
-use bytes::{Buf, Bytes};
 use kafka_protocol::messages::consumer_group_describe_response::Member as ConsumerMember;
 use kafka_protocol::messages::describe_groups_response::DescribedGroupMember;
 use kafka_protocol::messages::{
@@ -11,13 +10,11 @@ use kafka_protocol::protocol::StrBytes;
 use serde_json::{Value, json};
 
 use super::clusters::broker_at;
+use crate::groups::{CONSUMER, assigned_partitions};
 use crate::rest::client::Client;
 use crate::rest::door::{Ask, Names};
 use crate::rest::error::{Answer, RestError, check};
 use crate::rest::links::At;
-
-/// The type of groups of the consumer protocol (KIP-848).
-const CONSUMER: &str = "consumer";
 
 /// The state of a classic group that there is none of.
 const DEAD: &str = "Dead";
@@ -62,13 +59,15 @@ pub(super) async fn find(client: &Client, name: &str) -> Answer<Group> {
     if found.group_state.as_str() == DEAD {
         return Err(missing());
     }
+    // What members of other groups tell each other is theirs.
+    let are_consumers = found.protocol_type.as_str() == CONSUMER;
     Ok(Group {
         id: name.to_owned(),
         kind: "classic".to_owned(),
         state: owned(&found.group_state),
         assignor: owned(&found.protocol_data),
         protocol_type: owned(&found.protocol_type),
-        members: found.members.iter().map(classic).collect(),
+        members: found.members.iter().map(|member| classic(member, are_consumers)).collect(),
     })
 }
 
@@ -83,7 +82,7 @@ async fn of_consumers(client: &Client, name: &str) -> Answer<Option<Group>> {
     }
     Ok(Some(Group {
         id: name.to_owned(),
-        kind: CONSUMER.to_owned(),
+        kind: "consumer".to_owned(),
         state: owned(&found.group_state),
         assignor: owned(&found.assignor_name),
         protocol_type: CONSUMER.to_owned(),
@@ -101,32 +100,14 @@ fn consumer(member: &ConsumerMember) -> Member {
     }
 }
 
-fn classic(member: &DescribedGroupMember) -> Member {
+fn classic(member: &DescribedGroupMember, is_consumer: bool) -> Member {
+    let assigned = is_consumer.then(|| assigned_partitions(&member.member_assignment)).flatten();
     Member {
         id: owned(&member.member_id),
         instance: member.group_instance_id.as_ref().map(owned),
         client: owned(&member.client_id),
-        // What members of a group tell each other is theirs: one that is no assignment of consumers is none.
-        assigned: assignment(member.member_assignment.clone()).unwrap_or_default(),
+        assigned: assigned.unwrap_or_default(),
     }
-}
-
-/// `ConsumerProtocolAssignment`: a version, then topics with their partitions, then what is the assignor's own.
-fn assignment(mut bytes: Bytes) -> Option<Vec<(String, Vec<i32>)>> {
-    bytes.try_get_i16().ok()?;
-    let topics = bytes.try_get_i32().ok()?;
-    let mut all = Vec::new();
-    for _ in 0..topics {
-        let length = usize::try_from(bytes.try_get_i16().ok()?).ok()?;
-        if length > bytes.len() {
-            return None;
-        }
-        let name = String::from_utf8(bytes.split_to(length).to_vec()).ok()?;
-        let count = bytes.try_get_i32().ok()?;
-        let partitions = (0..count).map(|_| bytes.try_get_i32().ok()).collect::<Option<Vec<i32>>>()?;
-        all.push((name, partitions));
-    }
-    Some(all)
 }
 
 /// Where a group is.
@@ -195,21 +176,5 @@ mod tests {
         assert_eq!(upper_snake("PreparingRebalance"), "PREPARING_REBALANCE");
         assert_eq!(upper_snake("Stable"), "STABLE");
         assert_eq!(upper_snake("classic"), "CLASSIC");
-    }
-
-    #[test]
-    fn assignments_are_read_within_their_bytes() {
-        let whole = [
-            &[0, 1, 0, 0, 0, 1, 0, 2][..],
-            b"ab",
-            &[0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff],
-        ]
-        .concat();
-        assert_eq!(assignment(Bytes::from(whole.clone())), Some(vec![("ab".to_owned(), vec![3, 4])]));
-        for length in 0..whole.len() - 4 {
-            assert_eq!(assignment(Bytes::copy_from_slice(&whole[..length])), None, "{length}");
-        }
-        // A count of two thousand millions costs no more than the bytes that are there.
-        assert_eq!(assignment(Bytes::from_static(&[0, 0, 0x7f, 0xff, 0xff, 0xff])), None);
     }
 }

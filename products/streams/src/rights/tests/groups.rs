@@ -92,6 +92,31 @@ async fn a_member_of_the_consumer_protocol_sees_what_it_subscribes_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expression_tells_of_no_topic_that_its_member_may_not_see() {
+    let house = house().await;
+    let guest = &house.guest;
+    allow(&house, Operation::Read, ResourceType::Group, READERS).await;
+    allow(&house, Operation::Read, ResourceType::Topic, ORDERS).await;
+    let beat = async |caller: &crate::caller::Caller, member: &str| {
+        let request = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(group(READERS))
+            .with_member_id(text(member))
+            .with_rebalance_timeout_ms(10_000)
+            .with_subscribed_topic_regex(Some(text(".*")))
+            .with_topic_partitions(Some(Vec::new()));
+        let answer = groups::consumer_heartbeat(parts(&house), caller, request, 1).await;
+        assert_eq!(answer.error_code, OK, "{:?}", answer.error_message);
+        answer.assignment.map_or(0, |assigned| assigned.topic_partitions.len())
+    };
+    assert_eq!(beat(guest, "one").await, 1, "neither the other topic nor the signals'");
+    let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group(READERS)]);
+    let told = groups::consumer_describe(parts(&house), guest, request, 1).await;
+    assert_eq!((told.groups[0].error_code, told.groups[0].members.len()), (OK, 1));
+    assert_eq!(beat(&house.owner, "two").await, 4, "all that the first one has not");
+    assert_eq!(beat(guest, "one").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_are_seen_with_describe_and_deleted_with_delete() {
     let house = house().await;
     let (parts, guest) = (parts(&house), &house.guest);
