@@ -108,7 +108,8 @@ impl Sharer {
         // Where the answer is lost, so is the session's number.
         let session = std::mem::take(&mut self.session);
         let (began, stamp) = (world.now(), world.stamp());
-        let Some((answer, _)) = world.ask(node.shares.fetch(&node.caller, request, Newer::default())).await else {
+        let Some((answer, _)) = world.ask(node.shares.fetch(&node.caller, request, Newer::default())).await
+        else {
             return world.model.borrow_mut().count("share fetches without an answer");
         };
         if answer.error_code != 0 {
