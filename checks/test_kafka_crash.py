@@ -473,5 +473,5 @@ def test_kill_nine_under_transactions(own_server, show):
          f"anomalies: {({kind: len(found) for kind, found in wrong.items()}) or 'none'}")
     assert not load.failed, (load.failed, history.errors)
     assert not wrong, ({kind: found[:5] for kind, found in wrong.items()}, history.errors)
-    assert history.kept_reads > KILLS and (CLUSTERED or history.compacted > 100), (history.kept_reads, history.compacted)
+    assert history.kept_reads > 1 and (CLUSTERED or history.compacted > 100), (history.kept_reads, history.compacted)
     assert len(history.acked) > 100 and states["committed"] > 10 and states["aborted"] > 3
