@@ -1,0 +1,1 @@
+//! The ledger: what was done with personal data, append-only and tamper-evident.

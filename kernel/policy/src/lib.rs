@@ -1,0 +1,1 @@
+//! The policy: `policy.toml` read, checked, compared and compiled.

@@ -1,0 +1,1 @@
+//! The policy from outside the crate.
