@@ -17,8 +17,10 @@ mod names;
 mod rules;
 mod scan;
 mod scrubber;
+mod selector;
 mod walk;
 
 pub use counts::Counts;
 pub use rules::{Action, Detector, Kind, Rule, RuleError, Rules, Scope};
 pub use scrubber::Scrubber;
+pub use selector::{Leaf, RecordKind, Selector, SelectorError};
