@@ -153,6 +153,7 @@ macro_rules! on_every_log {
 }
 
 mod keyed;
+mod policies;
 mod streams;
 
 on_every_log!(

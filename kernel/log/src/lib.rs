@@ -20,6 +20,7 @@ mod committer;
 #[cfg(test)]
 mod conformance;
 pub mod driven;
+mod floors;
 mod held;
 pub mod ingest;
 pub mod inspect;
@@ -48,6 +49,7 @@ mod wire;
 
 pub use blobs::{Blobs, StoredBlob};
 pub use cleaner::Compaction;
+pub use floors::FloorError;
 pub use held::{Ends, Held, ReadBatch};
 pub use ingest::{Ingest, Kept, Receipt};
 pub use options::{ClusterOptions, Consumer, FailStop, Limits, LogOptions, OpenError};
@@ -95,9 +97,17 @@ pub enum AppendError {
     /// The log is shutting down.
     #[error("shutting down")]
     Closed,
-    /// A batch of a stream that cannot be taken as it is. Never of a signal.
+    /// A batch that cannot be taken as it is. Of a signal it is only ever [`Rejected::Outdated`].
     #[error(transparent)]
     Rejected(#[from] Rejected),
+}
+
+impl AppendError {
+    /// True where the policy changed between gate and log: nothing of it is stored, and whoever still has what came
+    /// clears it again.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self, AppendError::Rejected(Rejected::Outdated))
+    }
 }
 
 /// Where an acknowledged batch is.

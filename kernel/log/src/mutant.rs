@@ -37,6 +37,8 @@ pub(crate) enum Mutant {
     LoseProducers,
     /// What could not be written takes the place of what it was made of.
     SwapUnwritten,
+    /// What was cleared under a policy that holds no more is taken.
+    TakeOutdated,
     /// A file's end after a failed write is not cut off.
     KeepFailedWrite,
 }

@@ -55,6 +55,10 @@ impl Planner<'_> {
     /// Settles an append. What it is answered holds once its writes are on stable storage.
     pub fn plan(&mut self, each: bool, batches: Vec<Batch>) -> Plan {
         let in_frame = if each { 1 } else { batches.len().max(1) };
+        // Before anything of them is settled, as they are stored all or none.
+        if !each && batches.iter().any(|batch| self.is_outdated(batch)) {
+            return Plan { answers: Err(Rejected::Outdated.into()), writes: Vec::new(), in_frame };
+        }
         let mut plan = Plan { answers: Ok(Vec::new()), writes: Vec::new(), in_frame };
         let may_undo = !each && batches.len() > 1 && batches.iter().any(is_stream);
         let before = may_undo.then(|| self.settled.clone());
@@ -84,6 +88,9 @@ impl Planner<'_> {
         let partition = self.state.intern(&batch.topic, batch.partition);
         if self.state.get(partition).is_some_and(|held| held.deleted) {
             return Err(Rejected::Deleted);
+        }
+        if self.is_outdated(&batch) {
+            return Err(Rejected::Outdated);
         }
         if let Some(request) = batch.request {
             let nth = seen.entry((partition, request)).or_insert(0);
@@ -121,6 +128,12 @@ impl Planner<'_> {
         }
         writes.push(Write { partition, base: stored.base, batch });
         Ok(appended(stored, false))
+    }
+
+    /// True where the policy that it was cleared under holds no more.
+    fn is_outdated(&self, batch: &Batch) -> bool {
+        let is_outdated = !self.state.floors.admit(batch.topic.project, batch.epoch);
+        is_outdated && !planted(Mutant::TakeOutdated)
     }
 
     fn producer(&self, partition: PartitionKey, id: i64) -> Option<Producer> {

@@ -15,7 +15,7 @@ const BATCHES_KEPT: usize = 5;
 /// A producer that has not been heard of for so long is forgotten (`producer.id.expiration.ms`), microseconds.
 pub(crate) const EXPIRY: i64 = 7 * 24 * 3600 * Timestamp::SECOND;
 
-/// Why a batch of a stream was not taken. Nothing of it is stored.
+/// Why a batch was not taken, of a stream but for the last. Nothing of it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// A batch before it is missing, or it is a retry of one that is not remembered any more (Kafka's error 45).
@@ -33,6 +33,9 @@ pub enum Rejected {
     /// A cluster's log takes or refuses batches of streams each by itself.
     #[error("a cluster's log does not take several batches of streams all or none")]
     AllOrNone,
+    /// It was cleared under a policy that holds no more (see [`crate::Log::set_policy_floor`]).
+    #[error("the policy changed while it was on its way: send it again")]
+    Outdated,
 }
 
 /// A batch as its producer numbered it, and where it went.

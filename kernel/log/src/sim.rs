@@ -8,6 +8,7 @@
 mod checks;
 mod keyed;
 mod model;
+mod policies;
 mod producers;
 mod world;
 
@@ -80,6 +81,7 @@ fn mutants() -> Vec<(&'static str, Option<Mutant>, Option<Lie>)> {
         ("forget producers when compacting", Some(Mutant::LoseProducers), None),
         ("swap in a segment that was not written", Some(Mutant::SwapUnwritten), None),
         ("keep what a failed write left", Some(Mutant::KeepFailedWrite), None),
+        ("take what was cleared under an old policy", Some(Mutant::TakeOutdated), None),
     ]
 }
 

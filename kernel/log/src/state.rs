@@ -9,6 +9,7 @@ use candor_model::{Offset, Partition, ProjectId, Timestamp};
 use candor_records::Header;
 
 use crate::cleaner::Cleaned;
+use crate::floors::Floors;
 use crate::journal::{FrameAt, JournalFile};
 use crate::streams::{StreamState, header_of};
 use crate::window::Window;
@@ -221,6 +222,8 @@ pub(crate) struct State {
     pub retention: HashMap<Topic, Retention>,
     /// Which topics of streams are compacted by key, and how.
     pub compaction: HashMap<Topic, Compaction>,
+    /// Under which policies what comes may have been cleared.
+    pub floors: Floors,
     /// Journal files that hold batches, and the one that is written.
     pub journals: BTreeMap<u64, Arc<JournalFile>>,
     pub segments: BTreeMap<u64, SegmentState>,
@@ -246,6 +249,7 @@ impl State {
             window: Window::new(window_requests),
             retention: HashMap::new(),
             compaction: HashMap::new(),
+            floors: Floors::default(),
             journals: BTreeMap::new(),
             segments: BTreeMap::new(),
             open_journal: None,

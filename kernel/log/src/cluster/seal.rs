@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use candor_model::{Offset, Partition, Random, RequestId, Timestamp};
+use candor_model::{Offset, Partition, PolicyEpoch, Random, RequestId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::SEGMENTS;
@@ -80,11 +80,13 @@ pub(crate) fn seal(group: Vec<Request>, made_at: Timestamp, random: &dyn Random)
         *slot = number;
     }
     let mut batches: Vec<Vec<Committed>> = vec![Vec::new(); numbers.len()];
+    let mut epochs: Vec<Vec<PolicyEpoch>> = vec![Vec::new(); numbers.len()];
     let mut ends = vec![0_u64; numbers.len()];
     let mut waiting = Vec::with_capacity(group.len());
     for request in group {
         let mut places = Vec::with_capacity(request.batches.len());
         let mut seen: HashMap<(usize, RequestId), u32> = HashMap::new();
+        let oldest = request.batches.iter().map(|batch| batch.epoch).min().filter(|_| !request.each);
         for mut batch in request.batches {
             let part = numbers.get(&(batch.topic.clone(), batch.partition)).copied().unwrap_or_default();
             if let Some(id) = batch.request {
@@ -96,6 +98,9 @@ pub(crate) fn seal(group: Vec<Request>, made_at: Timestamp, random: &dyn Random)
             places.push((part, of_part.len()));
             let base = *end;
             *end += u64::from(batch.count);
+            if let Some(of_part) = epochs.get_mut(part) {
+                of_part.push(oldest.unwrap_or(batch.epoch));
+            }
             of_part.push(batch.committed(Offset(base), made_at));
         }
         waiting.push(Waiting { reply: request.reply, places });
@@ -103,15 +108,16 @@ pub(crate) fn seal(group: Vec<Request>, made_at: Timestamp, random: &dyn Random)
 
     let mut builder = SegmentBuilder::default();
     let mut parts = Vec::with_capacity(batches.len());
-    for ((topic, partition), of_part) in numbers.into_keys().zip(&batches) {
+    for (((topic, partition), of_part), epochs) in numbers.into_keys().zip(&batches).zip(epochs) {
         for batch in of_part {
             builder.push(batch, false, |to| encode_committed(batch, true, to));
         }
-        let proposed = of_part.iter().map(|batch| ProposedBatch {
+        let proposed = of_part.iter().zip(epochs).map(|(batch, epoch)| ProposedBatch {
             relative: batch.base.0,
             count: batch.count,
             bytes: stored_length(batch) as u32,
             request: batch.request,
+            epoch,
             stream: header_of(&batch.topic, &batch.batch).map(|header| ProposedStream {
                 header,
                 aborts: header.is_control() && is_abort(&batch.batch),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use candor_model::{Partition, RequestId, Timestamp};
+use candor_model::{Partition, PolicyEpoch, RequestId, Timestamp};
 
 use candor_records::Header;
 
@@ -35,6 +35,8 @@ pub(crate) struct ProposedBatch {
     /// Its stored form, bytes.
     pub bytes: u32,
     pub request: Option<RequestId>,
+    /// The policy it was cleared under; of batches that are stored all or none the oldest of theirs.
+    pub epoch: PolicyEpoch,
     /// Of a stream.
     pub stream: Option<ProposedStream>,
 }

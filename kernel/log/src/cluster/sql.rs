@@ -12,17 +12,20 @@ use parking_lot::Mutex;
 
 use super::broken::{Step, left_out};
 use super::cleaner_sql;
-use super::sequencer::{Bounds, Outcome, Proposal, ProposedPart, Run, Sequenced, Sequencer, SequencerError};
+use super::floor_sql::{self, floors_of};
+use super::requests_sql::{find_requests, wanted_requests};
+use super::sequencer::{Bounds, Outcome, Proposal, Run, Sequenced, Sequencer, SequencerError};
 use super::streams_sql::{
     self, DELETED_PART, NO_ID, ProducerKey, Streams, find_producers, present, transactions, wanted_producers,
     write_streams,
 };
 use crate::Topic;
+use crate::floors::Floors;
 use crate::producers::{Producer, Rejected, Verdict, check};
 use crate::streams::StreamState;
 
 /// Rows of one statement: PostgreSQL takes 65,535 parameters, and a statement this long is no slower in pieces.
-const ROWS_MAX: usize = 500;
+pub(super) const ROWS_MAX: usize = 500;
 
 /// A segment whose batches may be read.
 pub(super) const STATE_SEALED: i64 = 0;
@@ -66,6 +69,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { owner: "log", version: 2, sql: streams_sql::SCHEMA },
     Migration { owner: "log", version: 3, sql: cleaner_sql::SCHEMA },
     Migration { owner: "log", version: 4, sql: streams_sql::DELETED_SCHEMA },
+    Migration { owner: "log", version: 5, sql: floor_sql::SCHEMA },
 ];
 
 /// The sequencer of an instance. All nodes share its database.
@@ -156,31 +160,6 @@ impl SqlSequencer {
         Ok(held)
     }
 
-    /// Where requests of locked partitions had gone before.
-    async fn find_requests(
-        tx: &mut Tx,
-        wanted: &[(i64, RequestId)],
-    ) -> Result<HashMap<(i64, RequestId), (u64, u32)>, SequencerError> {
-        let mut found = HashMap::new();
-        if left_out(Step::RequestIds) {
-            return Ok(found);
-        }
-        for wanted in wanted.chunks(ROWS_MAX / 5) {
-            let any = vec!["(partition_id = ? AND request = ?)"; wanted.len()].join(" OR ");
-            let sql = format!("SELECT partition_id, request, base, records FROM log_request WHERE {any}");
-            let params: Vec<Param> = wanted
-                .iter()
-                .flat_map(|(id, request)| [Param::from(*id), Param::from(request.0.as_slice())])
-                .collect();
-            for row in tx.query(&sql, &params).await? {
-                let Ok(request) = <[u8; 16]>::try_from(row.blob(1)?) else { continue };
-                let records = u32::try_from(row.int(3)?).unwrap_or(0);
-                found.insert((row.int(0)?, RequestId(request)), (offset(&row, 2)?, records));
-            }
-        }
-        Ok(found)
-    }
-
     /// What became of a segment that was committed before.
     async fn outcome(&self, proposal: &Proposal, ids: &[i64]) -> Result<Vec<Vec<Outcome>>, SequencerError> {
         let mut tx = self.database.begin_read().await?;
@@ -197,10 +176,11 @@ impl SqlSequencer {
             runs.entry(row.int(0)?).or_default().push(run);
         }
         let requests = wanted_requests(proposal, ids);
-        let requests = SqlSequencer::find_requests(&mut tx, &requests).await?;
+        let requests = find_requests(&mut tx, &requests).await?;
         let producers = wanted_producers(proposal, ids);
         let producers = find_producers(&mut tx, &producers, proposal.made_at).await?;
         let held = present(&mut tx, ids).await?;
+        let floors = floors_of(&mut tx, proposal).await?;
         let mut parts = Vec::with_capacity(proposal.parts.len());
         for (part, id) in proposal.parts.iter().zip(ids) {
             let mut batches = Vec::with_capacity(part.batches.len());
@@ -221,6 +201,11 @@ impl SqlSequencer {
                     batches.push(Err(Rejected::Deleted));
                     continue;
                 }
+                // Floors only rise: what was below one is still.
+                if !floors.admit(part.topic.project, batch.epoch) {
+                    batches.push(Err(Rejected::Outdated));
+                    continue;
+                }
                 // A retry, or refused: by what is known of its producer since.
                 let given_up = || SequencerError::GivenUp(Arc::clone(&proposal.key));
                 let numbered = batch.numbered().ok_or_else(given_up)?;
@@ -237,14 +222,6 @@ impl SqlSequencer {
         }
         Ok(parts)
     }
-}
-
-fn wanted_requests(proposal: &Proposal, ids: &[i64]) -> Vec<(i64, RequestId)> {
-    let of_part = |(part, id): (&ProposedPart, &i64)| {
-        let id = *id;
-        part.batches.iter().filter_map(move |batch| Some((id, batch.request?))).collect::<Vec<_>>()
-    };
-    proposal.parts.iter().zip(ids).flat_map(of_part).collect()
 }
 
 /// Neighbouring batches that are new.
@@ -272,6 +249,7 @@ fn settle(
     held: &HashMap<i64, u64>,
     stored: &HashMap<(i64, RequestId), (u64, u32)>,
     producers: &HashMap<ProducerKey, Producer>,
+    floors: &Floors,
 ) -> Settled {
     let mut settled = Settled {
         parts: Vec::new(),
@@ -295,6 +273,11 @@ fn settle(
             if let Some((base, count)) = first {
                 // Its bytes in the segment are dead: the run ends before them.
                 batches.push(Ok(Sequenced { base, count, duplicate: true }));
+                settled.runs.extend(run.take());
+                continue;
+            }
+            if !floors.admit(part.topic.project, batch.epoch) {
+                batches.push(Err(Rejected::Outdated));
                 settled.runs.extend(run.take());
                 continue;
             }
@@ -366,10 +349,11 @@ impl Sequencer for SqlSequencer {
         sorted.dedup();
         let held = self.lock(&mut tx, &sorted).await?;
         let wanted = wanted_requests(proposal, &ids);
-        let stored = SqlSequencer::find_requests(&mut tx, &wanted).await?;
+        let stored = find_requests(&mut tx, &wanted).await?;
         let producers = wanted_producers(proposal, &ids);
         let producers = find_producers(&mut tx, &producers, proposal.made_at).await?;
-        let settled = settle(proposal, &ids, &held, &stored, &producers);
+        let floors = floors_of(&mut tx, proposal).await?;
+        let settled = settle(proposal, &ids, &held, &stored, &producers, &floors);
         self.write(&mut tx, proposal, &settled).await?;
         tx.commit().await?;
         Ok(settled.parts)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use candor_model::{RequestId, Timestamp};
+use candor_model::{PolicyEpoch, RequestId, Timestamp};
 use parking_lot::Mutex;
 
 use super::keyed::is_left_of;
@@ -37,6 +37,8 @@ pub struct Sent {
     pub keys: Vec<(u8, bool)>,
     /// When it was sent first.
     pub at: Timestamp,
+    /// The policy it was cleared under.
+    pub epoch: PolicyEpoch,
 }
 
 /// What a batch of a stream is part of.
@@ -64,6 +66,7 @@ impl Sent {
         let mut batch = crate::testing::batch(self.topic.project.0, &self.content, self.count);
         batch.topic = self.topic.clone();
         batch.request = self.request;
+        batch.epoch = self.epoch;
         batch.vault = vec![crate::testing::vault_entry(self.number as u8)];
         batch
     }

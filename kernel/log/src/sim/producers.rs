@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use candor_model::PolicyEpoch;
 use candor_records::{BatchBuilder, Codec, Headers};
 use tokio::sync::oneshot;
 
@@ -221,6 +222,8 @@ impl World {
             part: Some(Part { producer: producer.id, epoch: producer.epoch, does }),
             keys,
             at,
+            // Numbered batches are never refused here: what follows them would be, too.
+            epoch: PolicyEpoch(u32::MAX),
         });
         number
     }

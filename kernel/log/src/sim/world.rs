@@ -13,6 +13,7 @@ use futures::executor::block_on;
 use tokio::sync::oneshot;
 
 use super::model::{Fate, Model, Recorder, Sent};
+use super::policies::Policies;
 use super::producers::Producer;
 use crate::maintenance::{Maintenance, MaintenanceError};
 use crate::open::{Opened, read_back};
@@ -43,6 +44,7 @@ pub struct World {
     pub(super) compaction: Compaction,
     /// Mostly about the stream that is compacted by key.
     pub(super) is_keyed: bool,
+    pub(super) policies: Policies,
     verbose: bool,
 }
 
@@ -102,6 +104,7 @@ impl World {
                 segment_ms: 600 * 1000,
                 ..Compaction::default()
             },
+            policies: Policies::new(seed),
             verbose,
         }
     }
@@ -235,6 +238,7 @@ impl World {
                     opened.committer.shared.followers.lock().push(Arc::<Recorder>::clone(&self.recorder));
                     self.log = Some(opened);
                     self.announce();
+                    self.say_policy();
                     self.check_all()?;
                     return Ok(());
                 }
@@ -311,6 +315,7 @@ impl World {
     }
 
     fn append(&mut self) -> Outcome {
+        self.change_policy();
         let mut group = Vec::new();
         let mut answers = Vec::new();
         for _ in 0..=self.below(4) {
@@ -333,7 +338,9 @@ impl World {
         log.committer.commit(group);
         for (numbers, mut answer) in answers {
             let answer = answer.try_recv().map_err(|_| "an append was not answered".to_owned())?;
-            self.answered(&numbers, answer.and_then(|of_each| of_each.into_iter().collect()))?;
+            let answer = answer.and_then(|of_each| of_each.into_iter().collect());
+            self.check_policy(&numbers, &answer)?;
+            self.answered(&numbers, answer)?;
         }
         self.followed()
     }
@@ -404,6 +411,7 @@ impl World {
             part: None,
             keys: Vec::new(),
             at: self.clock.now(),
+            epoch: self.policies.of_new(),
         });
         number
     }

@@ -103,6 +103,8 @@ fn refusal(error: &AppendError) -> ResponseError {
             ResponseError::InvalidTxnState
         }
         AppendError::Rejected(Rejected::Deleted) => ResponseError::UnknownTopicOrPartition,
+        // The next marker is one of the policy that holds then.
+        AppendError::Rejected(Rejected::Outdated) => ResponseError::NotEnoughReplicas,
         // Each marker was handed over by itself.
         AppendError::Rejected(Rejected::AllOrNone) => ResponseError::UnknownServerError,
     }

@@ -345,6 +345,8 @@ fn not_stored(error: &AppendError) -> ResponseError {
         // Each batch was handed over by itself.
         AppendError::Rejected(Rejected::AllOrNone) => ResponseError::UnknownServerError,
         AppendError::Rejected(Rejected::Deleted) => ResponseError::UnknownTopicOrPartition,
+        // The client still has it, sends it again, and it is cleared by what holds then.
+        AppendError::Rejected(Rejected::Outdated) => ResponseError::NotEnoughReplicas,
     }
 }
 
@@ -358,5 +360,11 @@ mod tests {
             assert_eq!(not_stored(&error), ResponseError::KafkaStorageError, "{error}");
         }
         assert_eq!(not_stored(&AppendError::Overloaded), ResponseError::RequestTimedOut);
+    }
+
+    #[test]
+    fn what_a_new_policy_overtook_is_sent_again() {
+        let outdated = not_stored(&AppendError::Rejected(Rejected::Outdated));
+        assert!(outdated.is_retriable(), "{outdated}");
     }
 }
