@@ -44,5 +44,5 @@ soak: web/dist/index.html
 
 # Figures beside the peers, `make bench BENCH="queries --rows 1000000"` for a part of them.
 bench: web/dist/index.html
-	$(CARGO) build --release --locked -p candor -p candor-bench -p candor-logs --bins --example ingest_speed
+	$(CARGO) build --release --locked -p candor -p candor-bench -p candor-logs -p candor-scrub --bins --example ingest_speed --example scrub_speed
 	python3 bench/run.py $(BENCH)

@@ -1,11 +1,11 @@
 """Figures of a build, beside the peers, in one run: `make bench`.
 
-    python3 bench/run.py [start] [appends] [s3] [ingest] [queries] [tenants] [streams] [--rows 5000000] [--runs 7]
+    python3 bench/run.py [start] [appends] [s3] [scrub] [ingest] [queries] [tenants] [streams] [--rows 5000000] [--runs 7]
 
 Uses target/release/candor where it exists, else CANDOR_BIN. Prints one JSON document a figure; what was not run is not
 printed. Runs of what is compared go by turns; figures are medians, CPU beside wall. `queries` installs ClickHouse
-(chdb) and DuckDB from PyPI into bench/.venv; `streams` needs Java, Maven and librdkafka's load generator (see streams.py) and
-is left out where they are not.
+(chdb) and DuckDB from PyPI into bench/.venv, `scrub` Sentry's Relay with them; `streams` needs Java, Maven and librdkafka's
+load generator (see streams.py) and is left out where they are not.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import tempfile
 
 from measure import ROOT, say
 
-SECTIONS = ("start", "appends", "s3", "ingest", "queries", "tenants", "streams")
+SECTIONS = ("start", "appends", "s3", "scrub", "ingest", "queries", "tenants", "streams")
 
 
 def peers_python() -> str:
@@ -44,6 +44,7 @@ def main():
     sections = chosen.sections or SECTIONS
     import ingest
     import queries
+    import scrub
     import streams
     import tenants
     with tempfile.TemporaryDirectory(prefix="candor-bench-") as scratch:
@@ -55,6 +56,8 @@ def main():
             ingest.appends(scratch, chosen.runs)
         if "s3" in sections:
             ingest.s3(chosen.runs)
+        if "scrub" in sections:
+            scrub.compare(scratch, peers_python, chosen.runs)
         if "ingest" in sections:
             say("data", **queries.main_data(data / str(chosen.ingest_rows), chosen.ingest_rows))
             ingest.before_the_log(data / str(chosen.ingest_rows))
