@@ -237,6 +237,12 @@ def better_stack(parts: dict) -> dict:
 KAFKA = {
     "text": lambda p: (None, p.within("{c} {s}"), None),
     "text in lines": lambda p: (None, p.within("GET /a 200\n{c} pays with {s}, thanks\nGET /b 200"), None),
+    "JSON that is cut": lambda p: (None, '{"note":"' + p.within("{c} {s}") + '"', None),
+    "JSON behind a byte order mark": lambda p: (None, '\ufeff{"note":"' + p.within("{c} {s}") + '"}', None),
+    "JSON with a name twice": lambda p: (None, '{"a":"x","a":"' + p.within("{c} {s}") + '","a":"y"}', None),
+    "JSON with NaN": lambda p: (None, '{"a":NaN,"note":"' + p.within("{c} {s}") + '"}', None),
+    "lines of JSON": lambda p: (None, '{"a":1}\n{"note":"' + p.within("{c} {s}") + '"}', None),
+    "JSON as Python has it": lambda p: (None, "{'note': '" + p.within("{c} {s}") + "'}", None),
     "list of JSON": lambda p: (None, json.dumps([{"canary": p.canary}, [p.secret.value]]), None),
     "key": lambda p: (p.within("{c} {s}"), "v", None),
     "key, JSON": lambda p: (p.json(), '{"v":1}', None),

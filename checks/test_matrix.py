@@ -4,6 +4,7 @@ events."""
 
 import base64
 import collections
+import contextlib
 import itertools
 import json
 import random
@@ -308,8 +309,11 @@ def json_number(sent: bytes, cell) -> bool:
         if isinstance(value, dict):
             value = list(value.values())
         return any(map(numbers, value)) if isinstance(value, list) else isinstance(value, int) and str(value) == cell.plant.secret.digits
-    texts = [line for line in sent.splitlines() if line.startswith((b"{", b"["))]
-    return any(numbers(json.loads(text)) for text in texts)
+    for line in sent.splitlines():
+        with contextlib.suppress(ValueError):
+            if line.startswith((b"{", b"[")) and numbers(json.loads(line)):
+                return True
+    return False
 
 
 def test_the_search_language_finds_canaries_and_no_secret(stored, show):
@@ -340,7 +344,7 @@ def table(stored, leaks, show):
     for place in places.EVENT:
         line(place, lambda column: row(column, place))
     for place in places.KAFKA:
-        show(f"{'Kafka, ' + place:30} " + row("Kafka", place))
+        show(f"{'Kafka, ' + place:36} " + row("Kafka", place))
 
 
 def test_relay_on_the_same_events(stored, show):
