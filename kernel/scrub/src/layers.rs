@@ -204,3 +204,8 @@ fn folded(bytes: &[u8], index: usize) -> Option<(usize, Decoded)> {
 pub(crate) fn fold(bytes: &[u8]) -> Layer {
     Layer::decode(bytes, folded)
 }
+
+/// Text of 16 bits a character that was read byte by byte: without the zeros between them.
+pub(crate) fn narrow(bytes: &[u8]) -> Layer {
+    Layer::decode(bytes, |bytes, index| (at(bytes, index) == 0).then_some((1, Decoded::Nothing)))
+}

@@ -1,155 +1,29 @@
 //! Rules as data: which detectors strike, where, and what happens to what they find.
 
-/// What was found. It names the placeholder that the reader sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A payment card's number.
-    Card,
-    /// An international bank account number.
-    Iban,
-    /// A US social security number.
-    Ssn,
-    /// A password, token, cookie or other credential.
-    Secret,
-    /// A private key.
-    PrivateKey,
-    /// User name and password in a URL.
-    UrlCredentials,
-    /// An e-mail address.
-    Email,
-}
+mod action;
+mod detector;
+mod kind;
 
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Kind; 7] = [
-        Kind::Card,
-        Kind::Iban,
-        Kind::Ssn,
-        Kind::Secret,
-        Kind::PrivateKey,
-        Kind::UrlCredentials,
-        Kind::Email,
-    ];
+pub use action::Action;
+pub use detector::Detector;
+pub use kind::Kind;
 
-    /// The kind's name: `card`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Card => "card",
-            Kind::Iban => "iban",
-            Kind::Ssn => "ssn",
-            Kind::Secret => "secret",
-            Kind::PrivateKey => "private_key",
-            Kind::UrlCredentials => "url_credentials",
-            Kind::Email => "email",
-        }
-    }
+use crate::Selector;
 
-    /// What stands in place of what was found: `[card]`.
-    pub fn placeholder(self) -> &'static str {
-        match self {
-            Kind::Card => "[card]",
-            Kind::Iban => "[iban]",
-            Kind::Ssn => "[ssn]",
-            Kind::Secret => "[secret]",
-            Kind::PrivateKey => "[private_key]",
-            Kind::UrlCredentials => "[url_credentials]",
-            Kind::Email => "[email]",
-        }
-    }
-}
+/// Most rules and exceptions. A policy of more cannot be read.
+pub(crate) const RULES_MAX: usize = 200;
+/// Most patterns of users.
+pub(crate) const PATTERNS_MAX: usize = 64;
 
-/// A way to find something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Detector {
-    /// Payment cards: issuer ranges and Luhn's checksum.
-    Card,
-    /// IBANs: the length of the country and the checksum of ISO 13616.
-    Iban,
-    /// US social security numbers: with dashes, or beside a name that says so.
-    SsnUs,
-    /// Private keys in PEM, whole or cut, and as bare DER in base64.
-    PrivateKey,
-    /// What a name calls a secret: members, headers, cookies, parameters, `password=…` in text.
-    SecretName,
-    /// What looks like a credential by itself: JWT, `AKIA…`, `ghp_…`, `Bearer …` and their like.
-    SecretShape,
-    /// `scheme://user:password@host`.
-    UrlCredentials,
-    /// E-mail addresses in text.
-    Email,
-    /// The whole text, whatever it is: for rules that cut or blank what is at their place.
-    Whole,
-}
-
-impl Detector {
-    /// Every detector.
-    pub const ALL: [Detector; 9] = [
-        Detector::Card,
-        Detector::Iban,
-        Detector::SsnUs,
-        Detector::PrivateKey,
-        Detector::SecretName,
-        Detector::SecretShape,
-        Detector::UrlCredentials,
-        Detector::Email,
-        Detector::Whole,
-    ];
-
-    /// The name in a policy.
-    pub fn name(self) -> &'static str {
-        match self {
-            Detector::Card => "card",
-            Detector::Iban => "iban",
-            Detector::SsnUs => "ssn_us",
-            Detector::PrivateKey => "private_key",
-            Detector::SecretName => "secrets:names",
-            Detector::SecretShape => "secrets:shapes",
-            Detector::UrlCredentials => "url_credentials",
-            Detector::Email => "email",
-            Detector::Whole => "whole",
-        }
-    }
-
-    /// What it finds.
-    pub fn kind(self) -> Kind {
-        match self {
-            Detector::Card => Kind::Card,
-            Detector::Iban => Kind::Iban,
-            Detector::SsnUs => Kind::Ssn,
-            Detector::PrivateKey => Kind::PrivateKey,
-            Detector::SecretName | Detector::SecretShape | Detector::Whole => Kind::Secret,
-            Detector::UrlCredentials => Kind::UrlCredentials,
-            Detector::Email => Kind::Email,
-        }
-    }
-}
-
-/// What happens to what was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// The kind's placeholder takes its place.
-    Remove,
-    /// This text takes its place.
-    Replace(String),
-    /// Letters and digits become `*`, but for the last few.
-    Mask {
-        /// How many characters at the end stay.
-        keep_last: usize,
-    },
-    /// It is cut behind this many characters.
-    Truncate {
-        /// How many characters at the start stay.
-        characters: usize,
-    },
-}
-
-/// Where a rule holds. The policy language adds paths here; until then every rule holds everywhere.
+/// Where a rule holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scope {
     /// In every text, number and key of a record.
     #[default]
     Everywhere,
+    /// Where the selector says.
+    At(Selector),
 }
 
 /// One rule.
@@ -165,9 +39,82 @@ pub struct Rule {
     pub scope: Scope,
 }
 
-/// Rules in order: the first that names a detector decides what happens to its hits.
+/// An exception: where nothing is looked for that rules elsewhere remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules(pub Vec<Rule>);
+pub struct Allow {
+    /// Where.
+    pub at: Selector,
+    /// What is left alone there.
+    pub detectors: Vec<Detector>,
+}
+
+/// A user's own pattern, named in rules as [`Detector::Pattern`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// Its name in the policy and in errors.
+    pub id: String,
+    /// A regular expression as the `regex` crate reads it: without look-around and back references, so that matching
+    /// takes time in proportion to the text.
+    pub expression: String,
+}
+
+/// An encoding that text is looked into for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Escapes of JSON within text.
+    Json,
+    /// Percent-encoding.
+    Url,
+    /// Base64 of text.
+    Base64,
+}
+
+impl Encoding {
+    /// Every encoding.
+    pub const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Url, Encoding::Base64];
+
+    /// The name in a policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Json => "json",
+            Encoding::Url => "url",
+            Encoding::Base64 => "base64",
+        }
+    }
+
+    /// The encoding of that name.
+    pub fn by_name(name: &str) -> Option<Encoding> {
+        Encoding::ALL.into_iter().find(|encoding| encoding.name() == name)
+    }
+}
+
+/// Rules in order: the first that holds at a place and names a detector decides what happens to its hits there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// Exceptions from all of them.
+    pub allow: Vec<Allow>,
+    /// Patterns that rules name by their place here.
+    pub patterns: Vec<Pattern>,
+    /// Whether names of members are scrubbed as well as their values.
+    pub keys_too: bool,
+    /// Which encodings are looked into.
+    pub decode: Vec<Encoding>,
+}
+
+impl Rules {
+    /// These rules, everywhere, without exceptions.
+    pub fn of(rules: Vec<Rule>) -> Rules {
+        Rules {
+            rules,
+            allow: Vec::new(),
+            patterns: Vec::new(),
+            keys_too: true,
+            decode: Encoding::ALL.to_vec(),
+        }
+    }
+}
 
 impl Default for Rules {
     /// What holds where no policy says otherwise. E-mail addresses in text are left to the policy.
@@ -178,17 +125,11 @@ impl Default for Rules {
             action: Action::Remove,
             scope: Scope::Everywhere,
         };
-        Rules(vec![
+        let secrets =
+            [Detector::PrivateKey, Detector::SecretName, Detector::SecretShape, Detector::UrlCredentials];
+        Rules::of(vec![
             rule("payment", &[Detector::Card, Detector::Iban, Detector::SsnUs]),
-            rule(
-                "secrets",
-                &[
-                    Detector::PrivateKey,
-                    Detector::SecretName,
-                    Detector::SecretShape,
-                    Detector::UrlCredentials,
-                ],
-            ),
+            rule("secrets", &secrets),
         ])
     }
 }
@@ -202,4 +143,21 @@ pub enum RuleError {
     /// The replacement would be struck itself, so scrubbing would not be idempotent.
     #[error("rule `{0}`: the replacement itself contains what the rules remove")]
     ReplacementStrikes(String),
+    /// More rules and exceptions than are taken.
+    #[error("{0} rules and exceptions, more than {RULES_MAX}; join those of one action")]
+    TooMany(usize),
+    /// More patterns than are taken.
+    #[error("{0} patterns, more than {PATTERNS_MAX}; join some with `|`")]
+    TooManyPatterns(usize),
+    /// A pattern that cannot be used.
+    #[error("pattern `{id}`: {why}")]
+    Pattern {
+        /// Its name.
+        id: String,
+        /// What is wrong, in one line.
+        why: String,
+    },
+    /// A rule or exception that names a pattern that there is not.
+    #[error("`{0}` names a pattern that there is not")]
+    NoPattern(String),
 }

@@ -7,10 +7,12 @@
 //! multi-pattern automaton measured slower too, and would still leave the digits to do.
 
 use crate::bytes::{at, before, from, is_blank, is_quote, skip, slice};
-use crate::detect::{assignment, bearer, card, email, iban, pem, shape, ssn, url};
+use crate::detect::personal::{self, PERSONAL};
+use crate::detect::{assignment, bearer, card, email, iban, pattern, pem, shape, ssn, url};
 use crate::hit::Hit;
 use crate::layers;
 use crate::names;
+use crate::plan::Tools;
 use crate::rules::Detector;
 
 /// How many encodings around each other are looked through. What is deeper was not written by accident.
@@ -64,7 +66,7 @@ static CLASSES: [u8; 256] = {
             b'0'..=b'9' => WORD | DIGIT,
             b'_' => WORD | UNDERSCORE,
             b'-' => WORD | DASH,
-            b':' | b'=' | b'%' | b'\\' | b',' | b'>' | b'@' | b'&' => SIGN,
+            b':' | b'=' | b'%' | b'\\' | b',' | b'>' | b'@' | b'&' | 0 => SIGN,
             b' ' | b'\t' => BLANK,
             // What begins a character that reads as a digit or a separator; see `layers::fold`.
             0xc2 | 0xd9 | 0xdb | 0xe0 | 0xe2 | 0xef | 0xf0 => SIGN,
@@ -85,28 +87,13 @@ fn is_padding(bytes: &[u8], index: usize) -> bool {
     }
 }
 
-/// Which detectors are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Detectors(u16);
-
-impl Detectors {
-    pub(crate) fn with(self, detector: Detector) -> Detectors {
-        Detectors(self.0 | 1 << detector as u16)
-    }
-
-    pub(crate) fn has(self, detector: Detector) -> bool {
-        self.0 & (1 << detector as u16) != 0
-    }
-}
-
 /// A pass over one text.
 pub(crate) struct Scan<'a> {
     pub(crate) bytes: &'a [u8],
-    /// The replacements of the rules' own, which stand where a secret was.
-    pub(crate) stand_ins: &'a [String],
+    /// What is looked for, and what the rules put where it was.
+    pub(crate) tools: Tools<'a>,
     /// The name that the whole text stands under.
     pub(crate) key: Option<&'a str>,
-    detectors: Detectors,
     hits: Vec<Hit>,
     /// Behind the last byte of any hit: what names a secret within one needs no second look.
     covered: usize,
@@ -116,16 +103,17 @@ pub(crate) struct Scan<'a> {
     pub(crate) decoded_until: usize,
     /// How many encodings are around this text.
     depth: u8,
-    signs: Signs,
+    /// Signs of encodings in the text.
+    signs: u8,
 }
 
 /// Signs of an encoding that a second pass has to look through.
-#[derive(Default)]
-struct Signs {
-    percent: bool,
-    escape: bool,
-    entity: bool,
-    fold: bool,
+mod sign {
+    pub(super) const PERCENT: u8 = 1;
+    pub(super) const ESCAPE: u8 = 1 << 1;
+    pub(super) const ENTITY: u8 = 1 << 2;
+    pub(super) const FOLD: u8 = 1 << 3;
+    pub(super) const WIDE: u8 = 1 << 4;
 }
 
 /// A word.
@@ -144,18 +132,17 @@ struct Chain {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(bytes: &'a [u8], stand_ins: &'a [String], detectors: Detectors) -> Scan<'a> {
+    pub(crate) fn new(bytes: &'a [u8], tools: Tools<'a>) -> Scan<'a> {
         Scan {
             bytes,
-            stand_ins,
+            tools,
             key: None,
-            detectors,
             hits: Vec::new(),
             covered: 0,
             keys_until: 0,
             decoded_until: 0,
             depth: 0,
-            signs: Signs::default(),
+            signs: 0,
         }
     }
 
@@ -165,11 +152,11 @@ impl<'a> Scan<'a> {
         'a: 'b,
     {
         let depth = self.depth + 1;
-        (depth < LAYERS_MAX).then(|| Scan { depth, ..Scan::new(bytes, self.stand_ins, self.detectors) })
+        (depth < LAYERS_MAX).then(|| Scan { depth, ..Scan::new(bytes, self.tools) })
     }
 
     pub(crate) fn detects(&self, detector: Detector) -> bool {
-        self.detectors.has(detector)
+        self.tools.detects(detector)
     }
 
     /// Notes a find.
@@ -186,7 +173,13 @@ impl<'a> Scan<'a> {
     /// Everything that is found in the text and in what it hides.
     pub(crate) fn run(mut self) -> Vec<Hit> {
         self.pass();
-        if self.signs.percent || self.signs.escape || self.signs.entity || self.signs.fold {
+        if self.tools.plan.detectors.has_any(PERSONAL) {
+            personal::everywhere(&mut self);
+        }
+        if !self.tools.plan.skips_plain {
+            pattern::everywhere(&mut self);
+        }
+        if self.signs != 0 {
             self.look_through();
         }
         self.hits
@@ -288,18 +281,19 @@ impl<'a> Scan<'a> {
                     url::before_at(self, index);
                 }
             }
-            b'%' => self.signs.percent |= layers::is_percent_escape(bytes, index),
-            b'\\' => self.signs.escape |= layers::is_character_escape(bytes, index),
-            b'&' => self.signs.entity |= layers::is_entity(bytes, index),
-            0x80.. => self.signs.fold |= layers::folds(bytes, index),
+            b'%' if layers::is_percent_escape(bytes, index) => self.signs |= sign::PERCENT,
+            b'\\' if layers::is_character_escape(bytes, index) => self.signs |= sign::ESCAPE,
+            b'&' if layers::is_entity(bytes, index) => self.signs |= sign::ENTITY,
+            0x80.. if layers::folds(bytes, index) => self.signs |= sign::FOLD,
+            0 => self.signs |= sign::WIDE,
             _ => {}
         }
     }
 
     /// A word of upper and lower case with padding of base64 behind it.
     fn padded_word(&mut self, word: Word, classes: u8) {
-        if classes & UPPER != 0 && classes & LOWER != 0 && word.end - word.start >= layers::base64::PADDED_MIN
-        {
+        let is_long = word.end - word.start >= layers::base64::PADDED_MIN;
+        if classes & UPPER != 0 && classes & LOWER != 0 && is_long && self.tools.compiled.decode.base64 {
             layers::base64::before_padding(self, word.start, word.end);
         }
     }
@@ -388,7 +382,7 @@ impl<'a> Scan<'a> {
         if self.detects(Detector::SecretShape) {
             shape::in_word(self, word.start, word.end);
         }
-        if classes & UPPER != 0 && classes & LOWER != 0 {
+        if classes & UPPER != 0 && classes & LOWER != 0 && self.tools.compiled.decode.base64 {
             layers::base64::around_word(self, word.start, word.end);
         }
     }
@@ -409,7 +403,10 @@ impl<'a> Scan<'a> {
     #[cold]
     fn look_through(&mut self) {
         let bytes = self.bytes;
-        if self.signs.percent {
+        let decode = self.tools.compiled.decode;
+        let signs = self.signs;
+        let seen = |sign: u8| signs & sign != 0;
+        if seen(sign::PERCENT) && decode.url {
             let layer = layers::percent(bytes);
             for hit in self.hits_within(&layer) {
                 // An escaped blank or `&` in a secret's value ended it in the decoded text only.
@@ -421,10 +418,11 @@ impl<'a> Scan<'a> {
             }
         }
         type Decode = fn(&[u8]) -> layers::Layer;
-        let others: [(bool, Decode); 3] = [
-            (self.signs.escape, layers::escapes),
-            (self.signs.entity, layers::entities),
-            (self.signs.fold, layers::fold),
+        let others: [(bool, Decode); 4] = [
+            (seen(sign::ESCAPE) && decode.json, layers::escapes),
+            (seen(sign::ENTITY), layers::entities),
+            (seen(sign::FOLD), layers::fold),
+            (seen(sign::WIDE), layers::narrow),
         ];
         for (seen, decode) in others {
             if seen {

@@ -19,10 +19,11 @@ mod write;
 
 use std::fmt;
 
-pub(crate) use compile::{Program, State, Step};
+pub(crate) use compile::{Name, Program, State, Step};
 pub use place::Leaf;
 pub use types::RecordKind;
 pub(crate) use types::Types;
+pub(crate) use write::key as write_key;
 
 /// Bounds of one selector.
 mod limits {

@@ -11,7 +11,6 @@ use candor_model::SubjectKind;
 
 use crate::bytes::{at, before, from, is_blank, is_quote, is_word, skip, slice};
 use crate::names::Secrecy;
-use crate::rules::Kind;
 use crate::scan::Scan;
 
 /// What others put where a secret was.
@@ -102,8 +101,7 @@ const PROSE: [&[u8]; 62] = [
 pub(crate) fn is_stand_in(scan: &Scan<'_>, text: &[u8]) -> bool {
     let text = text.trim_ascii();
     text.is_empty()
-        || Kind::ALL.iter().any(|kind| kind.placeholder().as_bytes() == text)
-        || scan.stand_ins.iter().any(|own| own.as_bytes() == text)
+        || scan.tools.stand_ins().any(|own| own.as_bytes() == text)
         || STAND_INS.iter().any(|word| word.eq_ignore_ascii_case(text))
         || is_mask(text)
         || is_template(text)
@@ -227,7 +225,7 @@ pub(crate) fn at_start(scan: &Scan<'_>, start: usize, secrecy: Secrecy, inside: 
 /// The end of a placeholder that begins at `start` and is followed by what ends a value.
 fn stand_in_end(scan: &Scan<'_>, start: usize) -> Option<usize> {
     let rest = from(scan.bytes, start);
-    let ours = Kind::ALL.iter().map(|kind| kind.placeholder()).chain(scan.stand_ins.iter().map(|own| &**own));
+    let ours = scan.tools.stand_ins();
     ours.filter(|own| rest.starts_with(own.as_bytes()))
         .map(|own| start + own.len())
         .find(|end| ends_value(scan.bytes, *end))

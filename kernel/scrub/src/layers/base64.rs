@@ -66,6 +66,17 @@ fn is_text(bytes: &[u8]) -> bool {
     plain && std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
+/// Text of 16 bits a character (UTF-16) as text of one byte each, where it is such: every other byte a zero.
+fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let zeros = memchr::memchr_iter(0, bytes).count();
+    // Characters beyond ASCII have no zero in them, so a few may be missing.
+    if zeros * 5 < bytes.len() * 2 || zeros > bytes.len().div_ceil(2) {
+        return None;
+    }
+    let narrow: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    is_text(&narrow).then_some(narrow)
+}
+
 /// Looks into the run of base64 that a word of upper and lower case stands in.
 pub(crate) fn around_word(scan: &mut Scan<'_>, word_start: usize, word_end: usize) {
     in_run(scan, word_start, word_end, RUN_MIN);
@@ -93,7 +104,7 @@ fn in_run(scan: &mut Scan<'_>, word_start: usize, word_end: usize, run_min: usiz
         }
         let run = slice(bytes, start, run_end);
         let taste = run.get(..TASTE.min(run.len())).and_then(decode).unwrap_or_default();
-        if is_text(&taste) || pem::is_private_der(&taste) {
+        if is_text(&taste) || pem::is_private_der(&taste) || narrowed(&taste).is_some() {
             return look_into(scan, start, run_end);
         }
         // The text may begin behind a sign that only looks like base64: `key_…`, `path/…`.
@@ -114,9 +125,11 @@ fn look_into(scan: &mut Scan<'_>, start: usize, end: usize) {
         return scan.hit(start, padded_end, Detector::PrivateKey);
     }
     // A word of ordinary letters decodes to noise; so does what merely begins like text.
-    if is_text(&decoded)
-        && let Some(detector) = scan.finds_within(&decoded)
-    {
+    let found = match is_text(&decoded) {
+        true => scan.finds_within(&decoded),
+        false => narrowed(&decoded).and_then(|narrow| scan.finds_within(&narrow)),
+    };
+    if let Some(detector) = found {
         debug_assert!(!before(bytes, start).is_ascii_alphanumeric() || start > 0);
         scan.hit(start, padded_end, detector);
     }

@@ -25,7 +25,7 @@ pub enum RecordKind {
 
 /// A word after `$`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     String,
     Number,
     Boolean,
@@ -109,6 +109,11 @@ impl Types {
         Types(1 << one as u32)
     }
 
+    /// The type alone.
+    pub(crate) fn of_part(part: Type) -> Types {
+        Types::of(part)
+    }
+
     pub(super) fn with(self, one: Type) -> Types {
         Types(self.0 | Types::of(one).0)
     }
@@ -121,9 +126,9 @@ impl Types {
         Types(self.0 | other.0)
     }
 
-    /// The beginning of a record.
+    /// What a record is as a whole.
     pub(crate) fn of_record(kind: Option<RecordKind>) -> Types {
-        Types::OBJECT.and(match kind {
+        match kind {
             None => Types::default(),
             Some(RecordKind::Error) => Types::of(Type::Error),
             Some(RecordKind::Log) => Types::of(Type::Log),
@@ -132,7 +137,7 @@ impl Types {
             Some(RecordKind::Metric) => Types::of(Type::Metric),
             Some(RecordKind::Replay) => Types::of(Type::Replay),
             Some(RecordKind::Check) => Types::of(Type::Check),
-        })
+        }
     }
 }
 

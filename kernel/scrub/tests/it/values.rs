@@ -182,7 +182,7 @@ fn no_place_of_an_event_keeps_a_card() {
 }
 
 fn one_rule(detectors: &[Detector], action: Action) -> Result<Scrubber, RuleError> {
-    Scrubber::new(Rules(vec![Rule {
+    Scrubber::new(Rules::of(vec![Rule {
         id: "one".to_owned(),
         detectors: detectors.to_vec(),
         action,
@@ -241,8 +241,8 @@ fn rules_that_are_refused() {
     expect!["rule `one`: the replacement itself contains what the rules remove"]
         .assert_eq(&refused.to_string());
     let mut twice = Rules::default();
-    let again = twice.0.first().cloned().expect("a rule");
-    twice.0.push(again);
+    let again = twice.rules.first().cloned().expect("a rule");
+    twice.rules.push(again);
     let refused = Scrubber::new(twice).expect_err("duplicate");
     expect!["two rules are called `payment`"].assert_eq(&refused.to_string());
 }
