@@ -125,8 +125,9 @@ def plain_forms(mark: str) -> tuple[set[bytes], set[bytes]]:
 
 
 def forms(mark: str) -> tuple[set[bytes], set[bytes]]:
+    """All forms in which a mark may stand."""
     exact, small = plain_forms(mark)
-    return exact | in_base64(mark.encode()), small
+    return exact.union(*(in_base64(mark.encode(encoding)) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))), small
 
 
 NEEDLES = {name: [forms(mark) for mark in marks] for name, marks in MARKS.items()}

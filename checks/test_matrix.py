@@ -249,6 +249,7 @@ def test_the_search_finds_every_form():
                     raw, urllib.parse.quote(secret).encode(), urllib.parse.quote_plus(secret).encode(), base64.b64encode(raw), base64.urlsafe_b64encode(raw), raw.hex().encode(),
                     raw.hex().upper().encode(), secret.encode("utf-16-le"), secret.encode("utf-16-be"), json.dumps(json.dumps(secret)).encode(),
                     "".join(f"\\u{ord(letter):04X}" for letter in secret).encode(), "".join(f"%{byte:02X}" for byte in raw).encode(), secret.lower().encode(),
+                    base64.b64encode(secret.encode("utf-16-le")), base64.b64encode(secret.encode("utf-16")),
                 ]
                 for form in encoded:
                     assert any(matrix.hits(form)), (name, form)
