@@ -51,7 +51,7 @@ pub struct Identity {
 
 /// The keyring of an instance. Cheap to share.
 pub struct Keyring {
-    derive: hkdf::Prk,
+    pub(crate) derive: hkdf::Prk,
     files: Sealer,
     pub(crate) secrets: Sealer,
     pub(crate) random: Arc<dyn Random>,
@@ -259,7 +259,7 @@ fn subject_digest(project: ProjectId, subject: &str) -> u128 {
 }
 
 /// 32 bytes for a purpose. Parts go in with their lengths, so that no two purposes read the same.
-fn expand(derive: &hkdf::Prk, purpose: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn expand(derive: &hkdf::Prk, purpose: &[&[u8]]) -> [u8; 32] {
     struct Length;
     impl hkdf::KeyType for Length {
         fn len(&self) -> usize {

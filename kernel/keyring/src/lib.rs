@@ -5,6 +5,7 @@
 //! ```text
 //! root key ── HKDF ─┬─ file-wrap key ──────── wraps the random key of every stored file
 //!                   ├─ code key (project, site) ─ HMAC: identifier → `email:` + 26 characters
+//!                   ├─ signing keys (purpose) ─ Ed25519
 //!                   └─ project key ────────── wraps the random key of every subject ── seals what identifies it
 //! ```
 //!
@@ -16,10 +17,12 @@ mod known;
 mod root;
 mod sealed;
 mod secrets;
+mod signing;
 mod vault;
 
 pub use keys::{Identity, Keyring, Sealing, VaultEntry};
 pub use root::{KeyringError, RootKey};
+pub use signing::{PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signer, is_signed};
 pub use vault::Vault;
 
 use std::sync::Arc;

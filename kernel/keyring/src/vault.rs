@@ -2,13 +2,16 @@
 //!
 //! What identifies is never in the clear here: SQLite's files lie below no encryption of ours.
 
-use candor_meta::{Database, Migration, SqlError, Tx, params};
+use candor_meta::{Database, Migration, Param, SqlError, Tx, params};
 use candor_model::{ProjectId, Timestamp};
 
 use crate::{Keyring, KeyringError, VaultEntry};
 
 /// Entries read at the start, so that steady traffic is not emitted again after it.
 const WARM_ENTRIES: i64 = 50_000;
+
+/// Entries of one code that are opened at most: a code stands beside as many subjects as it came with.
+const REVEALED_MAX: i64 = 1_000;
 
 const MIGRATIONS: &[Migration] = &[Migration {
     owner: "keyring",
@@ -137,15 +140,33 @@ impl Vault {
 
     /// The entries of a subject: every value that its keys seal.
     pub async fn entries(&self, project: ProjectId, subject: &str) -> Result<Vec<VaultEntry>, SqlError> {
-        let rows = self
-            .database
-            .query(
-                "SELECT v.code, v.subject, v.key_id, k.wrapped, v.sealed FROM vault v JOIN subject_key k \
-                 ON k.project = v.project AND k.subject = v.subject AND k.key_id = v.key_id \
-                 WHERE v.project = ? AND v.subject = ? ORDER BY v.code",
-                params![project.0, subject],
-            )
-            .await?;
+        self.read(params![project.0, subject, i64::MAX], "v.subject = ?").await
+    }
+
+    /// What stands behind a code, in the clear: one value, or several where an identifier was written in several
+    /// ways. Empty where the vault knows none or its keys are destroyed. It identifies a person: callers hold the
+    /// right to reveal, and have written that they do.
+    pub async fn reveal(
+        &self,
+        keyring: &Keyring,
+        project: ProjectId,
+        code: &str,
+    ) -> Result<Vec<String>, SqlError> {
+        let entries = self.read(params![project.0, code, REVEALED_MAX], "v.code = ?").await?;
+        let mut values: Vec<String> =
+            entries.iter().filter_map(|entry| keyring.open_entry(project, entry)).collect();
+        values.sort_unstable();
+        values.dedup();
+        Ok(values)
+    }
+
+    async fn read(&self, params: &[Param], which: &str) -> Result<Vec<VaultEntry>, SqlError> {
+        let sql = format!(
+            "SELECT v.code, v.subject, v.key_id, k.wrapped, v.sealed FROM vault v JOIN subject_key k \
+             ON k.project = v.project AND k.subject = v.subject AND k.key_id = v.key_id \
+             WHERE v.project = ? AND {which} ORDER BY v.code, v.subject LIMIT ?"
+        );
+        let rows = self.database.query(&sql, params).await?;
         rows.iter()
             .map(|row| {
                 Ok(VaultEntry {

@@ -141,6 +141,14 @@ async fn storing_is_idempotent_and_the_root_key_is_on_record(database: Database)
     assert_eq!(stored, entries);
     assert_eq!(ring.open_entry(SHOP, &stored[1]).as_deref(), Some("alice@example.com"));
     assert_eq!(vault.entries(ProjectId(2), &people[0].code).await.unwrap(), []);
+    let reveal = |ring: Keyring, project, code: String| {
+        let vault = vault.clone();
+        async move { vault.reveal(&ring, project, &code).await.unwrap() }
+    };
+    assert_eq!(reveal(keyring(1), SHOP, people[1].code.clone()).await, ["alice@example.com"]);
+    assert_eq!(reveal(keyring(1), SHOP, people[0].code.clone()).await, ["u-4711"], "its own value alone");
+    assert!(reveal(keyring(1), ProjectId(2), people[1].code.clone()).await.is_empty());
+    assert!(reveal(keyring(2), SHOP, people[1].code.clone()).await.is_empty());
 
     // A new start knows what is stored; another root key is refused.
     let same = keyring(1);
