@@ -1,1 +1,6 @@
 //! The policy from outside the crate.
+
+mod changes;
+mod faults;
+mod files;
+mod fuzz;
