@@ -1,12 +1,11 @@
 //! The lake's bounds, each with its reason.
 
-use candor_model::{ProjectId, Signal};
+use candor_model::Signal;
 
 /// Microseconds in a day.
 pub const DAY_US: i64 = 86_400 * 1_000_000;
 
-/// How long rows are kept on the arrival clock (`_ingested_at`), by class. A class is a signal until a policy names
-/// finer ones.
+/// Times by signal, on the arrival clock (`_ingested_at`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Log records, µs.
@@ -24,17 +23,21 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// How long rows of a project's signal are kept, µs. Takes the project so that a policy of its own can answer.
-    pub fn of(&self, _project: ProjectId, signal: Signal) -> i64 {
-        self.shortest(signal)
-    }
-
-    /// The shortest time that any project's rows of a signal are kept, µs.
-    pub fn shortest(&self, signal: Signal) -> i64 {
+    /// Of a signal, µs.
+    pub fn of(&self, signal: Signal) -> i64 {
         match signal {
             Signal::Logs => self.logs_us,
             Signal::Errors => self.errors_us,
             Signal::Spans => self.spans_us,
+        }
+    }
+
+    /// Of each signal the shorter time of the two.
+    pub fn shorter(self, other: Retention) -> Retention {
+        Retention {
+            logs_us: self.logs_us.min(other.logs_us),
+            errors_us: self.errors_us.min(other.errors_us),
+            spans_us: self.spans_us.min(other.spans_us),
         }
     }
 }
@@ -64,7 +67,7 @@ pub struct LakeConfig {
     pub history_us: i64,
     /// How long a file outlives the last snapshot that names it: longer than a query or a download of a range.
     pub grace_us: i64,
-    /// How long rows are kept.
+    /// How long rows are kept until [`crate::Lake::keep`] says otherwise.
     pub retention: Retention,
     /// Runs publishing by age and by pressure, compaction and retention by itself. Tests turn it off and call.
     pub upkeep: bool,

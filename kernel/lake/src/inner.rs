@@ -17,7 +17,7 @@ use crate::pin::Pins;
 use crate::source::Source;
 use crate::streams::Streams;
 use crate::table::Tables;
-use crate::{LakeConfig, LakeError, Pressure};
+use crate::{Keeping, LakeConfig, LakeError, Pressure};
 
 /// Open files kept at hand, so that the ranged reads of one query do not read a header each. A handle is small and
 /// holds no descriptor.
@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) config: LakeConfig,
+    /// How long rows are kept.
+    pub(crate) keeping: RwLock<Arc<Keeping>>,
     pub(crate) tables: Tables,
     pub(crate) pins: Pins,
     /// Once somebody said what topics there are.
@@ -85,6 +87,7 @@ impl Inner {
             source: parts.source,
             clock: parts.clock,
             random: parts.random,
+            keeping: RwLock::new(Arc::new(config.retention.into())),
             config,
             tables: Tables::default(),
             pins: Pins::default(),
@@ -102,6 +105,11 @@ impl Inner {
             dropped: RwLock::new(opening.dropped),
             opened: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// How long rows are kept.
+    pub(crate) fn keeping(&self) -> Arc<Keeping> {
+        Arc::clone(&self.keeping.read())
     }
 
     /// The newest snapshot whose swap is done.

@@ -16,6 +16,7 @@ mod error;
 mod export;
 mod follow;
 mod inner;
+mod keeping;
 mod name;
 mod order;
 mod pin;
@@ -32,6 +33,7 @@ pub use columns::{EPOCH, INGESTED_AT, OFFSET, PARTITION, base_schema};
 pub use config::{DAY_US, LakeConfig, Retention};
 pub use error::LakeError;
 pub use export::EXPORT_APPLICATION_ID;
+pub use keeping::{Keeping, Kept, TopicKept};
 pub use name::TableName;
 pub use pin::{Bound, ColumnStats, DataFile, Pinned};
 pub use promote::EXACT_COPIES;
@@ -159,6 +161,23 @@ impl Lake {
         snapshot: i64,
     ) -> Result<Pinned, LakeError> {
         self.inner.pin_snapshot(scope.project(), &signal.into(), snapshot).await
+    }
+
+    /// Keeps rows so long from now on. Readers see nothing older at once; bytes go as the lags say.
+    pub fn keep(&self, keeping: Keeping) {
+        let mut held = self.inner.keeping.write();
+        if **held != keeping {
+            *held = Arc::new(keeping);
+            drop(held);
+            // The next look at what is past its time is not waited for.
+            self.memory.lock().look_again();
+            self.inner.wake.notify_one();
+        }
+    }
+
+    /// How long rows are kept.
+    pub fn keeping(&self) -> Arc<Keeping> {
+        self.inner.keeping()
     }
 
     /// Says what topics of streams there are, whose records are tables from now on, and who opens values that name a

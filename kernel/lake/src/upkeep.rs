@@ -17,13 +17,13 @@ use candor_model::{Signal, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
-use crate::LakeError;
-use crate::catalog::{Change, ChangeKind, Doomed, key_of};
+use crate::catalog::{Aged, Change, ChangeKind, Doomed, key_of};
 use crate::compact::CROWD;
 use crate::config::DAY_US;
 use crate::inner::Inner;
 use crate::name::TableName;
 use crate::table::Table;
+use crate::{Keeping, LakeError};
 
 /// How often tails are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -76,6 +76,13 @@ pub(crate) struct Memory {
     days_at: Option<Timestamp>,
     /// The moment on the board of pins when a file was scheduled for deletion.
     scheduled: HashMap<i64, u64>,
+}
+
+impl Memory {
+    /// What is past its time is looked for in the next round.
+    pub(crate) fn look_again(&mut self) {
+        self.retained_at = None;
+    }
 }
 
 /// True, and noted, where that much time has passed (or the clock was set back).
@@ -287,16 +294,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends the files whose newest row is past its time on the arrival clock.
+    /// Ends the files whose rows are past their time on the arrival clock (see [`Keeping::is_over`]).
     pub(crate) async fn retain(self: &Arc<Inner>, now: Timestamp) -> Result<usize, LakeError> {
         // A merge must not bring back what ends here.
         let _merging = self.merging.lock().await;
+        let keeping = self.keeping();
         let mut ended = 0;
         for signal in Signal::ALL {
-            let cutoff = now.0.saturating_sub(self.config.retention.shortest(signal));
+            let cutoff = now.0.saturating_sub(keeping.shortest(signal));
             let mut of_table: HashMap<(candor_model::ProjectId, i64), Vec<i64>> = HashMap::new();
-            for (project, table, file, newest) in self.catalog.aged(signal, cutoff).await? {
-                if newest < now.0.saturating_sub(self.config.retention.of(project, signal)) {
+            for Aged { project, table, file, came, .. } in self.catalog.aged(signal, cutoff).await? {
+                let kept = keeping.of(project);
+                if Keeping::is_over(kept.live.of(signal), kept.lag.of(signal), came, now.0) {
                     of_table.entry((project, table)).or_default().push(file);
                 }
             }

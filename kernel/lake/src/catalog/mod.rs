@@ -20,7 +20,7 @@ use crate::name::TableName;
 
 pub(crate) use commit::{Change, ChangeKind, NewFile, insert_columns};
 pub(crate) use expire::Doomed;
-pub(crate) use read::Mergeable;
+pub(crate) use read::{Aged, Mergeable};
 
 /// What the path of an intent begins with once it was given up; no path does by itself.
 const GIVEN_UP: &str = "-";

@@ -9,6 +9,7 @@ use candor_model::{ProjectId, Signal};
 use super::{Catalog, key_of, moment, schema_folder};
 use crate::LakeError;
 use crate::columns::{BOUNDED, CatalogColumn, Columns, time_type};
+use crate::config::DAY_US;
 use crate::name::TableName;
 use crate::pin::{Bound, ColumnStats, DataFile};
 
@@ -28,6 +29,26 @@ pub(crate) struct Mergeable {
     pub(crate) raw_bytes: u64,
     pub(crate) rows: u64,
     pub(crate) day: i64,
+}
+
+/// A live file with rows that may be past their time.
+#[derive(Debug, Clone)]
+pub(crate) struct Aged {
+    pub(crate) project: ProjectId,
+    pub(crate) table: i64,
+    pub(crate) file: i64,
+    pub(crate) name: TableName,
+    /// When its oldest and its newest row came, µs.
+    pub(crate) came: (i64, i64),
+}
+
+impl Aged {
+    /// None where the name is of a later release.
+    fn from_row(row: &Row) -> Result<Option<Aged>, LakeError> {
+        let Some(name) = TableName::from_stored(row.text(3)?) else { return Ok(None) };
+        let (table, file, came) = (row.int(1)?, row.int(2)?, (row.int(4)?, row.int(5)?));
+        Ok(Some(Aged { project: ProjectId(row.int(0)?), table, file, name, came }))
+    }
 }
 
 impl Catalog {
@@ -149,47 +170,35 @@ impl Catalog {
         Ok(tables)
     }
 
-    /// Live files of a signal whose newest row came before `cutoff`: project, table, file, when it came.
-    pub(crate) async fn aged(
-        &self,
-        signal: Signal,
-        cutoff: i64,
-    ) -> Result<Vec<(ProjectId, i64, i64, i64)>, LakeError> {
+    /// Live files of a signal whose oldest row came before `cutoff`.
+    pub(crate) async fn aged(&self, signal: Signal, cutoff: i64) -> Result<Vec<Aged>, LakeError> {
         let rows = self
             .database
             .query(
-                "SELECT t.project, t.table_id, c.data_file_id, c.ingested_max FROM candor_lake_file c
+                "SELECT t.project, t.table_id, c.data_file_id, c.signal, c.ingested_min, c.ingested_max FROM candor_lake_file c
                  JOIN ducklake_data_file f ON f.data_file_id = c.data_file_id
                  JOIN candor_lake_table t ON t.table_id = c.table_id
-                 WHERE c.signal = ? AND c.ingested_max < ? AND f.end_snapshot IS NULL",
-                params![signal.name(), cutoff],
+                 WHERE c.signal = ? AND c.ingested_max < ? AND c.ingested_min < ? AND f.end_snapshot IS NULL",
+                params![signal.name(), cutoff.saturating_add(DAY_US), cutoff],
             )
             .await?;
-        rows.iter().map(|row| Ok((ProjectId(row.int(0)?), row.int(1)?, row.int(2)?, row.int(3)?))).collect()
+        rows.iter().map(Aged::from_row).filter_map(Result::transpose).collect()
     }
 
-    /// Live files of tables of streams whose newest row came before `cutoff`: project, topic, table, file, when it came.
-    pub(crate) async fn aged_streams(
-        &self,
-        cutoff: i64,
-    ) -> Result<Vec<(ProjectId, TableName, i64, i64, i64)>, LakeError> {
+    /// The same of tables of streams.
+    pub(crate) async fn aged_streams(&self, cutoff: i64) -> Result<Vec<Aged>, LakeError> {
         let rows = self
             .database
             .query(
-                "SELECT t.project, c.signal, t.table_id, c.data_file_id, c.ingested_max FROM candor_lake_file c
+                "SELECT t.project, t.table_id, c.data_file_id, c.signal, c.ingested_min, c.ingested_max FROM candor_lake_file c
                  JOIN ducklake_data_file f ON f.data_file_id = c.data_file_id
                  JOIN candor_lake_table t ON t.table_id = c.table_id
-                 WHERE c.signal LIKE 'stream:%' AND c.ingested_max < ? AND f.end_snapshot IS NULL",
-                params![cutoff],
+                 WHERE c.signal LIKE 'stream:%' AND c.ingested_max < ? AND c.ingested_min < ?
+                 AND f.end_snapshot IS NULL",
+                params![cutoff.saturating_add(DAY_US), cutoff],
             )
             .await?;
-        let mut aged = Vec::with_capacity(rows.len());
-        for row in &rows {
-            if let Some(name) = TableName::from_stored(row.text(1)?) {
-                aged.push((ProjectId(row.int(0)?), name, row.int(2)?, row.int(3)?, row.int(4)?));
-            }
-        }
-        Ok(aged)
+        rows.iter().map(Aged::from_row).filter_map(Result::transpose).collect()
     }
 
     /// True where a kept snapshot, or a file that waits for its deletion, has this path in the project.

@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use candor_model::{ProjectId, Timestamp};
 
 use super::StreamTopic;
-use crate::LakeError;
+use crate::catalog::Aged;
 use crate::inner::Inner;
 use crate::name::TableName;
 use crate::table::Table;
+use crate::{Keeping, LakeError};
 
 /// Rows that were read for a query are kept so long for the next one, µs.
 const CACHED_US: i64 = 60 * 1_000_000;
@@ -125,19 +126,24 @@ impl Inner {
     /// Ends files of streams whose newest row is older than its topic keeps any.
     pub(crate) async fn retain_streams(self: &Arc<Inner>, now: Timestamp) -> Result<usize, LakeError> {
         let Some(streams) = self.streams() else { return Ok(0) };
+        let keeping = self.keeping();
+        // What the topic says and what the policy says, and by when bytes are gone.
         let kept_us = |project, name: &TableName| {
             let topic = streams.topics.in_log(project, &name.topic())?;
-            topic.retention_ms.map(|ms| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX))
+            let own = topic.retention_ms.map(|ms| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX));
+            let kept = keeping.of(project).topic(&topic.name);
+            Some((own.into_iter().chain(kept.live_us).min()?, kept.lag_us))
         };
         let tables = self.tables.list(None);
         let of_streams = tables.iter().filter(|table| table.name.is_stream());
-        let shortest = of_streams.filter_map(|table| kept_us(table.project, &table.name)).min();
+        let shortest =
+            of_streams.filter_map(|table| kept_us(table.project, &table.name)).map(|(live, _)| live).min();
         let Some(shortest) = shortest else { return Ok(0) };
         let mut of_table: HashMap<(ProjectId, TableName, i64), Vec<i64>> = HashMap::new();
-        for (project, name, table, file, newest) in
+        for Aged { project, name, table, file, came } in
             self.catalog.aged_streams(now.0.saturating_sub(shortest)).await?
         {
-            if kept_us(project, &name).is_some_and(|kept| newest < now.0.saturating_sub(kept)) {
+            if kept_us(project, &name).is_some_and(|(live, lag)| Keeping::is_over(live, lag, came, now.0)) {
                 of_table.entry((project, name, table)).or_default().push(file);
             }
         }
