@@ -6,6 +6,7 @@
 //! default passwords (nobody ever has one), JWTs (a session must end the moment it is revoked), and naming in an
 //! answer whether an e-mail address has an account.
 
+mod access;
 mod accounts;
 mod audit;
 mod password;
@@ -16,6 +17,7 @@ mod setup;
 mod throttle;
 mod tokens;
 
+pub use access::{Member, ReadRole};
 pub use accounts::User;
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use schema::MIGRATIONS;

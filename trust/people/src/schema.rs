@@ -3,10 +3,11 @@
 use candor_meta::Migration;
 
 /// The steps of the schema.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    owner: "candor-people",
-    version: 1,
-    sql: "
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        owner: "candor-people",
+        version: 1,
+        sql: "
 CREATE TABLE people_users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     email TEXT NOT NULL UNIQUE,
@@ -46,4 +47,17 @@ CREATE TABLE people_audit (
     target TEXT NOT NULL
 );
 ",
-}];
+    },
+    Migration {
+        owner: "candor-people",
+        version: 2,
+        sql: "
+CREATE TABLE people_read_roles (
+    user_id BIGINT NOT NULL,
+    org_id BIGINT NOT NULL,
+    role TEXT NOT NULL,
+    PRIMARY KEY (user_id, org_id)
+);
+",
+    },
+];

@@ -7,7 +7,7 @@ use candor_meta::{Database, Tenancy};
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
 use candor_model::{Clock, Random, Timestamp};
-use candor_people::{FirstAccount, People, PeopleError, SESSION_IDLE_SECONDS, SESSION_SECONDS_MAX};
+use candor_people::{FirstAccount, People, PeopleError, ReadRole, SESSION_IDLE_SECONDS, SESSION_SECONDS_MAX};
 
 struct House {
     _folder: tempfile::TempDir,
@@ -193,4 +193,34 @@ async fn who_reads_is_known_where_nothing_can_be_written() {
         people.bearer(&token).await.expect("asks");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn roles_are_given_to_members_and_nobody_reveals_without() {
+    let House { people, tenancy, database, _folder, .. } = house().await;
+    let ada = people.set_up_as_admin(&tenancy, &ADA).await.expect("sets up");
+    let org = tenancy.default_org().await.expect("is there").id;
+    let role = people.read_role(ada.id, org).await.expect("asks");
+    assert_eq!(role, ReadRole::Viewer, "an owner sees codes as anybody does");
+    let give = |email: &'static str, role| {
+        let (people, tenancy) = (people.clone(), tenancy.clone());
+        async move { people.set_read_role(&tenancy, "admin", email, org, role).await.expect("asks") }
+    };
+    assert_eq!(give("Ada@example.com ", ReadRole::Responder).await, Some(ada.id));
+    assert!(people.read_role(ada.id, org).await.expect("asks").may_reveal());
+    assert_eq!(give("ada@example.com", ReadRole::Operator).await, Some(ada.id));
+    assert_eq!(people.read_role(ada.id, org).await.expect("asks"), ReadRole::Operator);
+    assert_eq!(give("eve@example.com", ReadRole::Responder).await, None, "nobody has it");
+    let other = tenancy.create_org("other").await.expect("makes one").id;
+    let stranger =
+        people.set_read_role(&tenancy, "admin", "ada@example.com", other, ReadRole::Responder).await;
+    assert_eq!(stranger.expect("asks"), None, "no member there");
+    assert_eq!(people.read_role(ada.id, other).await.expect("asks"), ReadRole::Viewer);
+    let members = people.members(&tenancy, org).await.expect("lists");
+    assert_eq!(members.len(), 1);
+    assert_eq!((members[0].email.as_str(), members[0].role), ("ada@example.com", ReadRole::Operator));
+    let sql = "SELECT action FROM people_audit WHERE action LIKE 'role.%' ORDER BY id";
+    let rows = database.query(sql, &[]).await.expect("lists");
+    let actions: Vec<&str> = rows.iter().map(|row| row.text(0).expect("text")).collect();
+    assert_eq!(actions, ["role.responder", "role.operator"]);
 }
