@@ -8,7 +8,8 @@ use crate::{Counts, RecordKind};
 pub trait Pseudonyms {
     /// The code that takes the place of `text`; none where it gets none, and a placeholder takes its place.
     ///
-    /// A code may not contain what a rule strikes: one that does is replaced by a placeholder.
+    /// A code is the name of a [`candor_model::SubjectKind`], a colon and 26 characters of base32: those stay when
+    /// text is scrubbed again. One that a rule strikes is replaced by a placeholder.
     fn code(&mut self, kind: Kind, text: &str) -> Option<String>;
 }
 

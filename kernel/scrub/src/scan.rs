@@ -395,7 +395,10 @@ impl<'a> Scan<'a> {
         }
         let is_option = text.starts_with(b"-") && is_blank(at(self.bytes, end));
         if is_option && end >= self.covered {
-            assignment::after_option(self, word);
+            match text {
+                b"-u" | b"--user" => assignment::after_user_option(self, end),
+                _ => assignment::after_option(self, word),
+            }
         }
     }
 

@@ -9,6 +9,8 @@ use crate::scan::{Scan, Word};
 
 /// Most bytes (quotes, backslashes, blanks) between a name and its operator.
 const GAP_MAX: usize = 12;
+/// Longest name that is looked back for, bytes.
+const TYPED_NAME_MAX: usize = 64;
 
 /// What stands between a name and what it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +27,19 @@ enum Link {
 pub(crate) fn around_operator(scan: &mut Scan<'_>, word: Word, operator: usize) {
     let bytes = scan.bytes;
     let gap = slice(bytes, word.end, operator);
-    let decoration = |byte: &u8| is_quote(*byte) || is_blank(*byte) || matches!(*byte, b'\\' | b']');
-    if gap.len() > GAP_MAX || !gap.iter().all(decoration) || !scan.may_name(word) {
+    let is_equals = at(bytes, operator) == b'=';
+    // `::=`, `?=`, `.=`, `+=`, `||=` of makefiles and languages.
+    let of_operator = |byte: u8| is_equals && matches!(byte, b':' | b'?' | b'.' | b'+' | b'|');
+    let decoration =
+        |byte: &u8| is_quote(*byte) || is_blank(*byte) || matches!(*byte, b'\\' | b']') || of_operator(*byte);
+    if gap.len() > GAP_MAX || !gap.iter().all(decoration) {
         return;
     }
+    if is_value_label(slice(bytes, word.start, word.end)) {
+        return around_attribute(scan, word, operator);
+    }
+    let Some(word) = typed_name(scan, word).filter(|name| scan.may_name(*name)) else { return };
+    let gap = slice(bytes, word.end, operator);
     let (sign, next) = (at(bytes, operator), at(bytes, operator + 1));
     let (link, behind) = match (sign, next) {
         (b':', b':') => return,
@@ -44,6 +55,45 @@ pub(crate) fn around_operator(scan: &mut Scan<'_>, word: Word, operator: usize) 
     }
     let quoted_name = gap.iter().any(|byte| is_quote(*byte));
     named(scan, word, behind, link, quoted_name);
+}
+
+/// The name that an assignment is to: the word before the operator, or before the type that stands between
+/// (`var token string = …`, `token: string = …`).
+fn typed_name(scan: &Scan<'_>, word: Word) -> Option<Word> {
+    const TYPES: [&[u8]; 4] = [b"string", b"String", b"str", b"bytes"];
+    let bytes = scan.bytes;
+    if !TYPES.contains(&slice(bytes, word.start, word.end)) {
+        return Some(word);
+    }
+    let end = skip_back(bytes, word.start, |byte| is_blank(byte) || byte == b':');
+    let floor = end.saturating_sub(TYPED_NAME_MAX);
+    let start = floor + skip_back(slice(bytes, floor, end), end - floor, is_word);
+    (start < end && end < word.start).then_some(Word { start, end })
+}
+
+/// `key="Password" value="…"`: attributes of a tag, of which one says what the other is. `word` is the second's name.
+fn around_attribute(scan: &mut Scan<'_>, word: Word, operator: usize) {
+    let bytes = scan.bytes;
+    let close = skip_back(bytes, word.start, is_blank);
+    if close == word.start || !is_quote(before(bytes, close)) {
+        return;
+    }
+    let floor = close.saturating_sub(TYPED_NAME_MAX);
+    let start = floor + skip_back(slice(bytes, floor, close - 1), close - 1 - floor, is_word);
+    let name = Word { start, end: close - 1 };
+    if !is_quote(before(bytes, start)) || before(bytes, start - 1) != b'=' || !scan.may_name(name) {
+        return;
+    }
+    let label_end = start - 2;
+    let label = slice(
+        bytes,
+        skip_back(slice(bytes, floor.min(label_end), label_end), label_end - floor.min(label_end), is_word)
+            + floor.min(label_end),
+        label_end,
+    );
+    if is_name_label(label) {
+        named(scan, name, operator + 1, Link::Other, true);
+    }
 }
 
 /// Looks at the comma at `comma`, right behind a quoted word: `["Cookie", "…"]`, `("token", "…")`, and
@@ -98,7 +148,32 @@ pub(crate) fn is_value_label(label: &[u8]) -> bool {
 /// Looks at the `>` that closes the tag `<word>`.
 pub(crate) fn around_tag(scan: &mut Scan<'_>, word: Word, bracket: usize) {
     if before(scan.bytes, word.start) == b'<' && word.end == bracket && scan.may_name(word) {
-        named(scan, word, bracket + 1, Link::Other, true);
+        // What it encloses may stand on a line of its own.
+        let behind = skip(scan.bytes, bracket + 1, |byte| byte.is_ascii_whitespace());
+        named(scan, word, behind, Link::Other, true);
+    }
+}
+
+/// How far before `-u` the command is looked for, bytes.
+const COMMAND_REACH: usize = 512;
+
+/// Strikes the password in `curl -u user:password`.
+pub(crate) fn after_user_option(scan: &mut Scan<'_>, option_end: usize) {
+    let bytes = scan.bytes;
+    let start = skip(bytes, option_end, is_blank);
+    let quote = Some(at(bytes, start)).filter(|byte| is_quote(*byte));
+    let content = start + usize::from(quote.is_some());
+    let end = skip(bytes, content, |byte| match quote {
+        Some(quote) => byte != quote && byte != b'\n',
+        None => !byte.is_ascii_whitespace() && !is_quote(byte),
+    });
+    let Some(colon) = memchr::memchr(b':', slice(bytes, content, end)) else { return };
+    let password = content + colon + 1;
+    let text = slice(bytes, password, end);
+    let command = slice(bytes, option_end.saturating_sub(COMMAND_REACH), option_end);
+    let is_curl = memchr::memmem::find(command, b"curl").is_some();
+    if is_curl && value::is_secret(scan, text, Secrecy::Password, false) {
+        scan.hit(password, end, Detector::SecretName);
     }
 }
 

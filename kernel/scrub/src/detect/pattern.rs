@@ -2,7 +2,7 @@
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use crate::bytes::{skip, skip_back, slice};
+use crate::bytes::{at, skip, skip_back, slice};
 use crate::detect::value;
 use crate::rules::{Detector, Pattern, RuleError};
 use crate::scan::Scan;
@@ -15,6 +15,8 @@ const COMPILED_BYTES_MAX: usize = 256 * 1024;
 const SET_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Deepest nesting of groups.
 const DEPTH_MAX: u32 = 50;
+/// Longest `#` and number behind a placeholder, bytes.
+const NUMBER_MAX: usize = 12;
 /// Most matches of one pattern in a text. Each match may read on to the end of the text, so their number has a bound;
 /// a text with more is struck whole.
 const MATCHES_MAX: usize = 1000;
@@ -100,9 +102,21 @@ fn is_ours(scan: &Scan<'_>, start: usize, end: usize) -> bool {
     let bytes = scan.bytes;
     let within = |own: &str| {
         let window_start = start.saturating_sub(own.len());
+        let window_start = window_start.saturating_sub(NUMBER_MAX);
         let window = slice(bytes, window_start, (end + own.len()).min(bytes.len()));
         let places = memchr::memmem::find_iter(window, own.as_bytes());
-        places.map(|place| window_start + place).any(|place| place <= start && end <= place + own.len())
+        places.map(|place| window_start + place).any(|place| {
+            let own_end = place + own.len();
+            // With the number that keeps names distinct.
+            let number = if at(bytes, own_end) == b'#' {
+                skip(slice(bytes, 0, (own_end + NUMBER_MAX).min(bytes.len())), own_end + 1, |byte| {
+                    byte.is_ascii_digit()
+                })
+            } else {
+                own_end
+            };
+            place <= start && end <= number
+        })
     };
     if scan.tools.stand_ins().any(within) {
         return true;

@@ -67,12 +67,14 @@ fn is_named_before(bytes: &[u8], start: usize, reach: usize, words: &[&[u8]]) ->
     words.iter().any(|word| has_word(before, word))
 }
 
-/// True where the word stands in the text, whatever its case, with no letter on either side.
+/// True where the word stands in the text, whatever its case, with no letter on either side, and is no placeholder.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).enumerate().any(|(place, window)| {
+        let (left, right) = (crate::bytes::before(text, place), at(text, place + word.len()));
         window.eq_ignore_ascii_case(word)
-            && !crate::bytes::before(text, place).is_ascii_alphabetic()
-            && !at(text, place + word.len()).is_ascii_alphabetic()
+            && !left.is_ascii_alphabetic()
+            && !right.is_ascii_alphabetic()
+            && !(left == b'[' && right == b']')
     })
 }
 

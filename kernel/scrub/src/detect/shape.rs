@@ -1,146 +1,13 @@
 //! Credentials that give themselves away: what issuers put before their tokens so that scanners find them.
 
-use crate::bytes::{at, before, from, skip, slice};
+mod issuers;
+
+use crate::bytes::{at, before, from, skip, skip_back, slice};
 use crate::layers::base64;
 use crate::rules::Detector;
 use crate::scan::Scan;
-
-/// What a token consists of behind its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Alphabet {
-    /// `[A-Za-z0-9]`
-    Alphanumeric,
-    /// `[A-Z0-9]`
-    Upper,
-    /// `[0-9a-fA-F]`
-    Hex,
-    /// `[A-Za-z0-9_-]`
-    Url,
-    /// `[A-Za-z0-9_.=-]`
-    Dotted,
-}
-
-impl Alphabet {
-    fn holds(self, byte: u8) -> bool {
-        match self {
-            Alphabet::Alphanumeric => byte.is_ascii_alphanumeric(),
-            Alphabet::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-            Alphabet::Hex => byte.is_ascii_hexdigit(),
-            Alphabet::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
-            Alphabet::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'='),
-        }
-    }
-}
-
-/// One issuer's tokens.
-struct Shape {
-    prefix: &'static [u8],
-    alphabet: Alphabet,
-    /// Fewest and most characters behind the prefix.
-    length: (usize, usize),
-    /// Whether a digit and a capital have to be among them: for prefixes that ordinary words share.
-    random: bool,
-}
-
-const fn shape(prefix: &'static str, alphabet: Alphabet, least: usize, most: usize) -> Shape {
-    Shape { prefix: prefix.as_bytes(), alphabet, length: (least, most), random: false }
-}
-
-const fn random(prefix: &'static str, alphabet: Alphabet, least: usize) -> Shape {
-    Shape { prefix: prefix.as_bytes(), alphabet, length: (least, usize::MAX), random: true }
-}
-
-use Alphabet::{Alphanumeric, Dotted, Hex, Upper, Url};
-
-/// In order of their first byte. Lengths are a little below what issuers document, so that a token that was cut in a
-/// log is struck too.
-const SHAPES: &[Shape] = &[
-    shape("AGE-SECRET-KEY-1", Upper, 20, usize::MAX),
-    shape("AIza", Url, 30, 45),
-    shape("AKIA", Upper, 16, 16),
-    shape("ASIA", Upper, 16, 16),
-    shape("ABIA", Upper, 16, 16),
-    shape("ACCA", Upper, 16, 16),
-    shape("ATATT3", Url, 20, usize::MAX),
-    shape("ATBB", Alphanumeric, 24, usize::MAX),
-    random("EAAC", Alphanumeric, 40),
-    shape("FLWSECK_TEST-", Alphanumeric, 12, usize::MAX),
-    shape("GOCSPX-", Url, 20, usize::MAX),
-    shape("HRKU-", Url, 30, usize::MAX),
-    shape("NRAK-", Upper, 20, usize::MAX),
-    shape("PMAK-", Url, 24, usize::MAX),
-    shape("SG.", Dotted, 40, usize::MAX),
-    shape("SK", Hex, 32, 32),
-    shape("candor_admin_", Url, 20, usize::MAX),
-    shape("candor_pat_", Url, 20, usize::MAX),
-    shape("cnd_", Url, 20, usize::MAX),
-    random("dapi", Hex, 32),
-    shape("dckr_pat_", Url, 20, usize::MAX),
-    shape("doo_v1_", Hex, 32, usize::MAX),
-    shape("dop_v1_", Hex, 32, usize::MAX),
-    shape("dor_v1_", Hex, 32, usize::MAX),
-    shape("dp.pt.", Alphanumeric, 30, usize::MAX),
-    shape("figd_", Url, 20, usize::MAX),
-    shape("gho_", Alphanumeric, 20, usize::MAX),
-    shape("ghp_", Alphanumeric, 20, usize::MAX),
-    shape("ghr_", Alphanumeric, 20, usize::MAX),
-    shape("ghs_", Alphanumeric, 20, usize::MAX),
-    shape("ghu_", Alphanumeric, 20, usize::MAX),
-    shape("github_pat_", Url, 20, usize::MAX),
-    shape("glc_", Dotted, 24, usize::MAX),
-    shape("glcbt-", Url, 18, usize::MAX),
-    shape("gldt-", Url, 18, usize::MAX),
-    shape("glft-", Url, 18, usize::MAX),
-    shape("glpat-", Url, 18, usize::MAX),
-    shape("glptt-", Url, 18, usize::MAX),
-    shape("glrt-", Url, 18, usize::MAX),
-    shape("glsa_", Url, 24, usize::MAX),
-    shape("gsk_", Alphanumeric, 30, usize::MAX),
-    shape("hf_", Alphanumeric, 30, usize::MAX),
-    shape("hvb.", Url, 30, usize::MAX),
-    shape("hvs.", Url, 20, usize::MAX),
-    random("key-", Hex, 32),
-    shape("lin_api_", Alphanumeric, 30, usize::MAX),
-    shape("npm_", Alphanumeric, 30, usize::MAX),
-    shape("ntn_", Alphanumeric, 30, usize::MAX),
-    shape("phx_", Alphanumeric, 30, usize::MAX),
-    shape("pscale_pw_", Url, 20, usize::MAX),
-    shape("pscale_tkn_", Url, 20, usize::MAX),
-    shape("pul-", Hex, 40, usize::MAX),
-    shape("pypi-", Url, 50, usize::MAX),
-    shape("rk_live_", Alphanumeric, 10, usize::MAX),
-    shape("rk_test_", Alphanumeric, 10, usize::MAX),
-    shape("rubygems_", Hex, 32, usize::MAX),
-    shape("sbp_", Hex, 32, usize::MAX),
-    random("secret_", Alphanumeric, 40),
-    shape("shpat_", Hex, 20, usize::MAX),
-    shape("shpca_", Hex, 20, usize::MAX),
-    shape("shppa_", Hex, 20, usize::MAX),
-    shape("shpss_", Hex, 20, usize::MAX),
-    random("sk-", Url, 20),
-    shape("sk-ant-", Url, 16, usize::MAX),
-    shape("sk-proj-", Url, 16, usize::MAX),
-    shape("sk_live_", Alphanumeric, 10, usize::MAX),
-    shape("sk_test_", Alphanumeric, 10, usize::MAX),
-    shape("sntrys_", Dotted, 20, usize::MAX),
-    shape("sntryu_", Hex, 32, usize::MAX),
-    shape("sq0atp-", Url, 20, usize::MAX),
-    shape("sq0csp-", Url, 20, usize::MAX),
-    shape("tskey-", Url, 16, usize::MAX),
-    shape("whsec_", Dotted, 20, usize::MAX),
-    shape("xapp-", Url, 20, usize::MAX),
-    shape("xoxa-", Url, 10, usize::MAX),
-    shape("xoxb-", Url, 10, usize::MAX),
-    shape("xoxc-", Url, 10, usize::MAX),
-    shape("xoxd-", Dotted, 10, usize::MAX),
-    shape("xoxe-", Url, 10, usize::MAX),
-    shape("xoxe.", Dotted, 10, usize::MAX),
-    shape("xoxo-", Url, 10, usize::MAX),
-    shape("xoxp-", Url, 10, usize::MAX),
-    shape("xoxr-", Url, 10, usize::MAX),
-    shape("xoxs-", Url, 10, usize::MAX),
-    shape("ya29.", Url, 20, usize::MAX),
-];
+use issuers::Alphabet::{Hex, Url};
+use issuers::SHAPES;
 
 /// Bytes behind a prefix that tell whether it is a token; the rest of one that is may be longer.
 const PROBE: usize = 128;
@@ -165,37 +32,74 @@ static BEGINNINGS: [u32; 256] = {
 pub(crate) fn in_word(scan: &mut Scan<'_>, start: usize, end: usize) {
     let bytes = scan.bytes;
     // What stands before a dot belongs to the tokens that have dots (`SG.…`).
-    let start = match (before(bytes, start), start.checked_sub(5)) {
-        (b'.', Some(earlier)) => {
-            (earlier..start).find(|index| is_dotted_prefix(bytes, *index)).unwrap_or(start)
+    let first = start;
+    let start = match before(bytes, start) {
+        b'.' => {
+            let earliest = start.saturating_sub(DOTTED_PREFIX_MAX);
+            (earliest..start).find(|index| is_dotted_prefix(bytes, *index)).unwrap_or(start)
         }
-        (b'.', None) => (0..start).find(|index| is_dotted_prefix(bytes, *index)).unwrap_or(start),
         _ => start,
     };
     let mut index = start;
     while index < end {
-        if let Some(token_end) = token_at(bytes, index) {
-            scan.hit(index, token_end, Detector::SecretShape);
+        // A number may be written right before it.
+        let digits_end = skip(slice(bytes, 0, end), index, |byte| byte.is_ascii_digit());
+        let token = token_at(bytes, index).map(|token_end| (index, token_end));
+        let token = token
+            .or_else(|| (digits_end > index).then(|| Some((digits_end, token_at(bytes, digits_end)?)))?);
+        if let Some((token, token_end)) = token {
+            scan.hit(token, token_end, Detector::SecretShape);
             index = token_end;
         }
         // The next part of the word.
         index = skip(bytes, index, |byte| byte.is_ascii_alphanumeric());
         index = skip(bytes, index, |byte| matches!(byte, b'_' | b'-')).max(index + 1);
     }
-    if before(bytes, start) == b':' && end - start >= 30 {
-        telegram(scan, start, end);
+    match before(bytes, first) {
+        b':' if end - first >= 30 => telegram(scan, first, end),
+        b'/' => webhook(scan, first, end),
+        b'~' => behind_tilde(scan, first, end),
+        b'|' => facebook(scan, first, end),
+        _ => {}
     }
-    if before(bytes, start) == b'/' {
-        slack_webhook(scan, start, end);
+    if at(bytes, end) == b'%' && slice(bytes, first, end).starts_with(TWITTER) {
+        let window = slice(bytes, 0, (end + TWITTER_MAX).min(bytes.len()));
+        let token_end = skip(window, end, |byte| byte.is_ascii_alphanumeric() || byte == b'%');
+        if token_end - first >= 60 {
+            scan.hit(first, token_end, Detector::SecretShape);
+        }
     }
 }
 
+/// Longest prefix that ends in a dot.
+const DOTTED_PREFIX_MAX: usize = 7;
+/// Longest secret of Azure's directory.
+const AZURE_MAX: usize = 48;
+/// What Twitter's application tokens begin with.
+const TWITTER: &[u8] = b"AAAAAAAAAAAAAAAAAAAA";
+/// Longest of them.
+const TWITTER_MAX: usize = 160;
+
 /// True where a prefix that ends in a dot stands alone at `index`.
 fn is_dotted_prefix(bytes: &[u8], index: usize) -> bool {
-    !before(bytes, index).is_ascii_alphanumeric()
-        && [&b"SG."[..], b"ya29.", b"hvs.", b"hvb.", b"xoxe."]
-            .iter()
-            .any(|prefix| from(bytes, index).starts_with(prefix))
+    let sign = before(bytes, index);
+    let is_glued = sign.is_ascii_lowercase() && from(bytes, index).starts_with(b"SG.");
+    (!sign.is_ascii_alphanumeric() || is_glued)
+        && [
+            &b"SG."[..],
+            b"ya29.",
+            b"hvs.",
+            b"hvb.",
+            b"xoxe.",
+            b"dt0c01.",
+            b"dt0s01.",
+            b"pat.",
+            b"sat.",
+            b"t1.",
+            b"v1.0",
+        ]
+        .iter()
+        .any(|prefix| from(bytes, index).starts_with(prefix))
 }
 
 /// The end of the token that begins at `index`.
@@ -264,7 +168,7 @@ fn web_token(bytes: &[u8], start: usize) -> Option<usize> {
 /// `123456789:AA…`: a Telegram bot's number and token.
 fn telegram(scan: &mut Scan<'_>, start: usize, end: usize) {
     let bytes = scan.bytes;
-    let number = crate::bytes::skip_back(bytes, start - 1, |byte| byte.is_ascii_digit());
+    let number = skip_back(bytes, start - 1, |byte| byte.is_ascii_digit());
     let plausible = (8..=10).contains(&(start - 1 - number))
         && (34..=36).contains(&(end - start))
         && slice(bytes, start, end).starts_with(b"AA");
@@ -273,24 +177,58 @@ fn telegram(scan: &mut Scan<'_>, start: usize, end: usize) {
     }
 }
 
-/// `hooks.slack.com/services/T…/B…/secret`.
-fn slack_webhook(scan: &mut Scan<'_>, start: usize, end: usize) {
-    const REACH: usize = 64;
+/// `hooks.slack.com/services/T…/B…/secret`, `….webhook.office.com/webhookb2/…/IncomingWebhook/secret/…`.
+fn webhook(scan: &mut Scan<'_>, start: usize, end: usize) {
+    const REACH: usize = 160;
     let before = slice(scan.bytes, start.saturating_sub(REACH), start);
-    if memchr::memmem::find(before, b"hooks.slack.com/").is_some() {
+    let has = |host: &[u8]| memchr::memmem::find(before, host).is_some();
+    if has(b"hooks.slack.com/") || has(b".webhook.office.com/") {
         scan.hit(start, end, Detector::SecretShape);
+    }
+}
+
+/// `abc8Q~…` of Azure's directory, `sha256~…` of OpenShift.
+fn behind_tilde(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let bytes = scan.bytes;
+    let head = slice(bytes, start.saturating_sub(7), start);
+    if head.ends_with(b"sha256~") && end - start >= 40 {
+        return scan.hit(start - 7, end, Detector::SecretShape);
+    }
+    let is_secret = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'~' | b'.' | b'-');
+    let floor = start.saturating_sub(AZURE_MAX);
+    let run = slice(bytes, floor, start);
+    let run_start = floor + skip_back(run, run.len(), is_secret);
+    let Some(mark) = memchr::memmem::find(slice(bytes, run_start, start), b"Q~") else { return };
+    let mark = run_start + mark;
+    let token_end = skip(slice(bytes, 0, (mark + AZURE_MAX).min(bytes.len())), mark, is_secret);
+    let is_azure = mark >= run_start + 4
+        && before(bytes, mark).is_ascii_digit()
+        && (33..=40).contains(&(token_end.max(end) - mark));
+    if is_azure {
+        scan.hit(mark - 4, token_end.max(end), Detector::SecretShape);
+    }
+}
+
+/// `123456789012345|…`: an application of Facebook and its token.
+fn facebook(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let bytes = scan.bytes;
+    let number = skip_back(bytes, start - 1, |byte| byte.is_ascii_digit());
+    if (15..=16).contains(&(start - 1 - number)) && (27..=40).contains(&(end - start)) {
+        scan.hit(number, end, Detector::SecretShape);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::issuers::Alphabet;
     use super::*;
 
     #[test]
     fn the_table_is_in_order_of_first_bytes() {
         assert!(SHAPES.iter().map(|shape| shape.prefix.first()).is_sorted());
         for shape in SHAPES {
-            assert!(shape.prefix.iter().all(|byte| Dotted.holds(*byte)), "the scan finds words only");
+            let is_word = |byte: &u8| Alphabet::Dotted.holds(*byte);
+            assert!(shape.prefix.iter().all(is_word), "the scan finds words only");
         }
     }
 }

@@ -3,7 +3,10 @@
 
 mod clean;
 mod fuzz;
+mod hostile;
 mod money;
+mod personal;
+mod places;
 mod recall;
 mod secrets;
 mod values;

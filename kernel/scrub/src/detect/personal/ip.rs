@@ -107,7 +107,8 @@ fn is_version(bytes: &[u8], start: usize, end: usize, address: Ipv4Addr) -> bool
         let product = slice(bytes, skip_back(bytes, start - 1, |byte| !byte.is_ascii_whitespace()), start);
         return !product.contains(&b':') && at(bytes, end) != b':';
     }
-    if before(bytes, start) == b'/' && address.octets().iter().all(|octet| *octet < 20) {
+    let is_host = slice(bytes, 0, start).ends_with(b"//");
+    if before(bytes, start) == b'/' && !is_host && address.octets().iter().all(|octet| *octet < 20) {
         return true;
     }
     if before(bytes, start) == b'=' && is_named_before(bytes, start, 12, &[b"version"]) {

@@ -176,7 +176,8 @@ fn announced(bytes: &[u8], groups: &[(usize, usize)]) -> Option<usize> {
     if !(DIGITS_MIN..=13).contains(&digits) || is_date(bytes, groups) {
         return None;
     }
-    let is_said = is_said_before(bytes, start, count > 1 || digits >= 10) || is_said_behind(bytes, end);
+    let is_said =
+        is_said_before(bytes, start, count > 1 || digits >= 10) || is_said_behind(bytes, end, count > 1);
     is_said.then_some(count)
 }
 
@@ -203,15 +204,33 @@ fn is_said_before(bytes: &[u8], start: usize, is_long: bool) -> bool {
     }
     let reach = slice(bytes, start.saturating_sub(NAME_REACH), start);
     let says = |word: &[u8]| has_word(reach, word);
-    if says(b"my") && says(b"number") {
+    // `My number is …`, but not that of something else.
+    const OTHERS: [&[u8]; 11] = [
+        b"license",
+        b"licence",
+        b"card",
+        b"account",
+        b"order",
+        b"passport",
+        b"invoice",
+        b"tracking",
+        b"serial",
+        b"security",
+        b"reference",
+    ];
+    if says(b"my") && says(b"number") && !OTHERS.iter().any(|other| says(other)) {
         return true;
     }
     is_long && LEADING.iter().any(|(word, next)| says(word) && next.iter().any(|next| says(next)))
 }
 
-fn is_said_behind(bytes: &[u8], end: usize) -> bool {
+fn is_said_behind(bytes: &[u8], end: usize, is_grouped: bool) -> bool {
     let rest = slice(bytes, end, (end + 10).min(bytes.len()));
-    let word = rest.strip_prefix(b"-").unwrap_or_default();
+    let word = match rest.split_first() {
+        Some((b'-', word)) => word,
+        Some((b' ', word)) if is_grouped => word,
+        _ => return false,
+    };
     BEHIND.iter().any(|known| {
         word.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known))
             && !at(word, known.len()).is_ascii_alphabetic()

@@ -4,6 +4,8 @@ use crate::bytes::{at, before, is_quote, skip, skip_back, slice};
 use crate::rules::Detector;
 use crate::scan::Scan;
 
+/// The second byte of a yen sign.
+const YEN: u8 = 0xa5;
 /// Longest name, bytes.
 const NAME_MAX: usize = 64;
 /// How far before a path the beginning of its URL is looked for, bytes.
@@ -20,12 +22,16 @@ const NOBODY: [&[u8]; 26] = [
 /// Finds names behind every separator that begins a home folder.
 pub(super) fn everywhere(scan: &mut Scan<'_>) {
     let bytes = scan.bytes;
-    for separator in memchr::memchr2_iter(b'/', b'\\', bytes) {
+    // Japanese fonts and encodings have a yen sign for the backslash: `C2 A5` in UTF-8.
+    for separator in memchr::memchr3_iter(b'/', b'\\', YEN, bytes) {
         let sign = at(bytes, separator);
+        if sign == YEN && before(bytes, separator) != 0xc2 {
+            continue;
+        }
         let folder = separator + 1;
         let is_folder = |name: &[u8]| {
             slice(bytes, folder, folder + name.len()).eq_ignore_ascii_case(name)
-                && at(bytes, folder + name.len()) == sign
+                && is_separator(bytes, folder + name.len(), sign)
         };
         let length = match () {
             () if is_folder(b"users") => 5,
@@ -34,12 +40,17 @@ pub(super) fn everywhere(scan: &mut Scan<'_>) {
             () => continue,
         };
         // Backslashes may be doubled.
-        let name = skip(bytes, folder + length, |byte| byte == sign);
+        let name = skip(bytes, folder + length, |byte| byte == sign || (sign == YEN && byte == 0xc2));
         let end = name_end(bytes, name, sign);
         if is_person(slice(bytes, name, end)) && is_in_file_system(bytes, separator, sign) {
             scan.hit(name, end, Detector::UserPath);
         }
     }
+}
+
+/// True where the sign stands at `index`, as one byte or two.
+fn is_separator(bytes: &[u8], index: usize, sign: u8) -> bool {
+    at(bytes, index) == sign || (sign == YEN && at(bytes, index) == 0xc2 && at(bytes, index + 1) == YEN)
 }
 
 /// Where the name ends that begins at `start`. Names on Windows may have blanks in them, where a folder follows.
@@ -68,7 +79,7 @@ fn is_person(name: &[u8]) -> bool {
 
 /// False for the path of a URL or of a request.
 fn is_in_file_system(bytes: &[u8], separator: usize, sign: u8) -> bool {
-    if sign == b'\\' {
+    if sign != b'/' {
         return true;
     }
     let floor = separator.saturating_sub(URL_REACH);

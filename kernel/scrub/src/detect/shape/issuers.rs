@@ -1,0 +1,208 @@
+//! Issuers' prefixes and what stands behind them.
+
+/// What a token consists of behind its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alphabet {
+    /// `[A-Za-z0-9]`
+    Alphanumeric,
+    /// `[A-Z0-9]`
+    Upper,
+    /// `[0-9a-fA-F]`
+    Hex,
+    /// `[A-Za-z0-9_-]`
+    Url,
+    /// `[A-Za-z0-9_.=-]`
+    Dotted,
+    /// `[A-Za-z0-9+/=_-]`
+    Base64,
+}
+
+impl Alphabet {
+    pub(super) fn holds(self, byte: u8) -> bool {
+        match self {
+            Alphabet::Alphanumeric => byte.is_ascii_alphanumeric(),
+            Alphabet::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Alphabet::Hex => byte.is_ascii_hexdigit(),
+            Alphabet::Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+            Alphabet::Base64 => byte.is_ascii_alphanumeric() || b"+/=_-".contains(&byte),
+            Alphabet::Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'='),
+        }
+    }
+}
+
+/// One issuer's tokens.
+pub(super) struct Shape {
+    pub(super) prefix: &'static [u8],
+    pub(super) alphabet: Alphabet,
+    /// Fewest and most characters behind the prefix.
+    pub(super) length: (usize, usize),
+    /// Whether a digit and a capital have to be among them: for prefixes that ordinary words share.
+    pub(super) random: bool,
+}
+
+const fn shape(prefix: &'static str, alphabet: Alphabet, least: usize, most: usize) -> Shape {
+    Shape { prefix: prefix.as_bytes(), alphabet, length: (least, most), random: false }
+}
+
+const fn random(prefix: &'static str, alphabet: Alphabet, least: usize) -> Shape {
+    Shape { prefix: prefix.as_bytes(), alphabet, length: (least, usize::MAX), random: true }
+}
+
+use Alphabet::{Alphanumeric, Base64, Dotted, Hex, Upper, Url};
+
+/// In order of their first byte. Lengths are a little below what issuers document, so that a token that was cut in a
+/// log is struck too.
+pub(super) const SHAPES: &[Shape] = &[
+    shape("A3-", Url, 26, 40),
+    shape("ABIA", Upper, 16, 16),
+    shape("ABSKQmVkcm9ja", Base64, 80, usize::MAX),
+    shape("ACCA", Upper, 16, 16),
+    shape("AGE-SECRET-KEY-1", Upper, 20, usize::MAX),
+    shape("AIza", Url, 30, 45),
+    shape("AKCp", Alphanumeric, 60, 80),
+    shape("AKIA", Upper, 16, 16),
+    random("API-", Upper, 26),
+    shape("AQVN", Url, 34, 40),
+    shape("ASIA", Upper, 16, 16),
+    shape("ATATT3", Url, 20, usize::MAX),
+    shape("ATBB", Alphanumeric, 24, usize::MAX),
+    shape("CLOJARS_", Alphanumeric, 50, usize::MAX),
+    random("EAAC", Alphanumeric, 40),
+    random("EAAM", Alphanumeric, 40),
+    shape("EZAK", Alphanumeric, 50, usize::MAX),
+    shape("EZTK", Alphanumeric, 50, usize::MAX),
+    shape("FLWSECK-", Url, 12, usize::MAX),
+    shape("FLWSECK_TEST-", Alphanumeric, 12, usize::MAX),
+    shape("GOCSPX-", Url, 20, usize::MAX),
+    shape("GR1348941", Url, 20, usize::MAX),
+    shape("HRKU-", Url, 30, usize::MAX),
+    shape("LTAI", Alphanumeric, 16, 26),
+    shape("NRAK-", Upper, 20, usize::MAX),
+    shape("NRII-", Url, 30, usize::MAX),
+    shape("NRJS-", Hex, 19, usize::MAX),
+    shape("PMAK-", Url, 24, usize::MAX),
+    shape("SG.", Dotted, 40, usize::MAX),
+    shape("SK", Hex, 32, 32),
+    shape("api_org_", Alphanumeric, 30, usize::MAX),
+    shape("bedrock-api-key-", Base64, 20, usize::MAX),
+    shape("candor_admin_", Url, 20, usize::MAX),
+    shape("candor_pat_", Url, 20, usize::MAX),
+    shape("cfat_", Alphanumeric, 40, usize::MAX),
+    shape("cfk_", Alphanumeric, 40, usize::MAX),
+    shape("cfut_", Alphanumeric, 40, usize::MAX),
+    random("cmVmdGtu", Alphanumeric, 56),
+    random("cmVmdkj", Alphanumeric, 56),
+    shape("cnd_", Url, 20, usize::MAX),
+    random("dapi", Hex, 32),
+    shape("dckr_pat_", Url, 20, usize::MAX),
+    shape("dnkey-", Dotted, 40, usize::MAX),
+    shape("doo_v1_", Hex, 32, usize::MAX),
+    shape("dop_v1_", Hex, 32, usize::MAX),
+    shape("dor_v1_", Hex, 32, usize::MAX),
+    shape("dp.pt.", Alphanumeric, 30, usize::MAX),
+    shape("dt0c01.", Dotted, 60, usize::MAX),
+    shape("dt0s01.", Dotted, 60, usize::MAX),
+    shape("duffel_live_", Dotted, 40, usize::MAX),
+    shape("duffel_test_", Dotted, 40, usize::MAX),
+    shape("eyJrIjoi", Base64, 60, usize::MAX),
+    shape("figd_", Url, 20, usize::MAX),
+    shape("fio-u-", Dotted, 50, usize::MAX),
+    shape("fm1a_", Base64, 60, usize::MAX),
+    shape("fm1r_", Base64, 60, usize::MAX),
+    shape("fm2_", Base64, 60, usize::MAX),
+    shape("fo1_", Url, 40, usize::MAX),
+    shape("gho_", Alphanumeric, 20, usize::MAX),
+    shape("ghp_", Alphanumeric, 20, usize::MAX),
+    shape("ghr_", Alphanumeric, 20, usize::MAX),
+    shape("ghs_", Alphanumeric, 20, usize::MAX),
+    shape("ghu_", Alphanumeric, 20, usize::MAX),
+    shape("github_pat_", Url, 20, usize::MAX),
+    shape("glagent-", Url, 40, usize::MAX),
+    shape("glc_", Dotted, 24, usize::MAX),
+    shape("glcbt-", Url, 18, usize::MAX),
+    shape("gldt-", Url, 18, usize::MAX),
+    shape("glffct-", Url, 18, usize::MAX),
+    shape("glft-", Url, 18, usize::MAX),
+    shape("glimt-", Url, 20, usize::MAX),
+    shape("gloas-", Url, 50, usize::MAX),
+    shape("glpat-", Url, 18, usize::MAX),
+    shape("glptt-", Url, 18, usize::MAX),
+    shape("glrt-", Url, 18, usize::MAX),
+    shape("glsa_", Url, 24, usize::MAX),
+    shape("glsoat-", Url, 18, usize::MAX),
+    shape("gsk_", Alphanumeric, 30, usize::MAX),
+    shape("hf_", Alphanumeric, 30, usize::MAX),
+    shape("hvb.", Url, 30, usize::MAX),
+    shape("hvs.", Url, 20, usize::MAX),
+    shape("ico-", Alphanumeric, 30, usize::MAX),
+    random("key-", Hex, 32),
+    shape("lin_api_", Alphanumeric, 30, usize::MAX),
+    shape("npm_", Alphanumeric, 30, usize::MAX),
+    shape("ntn_", Alphanumeric, 30, usize::MAX),
+    shape("ops_eyJ", Base64, 100, usize::MAX),
+    random("pat.", Dotted, 50),
+    shape("phx_", Alphanumeric, 30, usize::MAX),
+    shape("pnu_", Alphanumeric, 30, usize::MAX),
+    shape("pplx-", Alphanumeric, 40, usize::MAX),
+    shape("pscale_oauth_", Dotted, 20, usize::MAX),
+    shape("pscale_pw_", Url, 20, usize::MAX),
+    shape("pscale_tkn_", Url, 20, usize::MAX),
+    shape("pubkey-", Hex, 32, usize::MAX),
+    shape("pul-", Hex, 40, usize::MAX),
+    shape("pypi-", Url, 50, usize::MAX),
+    shape("rdme_", Alphanumeric, 60, usize::MAX),
+    shape("rk_live_", Alphanumeric, 10, usize::MAX),
+    shape("rk_prod_", Alphanumeric, 10, usize::MAX),
+    shape("rk_test_", Alphanumeric, 10, usize::MAX),
+    shape("rubygems_", Hex, 32, usize::MAX),
+    random("s-s4t2af-", Hex, 50),
+    random("s-s4t2ud-", Hex, 50),
+    random("sat.", Dotted, 50),
+    shape("sbp_", Hex, 32, usize::MAX),
+    random("secret_", Alphanumeric, 40),
+    shape("sgp_", Url, 36, usize::MAX),
+    shape("shippo_live_", Hex, 36, usize::MAX),
+    shape("shippo_test_", Hex, 36, usize::MAX),
+    shape("shpat_", Alphanumeric, 20, usize::MAX),
+    shape("shpca_", Alphanumeric, 20, usize::MAX),
+    shape("shppa_", Alphanumeric, 20, usize::MAX),
+    shape("shpss_", Alphanumeric, 20, usize::MAX),
+    random("sk-", Url, 20),
+    shape("sk-ant-", Url, 16, usize::MAX),
+    shape("sk-proj-", Url, 16, usize::MAX),
+    shape("sk_live_", Alphanumeric, 10, usize::MAX),
+    shape("sk_prod_", Alphanumeric, 10, usize::MAX),
+    shape("sk_test_", Alphanumeric, 10, usize::MAX),
+    shape("slk_", Hex, 60, usize::MAX),
+    shape("sm_aat_", Alphanumeric, 14, usize::MAX),
+    shape("sm_pat_", Alphanumeric, 14, usize::MAX),
+    shape("sm_sat_", Alphanumeric, 14, usize::MAX),
+    shape("sntrys_", Dotted, 20, usize::MAX),
+    shape("sntryu_", Hex, 32, usize::MAX),
+    shape("sq0atp-", Url, 20, usize::MAX),
+    shape("sq0csp-", Url, 20, usize::MAX),
+    random("t1.", Dotted, 80),
+    shape("tfp_", Dotted, 50, usize::MAX),
+    shape("tk-us-", Url, 40, usize::MAX),
+    shape("tskey-", Url, 16, usize::MAX),
+    shape("vca_", Alphanumeric, 24, usize::MAX),
+    shape("vci_", Alphanumeric, 24, usize::MAX),
+    shape("vck_", Alphanumeric, 24, usize::MAX),
+    shape("vcp_", Alphanumeric, 24, usize::MAX),
+    shape("vcr_", Alphanumeric, 24, usize::MAX),
+    shape("whsec_", Dotted, 20, usize::MAX),
+    shape("xapp-", Url, 20, usize::MAX),
+    shape("xkeysib-", Url, 60, usize::MAX),
+    shape("xoxa-", Url, 10, usize::MAX),
+    shape("xoxb-", Url, 10, usize::MAX),
+    shape("xoxc-", Url, 10, usize::MAX),
+    shape("xoxd-", Dotted, 10, usize::MAX),
+    shape("xoxe-", Url, 10, usize::MAX),
+    shape("xoxe.", Dotted, 10, usize::MAX),
+    shape("xoxo-", Url, 10, usize::MAX),
+    shape("xoxp-", Url, 10, usize::MAX),
+    shape("xoxr-", Url, 10, usize::MAX),
+    shape("xoxs-", Url, 10, usize::MAX),
+    shape("xsmtpsib-", Url, 60, usize::MAX),
+    shape("ya29.", Url, 20, usize::MAX),
+];
