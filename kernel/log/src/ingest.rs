@@ -81,9 +81,9 @@ impl Ingest {
         Ok(kept)
     }
 
-    /// Clears what is said about an attachment that no record names, in place.
-    pub fn clear_about(&self, about: &mut Object) {
-        self.gate.clear_about(about);
+    /// Clears what is said about a project's attachment that no record names, in place.
+    pub fn clear_about(&self, scope: &WriteScope, about: &mut Object) {
+        self.gate.clear_about(scope.project(), about);
     }
 
     /// Clears batches and appends what is left of them, all or none. On return they are on stable storage.

@@ -59,12 +59,41 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// The `Origin` header: a browser sent it.
     pub site: Option<String>,
+    /// The public key of the DSN that it came under.
+    pub key: Option<String>,
     /// The SDK's name, as the protocol carries it.
     pub sdk: Option<String>,
+    /// The country that a trusted proxy states, ISO 3166-1 alpha-2.
+    pub country: Option<String>,
     /// `Sec-GPC: 1`.
     pub global_privacy_control: bool,
     /// `DNT: 1`.
     pub do_not_track: bool,
+    /// `Candor-Consent`: what the person said; none where the request does not say.
+    pub consent: Option<Consent>,
+}
+
+/// What a person said of being recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Yes.
+    Granted,
+    /// No.
+    Denied,
+}
+
+impl Consent {
+    /// From a word that a header or an SDK's field says; none for any other word.
+    pub fn from_word(word: &str) -> Option<Consent> {
+        let is_any = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word.trim()));
+        if is_any(&["granted", "true", "yes"]) {
+            Some(Consent::Granted)
+        } else if is_any(&["denied", "false", "no"]) {
+            Some(Consent::Denied)
+        } else {
+            None
+        }
+    }
 }
 
 /// The kinds of identifier that make a subject's code, in the order in which the first present names the row.

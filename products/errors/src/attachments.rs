@@ -110,7 +110,7 @@ pub(crate) async fn keep_late(
     let mut count = 0;
     for attachment in attachments.into_iter().take(room) {
         let Some((name, mut about)) = store(ingest, scope, attachment).await? else { continue };
-        ingest.clear_about(&mut about);
+        ingest.clear_about(scope, &mut about);
         let about = json::to_string(&Value::Object(about));
         let sql = "INSERT INTO event_attachment (project, name, event_id, about) VALUES (?, ?, ?, ?)";
         database.execute(sql, params![project, name, event_id, about]).await?;

@@ -11,6 +11,7 @@ mod fuzz;
 mod grouping;
 pub mod issues;
 mod items;
+mod origin;
 pub mod outcomes;
 mod peek;
 pub mod protocol;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use candor_gate::admission::{Accept, BodyDigest, Claim, Permit, Presented, Refusal};
-use candor_log::{AppendError, Receipt};
+use candor_log::{AppendError, Receipt, Rejected};
 use candor_meta::WriteScope;
 use candor_model::limits::BODY_DECODED_BYTES_MAX;
 use candor_model::{ErrorRecord, Incoming, Object, Origin, ProjectId, Records, RequestId, SpanRecord, Value};
@@ -15,6 +15,7 @@ use ring::digest;
 use crate::attachments::{self, LateError};
 use crate::event::normalize;
 use crate::items::{Broken, Context, Gathered, normal_id};
+use crate::origin::origin;
 use crate::outcomes::Outcome;
 use crate::peek;
 use crate::protocol::answer::{Accepted, Refused};
@@ -28,6 +29,9 @@ const RETRY_FULL: u64 = 30;
 const RETRY_SOON: u64 = 5;
 const RETRY_OVERLOADED: u64 = 1;
 
+/// How often an envelope is cleared where the policy changes: SDKs drop what is refused, and it is still here.
+const TRIES: u32 = 2;
+
 /// `POST /api/{number}/envelope/`.
 pub(crate) async fn envelope(
     state: &ErrorsState,
@@ -36,8 +40,8 @@ pub(crate) async fn envelope(
     body: axum::body::Body,
 ) -> Result<Accepted, Refused> {
     let headers = headers_for_body(&call.headers);
-    let (mut permit, client, body) = match auth::from_request(&call.headers, &call.uri) {
-        Ok(presented) => (admit(state, &presented, number).await?, presented.client, body),
+    let (mut permit, presented, body) = match auth::from_request(&call.headers, &call.uri) {
+        Ok(presented) => (admit(state, &presented, number).await?, presented, body),
         Err(AuthError::Missing) => {
             // A tunnel: the key is in the envelope's first line, which is read before the rest is let in.
             let (first, body) = peek::first_line(&headers, body).await.map_err(refused)?;
@@ -45,7 +49,7 @@ pub(crate) async fn envelope(
                 .ok_or(AuthError::Missing)
                 .and_then(|dsn| auth::from_dsn(&dsn))
                 .map_err(unauthorized)?;
-            (admit(state, &presented, number).await?, None, body)
+            (admit(state, &presented, number).await?, presented, body)
         }
         Err(error) => return Err(unauthorized(error)),
     };
@@ -55,7 +59,7 @@ pub(crate) async fn envelope(
         Refused::new(StatusCode::BAD_REQUEST, "invalid event envelope").because(error.to_string())
     })?;
     drop(body);
-    receive(state, permit, call, client, &envelope).await
+    receive(state, permit, call, &presented, &envelope).await
 }
 
 /// `POST /api/{number}/store/`: one event, in one of the older forms.
@@ -70,7 +74,7 @@ pub(crate) async fn store(
     let mut permit = admit(state, &presented, number).await?;
     let body = permit.read(&headers, body, Accept::STANDARD).await.map_err(refused)?;
     let envelope = enclose(&mut permit, body)?;
-    receive(state, permit, call, presented.client, &envelope).await
+    receive(state, permit, call, &presented, &envelope).await
 }
 
 /// `GET /api/{number}/store/?sentry_data=…`: an image request of a client without any other way.
@@ -88,7 +92,7 @@ pub(crate) async fn store_pixel(
     // A `+` of base64 that was not escaped has become a space.
     let data = Bytes::from(data.trim().replace(' ', "+"));
     let envelope = enclose(&mut permit, data)?;
-    let accepted = receive(state, permit, call, presented.client, &envelope).await?;
+    let accepted = receive(state, permit, call, &presented, &envelope).await?;
     Ok(Accepted { pixel: true, ..accepted })
 }
 
@@ -132,20 +136,50 @@ async fn admit(
     state.admission.admit(&[credential]).await.map_err(refused)
 }
 
+/// Why an envelope was not taken in.
+enum Untaken {
+    Refused(Refused),
+    /// The policy changed between gate and log.
+    Outdated,
+}
+
+impl From<Refused> for Untaken {
+    fn from(refused: Refused) -> Untaken {
+        Untaken::Refused(refused)
+    }
+}
+
 /// Reads the items, accepts what can be stored, and says what became of it.
 async fn receive(
     state: &ErrorsState,
     permit: Permit,
     call: &Call,
-    client: Option<String>,
+    presented: &auth::Presented,
     envelope: &Envelope,
 ) -> Result<Accepted, Refused> {
+    for _ in 0..TRIES {
+        match attempt(state, &permit, call, presented, envelope).await {
+            Ok(accepted) => return Ok(accepted),
+            Err(Untaken::Refused(refused)) => return Err(refused),
+            Err(Untaken::Outdated) => {}
+        }
+    }
+    Err(unavailable(Rejected::Outdated.into()))
+}
+
+async fn attempt(
+    state: &ErrorsState,
+    permit: &Permit,
+    call: &Call,
+    presented: &auth::Presented,
+    envelope: &Envelope,
+) -> Result<Accepted, Untaken> {
     let scope = permit.scope().clone();
     let project = scope.project();
     let event_id = envelope.headers.get("event_id").and_then(crate::event::text).map(|id| normal_id(&id));
     let mut gathered = gather(state, project, call, event_id.clone(), envelope);
     if gathered.understood == 0 && !gathered.broken.is_empty() {
-        return Err(broken(&gathered.broken));
+        return Err(broken(&gathered.broken).into());
     }
     let id = event_id
         .clone()
@@ -158,10 +192,13 @@ async fn receive(
         None => None,
     };
     keep_attachments(state, &scope, event_id.as_deref(), &mut gathered).await?;
-    let batches = batches(gathered, project, origin(call, client, envelope), ids);
+    let batches = batches(gathered, project, origin(call, presented, envelope), ids);
     if !batches.is_empty() {
         let (kinds, incoming): (Vec<&'static str>, Vec<Incoming>) = batches.into_iter().unzip();
-        let receipt = state.ingest.accept(&scope, incoming).await.map_err(unavailable)?;
+        let receipt = state.ingest.accept(&scope, incoming).await.map_err(|error| match error {
+            error if error.is_outdated() => Untaken::Outdated,
+            error => unavailable(error).into(),
+        })?;
         settle(state, project, &kinds, &receipt)?;
         if receipt.stored() > 0 {
             claim.iter().for_each(Claim::keep);
@@ -332,21 +369,6 @@ fn request_id(project: ProjectId, kind: &str, id: &str) -> RequestId {
         *to = *from;
     }
     RequestId(bytes)
-}
-
-fn origin(call: &Call, client: Option<String>, envelope: &Envelope) -> Origin {
-    let sdk = envelope.headers.get("sdk").and_then(|sdk| crate::event::member(sdk, "name"));
-    let says_one = |name: &str| call.header(name).is_some_and(|value| value.trim() == "1");
-    Origin {
-        ip: call.peer,
-        site: call.header("origin").filter(|site| *site != "null").map(str::to_owned),
-        // `sentry.python/2.75.0` names the SDK before the slash.
-        sdk: sdk
-            .map(std::borrow::Cow::into_owned)
-            .or_else(|| client.map(|client| client.split('/').next().unwrap_or_default().to_owned())),
-        global_privacy_control: says_one("sec-gpc"),
-        do_not_track: says_one("dnt"),
-    }
 }
 
 /// Counts what became of each batch. An error where the gate left nothing at all for a reason that is the sender's.

@@ -119,14 +119,17 @@ pub(crate) struct Call {
     pub headers: HeaderMap,
     /// The peer, or whom a trusted proxy names.
     pub peer: Option<IpAddr>,
+    /// The country that a trusted proxy states.
+    pub country: Option<String>,
 }
 
 impl Call {
     fn of(state: &ErrorsState, request: Request) -> (Call, Body) {
         let (parts, body) = request.into_parts();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let country = peer.and_then(|peer| state.admission.client_country(peer, &parts.headers));
         let peer = peer.map(|peer| state.admission.client_ip(peer, &parts.headers));
-        (Call { uri: parts.uri, headers: parts.headers, peer }, body)
+        (Call { uri: parts.uri, headers: parts.headers, peer, country }, body)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, Query, Request};
 use bytes::Bytes;
 use candor_gate::admission::{Accept, Permit, Presented, Refusal};
 use candor_meta::WriteScope;
-use candor_model::{Origin, ProjectId};
+use candor_model::{Consent, Origin, ProjectId};
 use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::{Extensions, HeaderMap, Uri};
 
@@ -140,9 +140,13 @@ fn origin(logs: &Logs, headers: &HeaderMap, extensions: &Extensions) -> Origin {
     Origin {
         ip,
         site: header(headers, ORIGIN.as_str()).map(str::to_owned),
+        // A token may do more than write: it is not told on.
+        key: None,
         sdk: client.map(str::to_owned),
+        country: peer.and_then(|peer| logs.admission.client_country(peer, headers)),
         global_privacy_control: header(headers, "sec-gpc") == Some("1"),
         do_not_track: header(headers, "dnt") == Some("1"),
+        consent: header(headers, "candor-consent").and_then(Consent::from_word),
     }
 }
 

@@ -96,7 +96,12 @@ pub(crate) async fn store<R: Kind>(
             });
         }
         if !together.is_empty() && (ended || together.len() == PORTIONS_TOGETHER) {
-            let receipt = door.accept(sender.entry.scope(), std::mem::take(&mut together)).await?;
+            let receipt = door.accept(sender.entry.scope(), std::mem::take(&mut together)).await;
+            let receipt = receipt.map_err(|error| match error.is_outdated() && outcome.stored > 0 {
+                // Who sends all of it again at once would double what is stored.
+                true => AppendError::Unavailable,
+                false => error,
+            })?;
             outcome.stored += receipt.stored();
             for (reason, count) in receipt.reports.iter().flat_map(|report| &report.dropped) {
                 outcome.drops.add_many(of_gate(reason), *count);

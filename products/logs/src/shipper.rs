@@ -51,9 +51,16 @@ pub(crate) async fn receive(
 ) -> Result<Outcome, Failure> {
     let entry = door::enter(logs, protocol, body_bytes_max, request).await.map_err(Failure::Refused)?;
     let source = logs.source_in(&entry, named).await.map_err(Failure::Source)?;
-    let events = events(&entry.body).map_err(Failure::Body)?;
-    let sender = Sender { entry: &entry, source: &source };
-    intake::store(&*logs.door, sender, events).await.map_err(Failure::Append)
+    let store = async || {
+        let events = events(&entry.body).map_err(Failure::Body)?;
+        let sender = Sender { entry: &entry, source: &source };
+        intake::store(&*logs.door, sender, events).await.map_err(Failure::Append)
+    };
+    match store().await {
+        // The policy changed on the way. Shippers drop what is refused, and the body is still here.
+        Err(Failure::Append(error)) if error.is_outdated() => store().await,
+        stored => stored,
+    }
 }
 
 impl Failure {

@@ -147,6 +147,11 @@ impl Admission {
         proxy::client_ip(&self.inner.limits.trusted_proxies, peer, headers)
     }
 
+    /// The country that a request is from, where the peer is a trusted proxy that states it.
+    pub fn client_country(&self, peer: IpAddr, headers: &HeaderMap) -> Option<String> {
+        proxy::client_country(&self.inner.limits.trusted_proxies, peer, headers)
+    }
+
     /// Lets a request in, or says why not. Of several credentials (a protocol may carry them in several places) the
     /// first that is a key counts; none at all is [`Refusal::NoKey`].
     pub async fn admit(&self, presented: &[Presented<'_>]) -> Result<Permit, Refusal> {

@@ -8,6 +8,16 @@ use http::HeaderMap;
 /// The header that proxies append to. `Forwarded` (RFC 7239) is set by few and is not read.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// Where proxies and content delivery networks put the country that they took the client's address for: Cloudflare,
+/// CloudFront, App Engine, Fastly's and nginx's usual names.
+const COUNTRIES: [&str; 5] = [
+    "cf-ipcountry",
+    "cloudfront-viewer-country",
+    "x-appengine-country",
+    "x-client-geo-country",
+    "x-country-code",
+];
+
 /// A network in CIDR notation, `10.0.0.0/8`, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -55,6 +65,17 @@ impl Network {
     }
 }
 
+/// The country that a trusted proxy states, in capitals: two letters of ISO 3166-1. Nobody else's word counts, and the
+/// codes of no country (`XX`, Cloudflare's `T1` of Tor) are none.
+pub(super) fn client_country(trusted: &[Network], peer: IpAddr, headers: &HeaderMap) -> Option<String> {
+    if !trusted.iter().any(|network| network.contains(peer.to_canonical())) {
+        return None;
+    }
+    let stated = COUNTRIES.iter().find_map(|name| headers.get(*name)?.to_str().ok())?.trim();
+    let is_code = stated.len() == 2 && stated.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (is_code && !matches!(stated, "XX" | "ZZ" | "xx" | "zz")).then(|| stated.to_ascii_uppercase())
+}
+
 /// The client: of the addresses that trusted proxies vouch for, the one furthest away. Each proxy appends whom it
 /// saw, so the list is read from its end, and what stands before the first stranger is hearsay.
 pub(super) fn client_ip(trusted: &[Network], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -88,6 +109,23 @@ fn parse(entry: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_country_is_believed_of_a_trusted_proxy_alone() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let country = |peer: &str, stated: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("cf-ipcountry", stated.parse().unwrap());
+            client_country(&trusted, peer.parse().unwrap(), &headers)
+        };
+        assert_eq!(country("10.0.0.1", "de"), Some("DE".to_owned()));
+        assert_eq!(country("::ffff:10.0.0.1", "CZ"), Some("CZ".to_owned()));
+        for (peer, stated) in
+            [("203.0.113.1", "DE"), ("10.0.0.1", "XX"), ("10.0.0.1", "T1"), ("10.0.0.1", "Germany")]
+        {
+            assert_eq!(country(peer, stated), None, "{peer} {stated}");
+        }
+    }
 
     fn client(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
         let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();

@@ -317,7 +317,10 @@ fn json_unit(raw: &[u8]) -> (usize, usize) {
 
 /// True for a code: a value that was replaced before.
 fn is_done(value: &str) -> bool {
-    let Some((kind, code)) = value.split_once(':') else { return value == super::ADDRESS_PLACEHOLDER };
+    let Some((kind, code)) = value.split_once(':') else {
+        let is_placeholder = || SubjectKind::ALL.iter().any(|kind| value == super::found::placeholder(*kind));
+        return value == super::ADDRESS_PLACEHOLDER || value.starts_with('[') && is_placeholder();
+    };
     code.len() == CODE_LENGTH
         && SubjectKind::ALL.iter().any(|known| known.name() == kind)
         && code.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))

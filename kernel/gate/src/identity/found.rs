@@ -1,13 +1,17 @@
 //! The identifiers of one batch: their codes, and which record has which.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use candor_keyring::{Identity, Keyring};
 use candor_model::{ProjectId, Subject, SubjectKind};
-use candor_scrub::{Counts, Kind, Scrubber};
+use candor_scrub::{Counts, Kind, Pseudonyms, Scrubber};
 
-use super::names::{Class, classify};
+use super::names::{Class, Wants, classify, may_identify, may_tell};
+use crate::collect::{address, squash};
+use crate::policy::{AddressRule, AgentRule, Collect, Compiled, IdentityRules, LocationRule};
 
 /// Identifiers kept of one record. A record of more is a list of people, not a record of one; the rest leaves the
 /// record without a code.
@@ -18,7 +22,7 @@ const NAMES_MAX: usize = 4096;
 
 /// What an identifier becomes.
 pub(super) enum Replacement {
-    /// Its code.
+    /// Its code, or what stands for one that is not kept.
     Code(String),
     /// A placeholder: a rule struck the value, or there were too many.
     Text(String),
@@ -36,8 +40,15 @@ impl Replacement {
 pub(super) struct Coder<'a> {
     keyring: &'a Keyring,
     scrubber: &'a Scrubber,
+    collect: &'a Collect,
+    identity: &'a IdentityRules,
+    /// Names of the policy's own, without case and marks.
+    own_names: Vec<Vec<String>>,
+    wants: Wants,
     project: ProjectId,
     site: Option<&'a str>,
+    /// Where the request came from: whom `{{auto}}` means.
+    ip: Option<IpAddr>,
     codes: HashMap<(SubjectKind, String), Arc<str>>,
     classes: HashMap<String, Class>,
 }
@@ -45,11 +56,29 @@ pub(super) struct Coder<'a> {
 impl<'a> Coder<'a> {
     pub(super) fn new(
         keyring: &'a Keyring,
-        scrubber: &'a Scrubber,
+        policy: &'a Compiled,
         project: ProjectId,
         site: Option<&'a str>,
+        ip: Option<IpAddr>,
     ) -> Coder<'a> {
-        Coder { keyring, scrubber, project, site, codes: HashMap::new(), classes: HashMap::new() }
+        let Compiled { policy, scrubber } = policy;
+        let (collect, identity) = (&policy.collect, &policy.identity);
+        Coder {
+            keyring,
+            scrubber,
+            collect,
+            identity,
+            own_names: identity.names.iter().map(|name| name.rsplit('.').map(squash).collect()).collect(),
+            wants: Wants {
+                agents: collect.agent != AgentRule::Keep,
+                places: collect.location != LocationRule::Keep,
+            },
+            project,
+            site,
+            ip,
+            codes: HashMap::new(),
+            classes: HashMap::new(),
+        }
     }
 
     /// The rules of the batch's policy.
@@ -57,16 +86,66 @@ impl<'a> Coder<'a> {
         self.scrubber
     }
 
+    /// What the batch's policy lets be collected.
+    pub(super) fn collect(&self) -> &'a Collect {
+        self.collect
+    }
+
+    /// False where a name says nothing, alone or with what is above it: no path is put together for those.
+    pub(super) fn may_say(&self, name: &str) -> bool {
+        may_identify(name) || may_tell(name, self.wants) || !self.own_names.is_empty()
+    }
+
     /// What a name says; the names of a batch repeat, so the answer is remembered.
     pub(super) fn class(&mut self, path: &str) -> Class {
         if let Some(class) = self.classes.get(path) {
             return *class;
         }
-        let class = classify(path);
+        let class = match self.is_own_name(path) {
+            true => Class::Identifier(SubjectKind::User),
+            false => classify(path, self.wants),
+        };
         if self.classes.len() < NAMES_MAX {
             self.classes.insert(path.to_owned(), class);
         }
         class
+    }
+
+    /// True where a path ends in a name of the policy's own.
+    fn is_own_name(&self, path: &str) -> bool {
+        self.own_names.iter().any(|name| {
+            let mut parts = path.rsplit('.').map(squash);
+            name.iter().all(|part| parts.next().as_ref() == Some(part))
+        })
+    }
+
+    /// What takes the place of an address; none where it leaves.
+    pub(super) fn address(&self, text: Option<&str>, found: &mut Found) -> Option<String> {
+        found.removed.addresses += 1;
+        let sent = || text.map(str::to_owned).or_else(|| self.ip.map(|ip| ip.to_string()));
+        // What says "the address that the request came from" says nothing once that is taken out.
+        let placeholder = text.map(|_| super::ADDRESS_PLACEHOLDER.to_owned());
+        match self.collect.address {
+            AddressRule::Generalise { v4, v6 } if !found.is_anonymous() => {
+                sent().and_then(|sent| address::generalised(&sent, v4, v6)).or(placeholder)
+            }
+            AddressRule::Keep if !found.is_anonymous() => {
+                if let Some(sent) = sent() {
+                    found.keep_address(self.address_identity(sent));
+                }
+                placeholder
+            }
+            _ => placeholder,
+        }
+    }
+
+    /// An address under a reference of its own: the vault knows it by that, and no row has it.
+    fn address_identity(&self, value: String) -> Identity {
+        let subject = Subject { kind: SubjectKind::Device, value: format!("ip {value}") };
+        let code = self.keyring.code(self.project, self.site, &subject);
+        let reference = code.split_once(':').map_or("", |(_, reference)| reference);
+        let code = format!("ip:{reference}");
+        Identity { code, subject: Subject { value, ..subject } }
     }
 
     /// Takes an identifier of a record: it is remembered in `found`, and what takes its place is given. A value
@@ -81,17 +160,19 @@ impl<'a> Coder<'a> {
         let value = unquote(value);
         let mut struck = Counts::new();
         if let Some(clean) = self.scrubber.scrub_str(value, &mut struck) {
-            let harmless =
-                kind == SubjectKind::Email && struck.by_kind().all(|(kind, _)| kind == Kind::Email);
-            if !harmless {
+            // What says who somebody is becomes a code all the same.
+            if !struck.by_kind().all(|(kind, _)| is_personal(kind)) {
                 counts.merge(&struck);
                 return Replacement::Text(clean);
             }
         }
+        if found.is_anonymous() || !self.identity.kinds.contains(&kind) {
+            return Replacement::Code(found.let_go(kind, value));
+        }
         let code = self.code(kind, value);
         if !found.add(Identity { code: code.to_string(), subject: Subject { kind, value: value.to_owned() } })
         {
-            return Replacement::Text(format!("[{}]", kind.name()));
+            return Replacement::Text(placeholder(kind));
         }
         Replacement::Code(code.to_string())
     }
@@ -108,6 +189,37 @@ impl<'a> Coder<'a> {
     }
 }
 
+/// True for what tells of a person and is no secret.
+fn is_personal(kind: Kind) -> bool {
+    matches!(kind, Kind::Email | Kind::Phone | Kind::Ip | Kind::Mac | Kind::Imei | Kind::UserPath)
+}
+
+/// Gives codes for what rules pseudonymise: of e-mail addresses, as those are what there are codes of. Whoever has one is
+/// mentioned in the record, which is not about them for that.
+pub(crate) struct Codes<'f, 'a> {
+    pub(super) coder: &'f mut Coder<'a>,
+    pub(super) found: &'f mut Found,
+}
+
+impl Pseudonyms for Codes<'_, '_> {
+    fn code(&mut self, kind: Kind, text: &str) -> Option<String> {
+        let is_coded = kind == Kind::Email
+            && !self.found.is_anonymous()
+            && self.coder.identity.kinds.contains(&SubjectKind::Email);
+        if !is_coded {
+            return None;
+        }
+        let code = self.coder.code(SubjectKind::Email, text);
+        let subject = Subject { kind: SubjectKind::Email, value: text.to_owned() };
+        self.found.mention(Identity { code: code.to_string(), subject }).then(|| code.to_string())
+    }
+}
+
+/// What stands where an identifier was that has no code.
+pub(super) fn placeholder(kind: SubjectKind) -> String {
+    format!("[{}]", kind.name())
+}
+
 /// Text as it was before a language quoted it: frame variables of Python come as `'alice'`.
 fn unquote(value: &str) -> &str {
     let value = value.trim();
@@ -122,7 +234,15 @@ fn unquote(value: &str) -> &str {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     identities: Vec<Identity>,
+    /// Identifiers that left without a code; a placeholder stands in its place.
+    gone: Vec<Identity>,
+    /// Addresses that go to the vault.
+    addresses: Vec<Identity>,
+    /// It is kept without identifiers.
+    anonymous: bool,
     mentions: Vec<String>,
+    /// Those of the mentions whom only this record names.
+    mentioned: Vec<Identity>,
     /// True where a code took the place of a repeated identifier.
     repeated: bool,
     /// Identifiers that left the record, by kind; the last is addresses.
@@ -135,9 +255,66 @@ pub(crate) struct Removed {
     pub(crate) identifiers: u64,
     pub(crate) addresses: u64,
     pub(crate) traits: u64,
+    /// User agents and places made coarse or taken out.
+    pub(crate) coarse: u64,
+}
+
+impl Removed {
+    pub(crate) fn add(&mut self, other: Removed) {
+        self.identifiers += other.identifiers;
+        self.addresses += other.addresses;
+        self.traits += other.traits;
+        self.coarse += other.coarse;
+    }
+
+    pub(crate) fn total(self) -> u64 {
+        self.identifiers + self.addresses + self.traits + self.coarse
+    }
 }
 
 impl Found {
+    /// Of a record that is kept with identifiers, as codes, or without.
+    pub(crate) fn new(identifies: bool) -> Found {
+        Found { anonymous: !identifies, ..Found::default() }
+    }
+
+    /// True for a record that is kept without identifiers.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// Lets go of an identifier, and gives what stands in its place. It is looked for in texts all the same.
+    fn let_go(&mut self, kind: SubjectKind, value: &str) -> String {
+        self.removed.identifiers += 1;
+        let code = placeholder(kind);
+        if self.gone.len() < IDENTIFIERS_MAX {
+            let subject = Subject { kind, value: value.to_owned() };
+            self.gone.push(Identity { code: code.clone(), subject });
+        }
+        code
+    }
+
+    /// Identifiers that left without a code.
+    pub(super) fn gone(&self) -> &[Identity] {
+        &self.gone
+    }
+
+    fn keep_address(&mut self, address: Identity) {
+        let is_known = self.addresses.iter().any(|known| known.code == address.code);
+        if !is_known && self.addresses.len() < IDENTIFIERS_MAX {
+            self.addresses.push(address);
+        }
+    }
+
+    /// What the vault is to hold: identifiers, the one that names the row first, and addresses where somebody is known
+    /// whose they are.
+    pub(crate) fn for_vault(&self) -> Cow<'_, [Identity]> {
+        match self.addresses.is_empty() || self.identities.is_empty() {
+            true => Cow::Borrowed(&self.identities),
+            false => Cow::Owned(self.identities.iter().chain(&self.addresses).cloned().collect()),
+        }
+    }
+
     /// False where the record has too many already.
     pub(super) fn add(&mut self, identity: Identity) -> bool {
         self.removed.identifiers += 1;
@@ -153,13 +330,38 @@ impl Found {
 
     /// A code took the place of an identifier in the record's text; it may be of somebody that another record of the
     /// batch named.
-    pub(super) fn repeat(&mut self, code: &str) {
+    pub(super) fn repeat(&mut self, code: &str, is_code: bool) {
         self.repeated = true;
+        if !is_code {
+            return;
+        }
         let known = self.identities.iter().any(|identity| identity.code == code)
             || self.mentions.iter().any(|mention| mention == code);
         if !known && self.mentions.len() < IDENTIFIERS_MAX {
             self.mentions.push(code.to_owned());
         }
+    }
+
+    /// Somebody is mentioned; false where there are too many already.
+    fn mention(&mut self, identity: Identity) -> bool {
+        self.removed.identifiers += 1;
+        let is_known = |known: &Identity| known.code == identity.code;
+        if self.identities.iter().chain(&self.mentioned).any(is_known) {
+            return true;
+        }
+        if self.mentions.len() >= IDENTIFIERS_MAX {
+            return false;
+        }
+        if !self.mentions.contains(&identity.code) {
+            self.mentions.push(identity.code.clone());
+        }
+        self.mentioned.push(identity);
+        true
+    }
+
+    /// Whom rules found in the record's texts.
+    pub(crate) fn mentioned(&self) -> &[Identity] {
+        &self.mentioned
     }
 
     /// True where a code took the place of a repeated identifier.
@@ -169,7 +371,7 @@ impl Found {
 
     /// True where the record has this code itself.
     pub(super) fn has(&self, code: &str) -> bool {
-        self.identities.iter().any(|identity| identity.code == code)
+        self.identities.iter().chain(&self.gone).any(|identity| identity.code == code)
     }
 
     /// Orders the identifiers as they name the row: user id, e-mail, name, device, session, replay.

@@ -11,15 +11,18 @@ mod names;
 mod repeats;
 mod walk;
 
-pub(crate) use found::{Found, Removed};
+pub(crate) use found::{Codes, Found, Removed};
 pub(crate) use repeats::{IDENTIFIERS_MAX, Repeats};
 
-use candor_keyring::Keyring;
-use candor_model::{ErrorRecord, LogRecord, Object, ProjectId, SpanRecord, Value};
-use candor_scrub::{Counts, Scrubber};
+use std::net::IpAddr;
 
-use crate::policy::{Compiled, UnknownFields};
+use candor_keyring::Keyring;
+use candor_model::{ErrorRecord, LogRecord, Object, ProjectId, SpanRecord, SubjectKind, Value};
+use candor_scrub::Counts;
+
+use crate::policy::Compiled;
 use found::Coder;
+use names::Class;
 use walk::{Keep, Walker};
 
 /// What stands where an address was.
@@ -28,36 +31,65 @@ pub(crate) const ADDRESS_PLACEHOLDER: &str = "[ip]";
 /// Finds the identifiers of the records of one batch.
 pub(crate) struct Finder<'a> {
     coder: Coder<'a>,
-    user_traits: UnknownFields,
 }
 
 impl<'a> Finder<'a> {
+    /// `ip` is where the request came from.
     pub(crate) fn new(
         keyring: &'a Keyring,
         policy: &'a Compiled,
         project: ProjectId,
         site: Option<&'a str>,
+        ip: Option<IpAddr>,
     ) -> Finder<'a> {
-        let scrubber: &Scrubber = &policy.scrubber;
-        Finder { coder: Coder::new(keyring, scrubber, project, site), user_traits: policy.user_traits }
+        Finder { coder: Coder::new(keyring, policy, project, site, ip) }
     }
 
-    pub(crate) fn log(&mut self, record: &mut LogRecord, counts: &mut Counts) -> Found {
-        self.walk(counts, |walker| {
+    /// True for a name that tells of a person.
+    pub(crate) fn tells_of_person(&mut self, name: &str) -> bool {
+        self.coder.may_say(name) && self.coder.class(name) != Class::Plain
+    }
+
+    /// The key of the policy that says what becomes of what stands at a place.
+    pub(crate) fn clause(&mut self, place: &str) -> &'static str {
+        match self.coder.class(place) {
+            Class::Identifier(SubjectKind::Device) => "collect.device_ids",
+            Class::Address => "collect.ip",
+            Class::Trait => "collect.unknown_fields.user_traits",
+            Class::Agent(_) => "collect.user_agent",
+            Class::Place(_) => "collect.location",
+            Class::Identifier(_) | Class::Person | Class::Plain => "identity.keys",
+        }
+    }
+
+    /// Gives codes for what rules pseudonymise in a record.
+    pub(crate) fn codes<'f>(&'f mut self, found: &'f mut Found) -> Codes<'f, 'a> {
+        Codes { coder: &mut self.coder, found }
+    }
+
+    /// Notes a person whom a policy's own key names.
+    pub(crate) fn take(&mut self, value: &Value, found: &mut Found) {
+        if let Some(text) = scalar_text(value) {
+            let _ = self.coder.take(SubjectKind::User, &text, &mut Counts::new(), found);
+        }
+    }
+
+    pub(crate) fn log(&mut self, record: &mut LogRecord, found: &mut Found, counts: &mut Counts) {
+        self.walk(found, counts, |walker| {
             walker.members(&mut record.attributes, "", Keep::Row);
             walker.value(&mut record.body, "", Keep::Event);
         })
     }
 
-    pub(crate) fn span(&mut self, record: &mut SpanRecord, counts: &mut Counts) -> Found {
-        self.walk(counts, |walker| {
+    pub(crate) fn span(&mut self, record: &mut SpanRecord, found: &mut Found, counts: &mut Counts) {
+        self.walk(found, counts, |walker| {
             walker.members(&mut record.attributes, "", Keep::Row);
             walker.text(&mut record.name, "");
         })
     }
 
-    pub(crate) fn error(&mut self, record: &mut ErrorRecord, counts: &mut Counts) -> Found {
-        self.walk(counts, |walker| {
+    pub(crate) fn error(&mut self, record: &mut ErrorRecord, found: &mut Found, counts: &mut Counts) {
+        self.walk(found, counts, |walker| {
             // Who the event is about is named before anybody else in it. It is set aside for the rest of the walk,
             // which would take the codes for identifiers.
             let user = |event: &mut Value| event.as_object_mut()?.get_mut("user").map(std::mem::take);
@@ -79,7 +111,7 @@ impl<'a> Finder<'a> {
     pub(crate) fn note(&mut self, name: Option<&str>, value: Value, found: &mut Found) {
         // What a rule strikes has been counted where it is replaced.
         let mut counts = Counts::new();
-        let mut walker = Walker::new(&mut self.coder, self.user_traits, &mut counts, found);
+        let mut walker = Walker::new(&mut self.coder, &mut counts, found);
         match (name, value) {
             (Some(name), value) => {
                 let mut object = Object::from_iter([(name.to_owned(), value)]);
@@ -91,20 +123,17 @@ impl<'a> Finder<'a> {
 
     /// The same of text; it is copied only where something may be in it.
     pub(crate) fn note_text(&mut self, name: Option<&str>, text: &str, found: &mut Found) {
-        if name.is_some_and(names::may_identify) {
+        if name.is_some_and(|name| self.coder.may_say(name)) {
             return self.note(name, Value::from(text), found);
         }
         let mut counts = Counts::new();
-        let mut walker = Walker::new(&mut self.coder, self.user_traits, &mut counts, found);
+        let mut walker = Walker::new(&mut self.coder, &mut counts, found);
         walker.embedded(text, "", false);
     }
 
-    fn walk(&mut self, counts: &mut Counts, walk: impl FnOnce(&mut Walker<'_, 'a>)) -> Found {
-        let mut found = Found::default();
-        let mut walker = Walker::new(&mut self.coder, self.user_traits, counts, &mut found);
-        walk(&mut walker);
+    fn walk(&mut self, found: &mut Found, counts: &mut Counts, walk: impl FnOnce(&mut Walker<'_, 'a>)) {
+        walk(&mut Walker::new(&mut self.coder, counts, found));
         found.order();
-        found
     }
 }
 

@@ -8,6 +8,9 @@
 
 use candor_model::{Anchors, SubjectKind};
 
+use crate::collect::place::{self, Place};
+use crate::collect::squash;
+
 /// What a name says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -19,8 +22,25 @@ pub(super) enum Class {
     Person,
     /// It is a trait of a person that identifies nobody by itself.
     Trait,
+    /// It is what a browser or client calls itself.
+    Agent(Agent),
+    /// It is where a person is.
+    Place(Place),
     /// Nothing of the kind.
     Plain,
+}
+
+/// What of a browser's or client's name it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Agent {
+    /// All of it.
+    Whole,
+    /// Its family.
+    Family,
+    /// Its version.
+    Version,
+    /// More than family and version: what the browser calls high-entropy hints.
+    Detail,
 }
 
 use SubjectKind::{Device, Email, Name, Replay, Session, User};
@@ -68,8 +88,21 @@ const ACCOUNTS: [&str; 12] = [
 const BAGS: [&str; 10] =
     ["", "tags", "extra", "attributes", "labels", "mdc", "fields", "meta", "metadata", "context"];
 
+/// What names are asked for beside those of identifiers. Where nobody asks they say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wants {
+    pub agents: bool,
+    pub places: bool,
+}
+
 /// Judges a dotted name.
-pub(super) fn classify(path: &str) -> Class {
+pub(super) fn classify(path: &str, wants: Wants) -> Class {
+    if wants != Wants::default()
+        && MORE_HINTS.may_be_in(path.as_bytes())
+        && let Some(class) = of_collect(path, wants)
+    {
+        return class;
+    }
     if !may_identify(path) {
         return Class::Plain;
     }
@@ -95,6 +128,26 @@ pub(super) fn classify(path: &str) -> Class {
         (owner, "username" | "login") if ACCOUNTS.contains(&owner) => Class::Plain,
         (bag, "user" | "usr" | "enduser" | "currentuser") if BAGS.contains(&bag) => Class::Person,
         _ => by_last(&last),
+    }
+}
+
+/// A name that tells of a user agent or a place.
+fn of_collect(path: &str, wants: Wants) -> Option<Class> {
+    let mut parts = path.rsplit('.').map(squash);
+    let mut next = || parts.next().unwrap_or_default();
+    let (last, before, earlier) = (next(), next(), next());
+    let agent = match (before.as_str(), last.strip_prefix("http").unwrap_or(&last)) {
+        (_, "useragent") | ("useragent", "original") => Some(Agent::Whole),
+        ("useragent" | "browser", "name") => Some(Agent::Family),
+        ("useragent" | "browser", "version") | (_, "browserversion") => Some(Agent::Version),
+        (_, "secchua" | "secchuamobile") => Some(Agent::Family),
+        (_, hint) if hint.starts_with("secchua") => Some(Agent::Detail),
+        _ => None,
+    };
+    match agent.filter(|_| wants.agents) {
+        Some(agent) => Some(Class::Agent(agent)),
+        None if wants.places => place::classify(&last, &before, &earlier).map(Class::Place),
+        None => None,
     }
 }
 
@@ -169,14 +222,18 @@ static HINTS: Anchors = Anchors::new(&[
     b"usr", b"user", b"mail", b"name", b"sess", b"devi", b"inst", b"repl", b"ip", b"addr", b"forw", b"host",
 ]);
 
+/// The same of names that tell of user agents and places.
+static MORE_HINTS: Anchors =
+    Anchors::new(&[b"agen", b"brow", b"ch-u", b"ch_u", b"lat", b"lon", b"lng", b"geo"]);
+
+/// As [`may_identify`], of what is asked for beside identifiers.
+pub(super) fn may_tell(path: &str, wants: Wants) -> bool {
+    wants != Wants::default() && MORE_HINTS.may_be_in(path.as_bytes())
+}
+
 /// A cheap look before the parts are taken apart: most names have none of the hints in them.
 pub(super) fn may_identify(path: &str) -> bool {
     HINTS.may_be_in(path.as_bytes())
-}
-
-/// Lower-case, without what joins words.
-fn squash(part: &str) -> String {
-    part.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]
@@ -197,7 +254,7 @@ mod tests {
             (Replay, "replay_id replay.id contexts.replay.replay_id sentry.replay_id"),
         ] {
             for name in names.split(' ') {
-                assert_eq!(classify(name), Class::Identifier(kind), "{name}");
+                assert_eq!(classify(name, Wants::default()), Class::Identifier(kind), "{name}");
             }
         }
         for name in "client.address client.socket.address net.peer.ip net.sock.peer.addr network.peer.address \
@@ -207,17 +264,17 @@ mod tests {
                      breadcrumbs.data.ip contexts.x.ip a.ip"
             .split_ascii_whitespace()
         {
-            assert_eq!(classify(name), Class::Address, "{name}");
+            assert_eq!(classify(name, Wants::default()), Class::Address, "{name}");
         }
-        assert_eq!(classify("user"), Class::Person);
-        assert_eq!(classify("tags.user"), Class::Person);
+        assert_eq!(classify("user", Wants::default()), Class::Person);
+        assert_eq!(classify("tags.user", Wants::default()), Class::Person);
         // Where Logflare's and Better Stack's clients put what a logger was given.
         for bag in ["metadata", "context", "metadata.context", "fields"] {
-            assert_eq!(classify(&format!("{bag}.user")), Class::Person, "{bag}");
-            assert_eq!(classify(&format!("{bag}.ip")), Class::Address, "{bag}");
+            assert_eq!(classify(&format!("{bag}.user"), Wants::default()), Class::Person, "{bag}");
+            assert_eq!(classify(&format!("{bag}.ip"), Wants::default()), Class::Address, "{bag}");
         }
-        assert_eq!(classify("user.plan"), Class::Trait);
-        assert_eq!(classify("enduser.role"), Class::Trait);
+        assert_eq!(classify("user.plan", Wants::default()), Class::Trait);
+        assert_eq!(classify("enduser.role", Wants::default()), Class::Trait);
     }
 
     #[test]
@@ -230,7 +287,30 @@ mod tests {
                      alert.display_name"
             .split_ascii_whitespace()
         {
-            assert_eq!(classify(name), Class::Plain, "{name}");
+            assert_eq!(classify(name, Wants::default()), Class::Plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn user_agents_and_places_are_known_where_they_are_asked_for() {
+        let all = Wants { agents: true, places: true };
+        for (name, expected) in [
+            ("user_agent.original", Class::Agent(Agent::Whole)),
+            ("request.headers.User-Agent", Class::Agent(Agent::Whole)),
+            ("request.env.HTTP_USER_AGENT", Class::Agent(Agent::Whole)),
+            ("http.user_agent", Class::Agent(Agent::Whole)),
+            ("contexts.browser.version", Class::Agent(Agent::Version)),
+            ("user_agent.version", Class::Agent(Agent::Version)),
+            ("user_agent.name", Class::Agent(Agent::Family)),
+            ("request.headers.Sec-CH-UA-Model", Class::Agent(Agent::Detail)),
+            ("user.geo.city", Class::Place(Place::City)),
+            ("geo.location.lat", Class::Place(Place::Coordinate)),
+            ("user.id", Class::Identifier(User)),
+        ] {
+            assert_eq!(classify(name, all), expected, "{name}");
+        }
+        for name in ["user_agent.original", "user.geo.city", "browser.version"] {
+            assert_eq!(classify(name, Wants::default()), Class::Plain, "{name}");
         }
     }
 }

@@ -8,10 +8,12 @@
 //! word only in the record that it left, and never where it is a word of the trade (`admin`, `error`): a user named
 //! `info` must not empty every message.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use candor_model::{Object, Value};
+use candor_model::{Object, SubjectKind, Value};
 
+use super::found::placeholder;
 use super::{Found, is_structural};
 
 /// Shortest identifier that is looked for.
@@ -66,7 +68,20 @@ const EVERYDAY: [&str; 32] = [
 struct Entry {
     length: usize,
     code: String,
+    kind: SubjectKind,
+    /// False where a placeholder stands for the code.
+    is_code: bool,
     shape: Shape,
+}
+
+impl Entry {
+    /// What takes its place in a record: a code only where that may have any.
+    fn stands_in(&self, found: &Found) -> (Cow<'_, str>, bool) {
+        match self.is_code && found.is_anonymous() {
+            true => (placeholder(self.kind).into(), false),
+            false => (self.code.as_str().into(), self.is_code),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,21 +108,34 @@ pub(crate) struct Repeats {
 impl Repeats {
     /// Adds the identifiers of a record.
     pub(crate) fn add(&mut self, found: &Found) {
-        for identity in found.identities() {
+        let coded = found.identities().iter().map(|identity| (identity, true));
+        for (identity, is_code) in coded.chain(found.gone().iter().map(|gone| (gone, false))) {
             let value = identity.subject.value.trim();
-            self.insert(value, &identity.code);
+            let kind = identity.subject.kind;
+            self.insert(value, &identity.code, kind, is_code);
             if value.contains('@') {
                 // As it stands in URLs (RFC 3986, 2.1).
-                self.insert(&value.replace('@', "%40"), &identity.code);
+                self.insert(&value.replace('@', "%40"), &identity.code, kind, is_code);
             }
         }
     }
 
-    fn insert(&mut self, value: &str, code: &str) {
+    fn insert(&mut self, value: &str, code: &str, kind: SubjectKind, is_code: bool) {
         let Some(start) = start_of(value.as_bytes()) else { return };
-        let entry = Entry { length: value.len(), code: code.to_owned(), shape: shape_of(value) };
-        // Of two kinds of one value (an e-mail address as user id) the one that was named first stands.
-        self.entries.entry(value.to_ascii_lowercase()).or_insert(entry);
+        let entry =
+            Entry { length: value.len(), code: code.to_owned(), kind, is_code, shape: shape_of(value) };
+        // Of two kinds of one value (an e-mail address as user id) the one that was named first stands, and a code
+        // before what stands for none.
+        match self.entries.entry(value.to_ascii_lowercase()) {
+            std::collections::hash_map::Entry::Occupied(mut known) => {
+                if is_code && !known.get().is_code {
+                    known.insert(entry);
+                }
+            }
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(entry);
+            }
+        }
         let lengths = self.lengths.entry(start).or_default();
         if let Err(place) = lengths.binary_search_by(|length| value.len().cmp(length)) {
             lengths.insert(place, value.len());
@@ -183,9 +211,10 @@ impl Repeats {
             return;
         }
         let Some(entry) = self.at(&text, 0).filter(|entry| entry.length == text.len()) else { return };
-        if found.has(&entry.code) && value.as_f64().is_some_and(|number| number >= 0.0) {
-            *value = Value::from(entry.code.as_str());
-            found.repeat(&entry.code);
+        let (stands_in, is_code) = entry.stands_in(found);
+        if found.has(&stands_in) && value.as_f64().is_some_and(|number| number >= 0.0) {
+            found.repeat(&stands_in, is_code);
+            *value = Value::Str(stands_in.into_owned());
         }
     }
 
@@ -208,7 +237,7 @@ impl Repeats {
             let hit = self.at(text, at).filter(|entry| match entry.shape {
                 _ if entry.length == text.len() => true,
                 Shape::Telling => true,
-                Shape::Word => found.has(&entry.code),
+                Shape::Word => found.has(&entry.stands_in(found).0),
                 Shape::Whole => false,
             });
             let Some(entry) = hit else {
@@ -217,11 +246,12 @@ impl Repeats {
             };
             let clean = out.get_or_insert_with(|| String::with_capacity(text.len() + 32));
             clean.push_str(text.get(copied..at).unwrap_or(""));
-            clean.push_str(&entry.code);
+            let (stands_in, is_code) = entry.stands_in(found);
+            clean.push_str(&stands_in);
             at += entry.length;
             copied = at;
             within_word = true;
-            found.repeat(&entry.code);
+            found.repeat(&stands_in, is_code);
         }
         let mut clean = out?;
         clean.push_str(text.get(copied..).unwrap_or(""));

@@ -4,10 +4,11 @@ use candor_model::json::{self, Leniency};
 use candor_model::{Object, SubjectKind, Value};
 use candor_scrub::Counts;
 
-use super::found::{Coder, Found, Removed};
-use super::names::{Class, may_identify};
-use super::{ADDRESS_PLACEHOLDER, scalar_text};
-use crate::policy::UnknownFields;
+use super::found::{Coder, Found, placeholder};
+use super::names::{Agent, Class};
+use super::scalar_text;
+use crate::collect::{agent, place};
+use crate::policy::{AgentRule, DeviceRule, UnknownFields};
 
 /// What Sentry's SDKs send for "the address that the request came from".
 const AUTOMATIC_ADDRESS: &str = "{{auto}}";
@@ -23,7 +24,6 @@ pub(super) enum Keep {
 
 pub(super) struct Walker<'w, 'a> {
     coder: &'w mut Coder<'a>,
-    user_traits: UnknownFields,
     counts: &'w mut Counts,
     found: &'w mut Found,
     /// How many texts are around what is walked.
@@ -33,17 +33,15 @@ pub(super) struct Walker<'w, 'a> {
 impl<'w, 'a> Walker<'w, 'a> {
     pub(super) fn new(
         coder: &'w mut Coder<'a>,
-        user_traits: UnknownFields,
         counts: &'w mut Counts,
         found: &'w mut Found,
     ) -> Walker<'w, 'a> {
-        Walker { coder, user_traits, counts, found, depth: 0 }
+        Walker { coder, counts, found, depth: 0 }
     }
 
     /// A number that grows with everything that is changed.
     pub(super) fn work(&self) -> u64 {
-        let Removed { identifiers, addresses, traits } = self.found.removed;
-        identifiers + addresses + traits + self.counts.total()
+        self.found.removed.total() + self.counts.total()
     }
 
     /// Scrubs what was read out of a text by the names that are plain there alone.
@@ -54,9 +52,9 @@ impl<'w, 'a> Walker<'w, 'a> {
     /// Walks the members of an object that stands at `path`.
     pub(super) fn members(&mut self, object: &mut Object, path: &str, keep: Keep) {
         // Most names say nothing, alone or with what is above them: no path is put together for those.
-        let telling_parent = may_identify(path.rsplit('.').next().unwrap_or(""));
+        let telling_parent = self.coder.may_say(path.rsplit('.').next().unwrap_or(""));
         object.0.retain_mut(|(key, value)| {
-            let class = if telling_parent || may_identify(key) {
+            let class = if telling_parent || self.coder.may_say(key) {
                 self.coder.class(&join(path, key))
             } else {
                 Class::Plain
@@ -77,10 +75,26 @@ impl<'w, 'a> Walker<'w, 'a> {
     /// Handles one member; false where it leaves.
     fn member(&mut self, class: Class, key: &str, value: &mut Value, path: &str, keep: Keep) -> bool {
         match class {
+            Class::Identifier(SubjectKind::Device)
+                if self.coder.collect().device_ids != DeviceRule::Pseudonym && is_scalar(value) =>
+            {
+                self.device_id(value, keep)
+            }
             Class::Identifier(kind) => self.identifier(kind, value, path, key, keep),
+            Class::Agent(part) => self.agent(part, value, path, key, keep),
+            Class::Place(how_fine) if is_scalar(value) => {
+                let before = value.clone();
+                let stays = place::coarsen(self.coder.collect().location, how_fine, value);
+                self.found.removed.coarse += u64::from(!stays || *value != before);
+                stays
+            }
+            Class::Place(_) => {
+                self.value(value, &join(path, key), keep);
+                true
+            }
             Class::Address => self.address(value, path, key, keep),
             Class::Person => self.person(value, path, key, keep),
-            Class::Trait => match (self.user_traits, &value) {
+            Class::Trait => match (self.coder.collect().user_traits, &value) {
                 (UnknownFields::Drop, _) => {
                     self.found.removed.traits += 1;
                     false
@@ -183,15 +197,69 @@ impl<'w, 'a> Walker<'w, 'a> {
             }
             // `forwarded: 3` counts something.
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Float(_) => true,
-            Value::Str(text) if text.trim() == AUTOMATIC_ADDRESS => {
-                self.found.removed.addresses += 1;
-                false
-            }
             Value::Str(text) if text.is_empty() => true,
             other => {
-                self.found.removed.addresses += 1;
-                *other = Value::from(ADDRESS_PLACEHOLDER);
+                let text = match &*other {
+                    Value::Array(items) => items.iter().map(Value::to_text).collect::<Vec<_>>().join(", "),
+                    other => other.to_text(),
+                };
+                let sent = Some(text.as_str()).filter(|text| text.trim() != AUTOMATIC_ADDRESS);
+                match self.coder.address(sent, self.found) {
+                    Some(instead) => {
+                        *other = Value::Str(instead);
+                        true
+                    }
+                    None => false,
+                }
+            }
+        }
+    }
+
+    /// An id of a device that makes no code.
+    fn device_id(&mut self, value: &mut Value, keep: Keep) -> bool {
+        if self.coder.collect().device_ids == DeviceRule::Keep && !self.found.is_anonymous() {
+            return true;
+        }
+        if scalar_text(value).is_none() {
+            return true;
+        }
+        self.found.removed.identifiers += 1;
+        *value = Value::Str(placeholder(SubjectKind::Device));
+        keep == Keep::Event
+    }
+
+    /// What a browser or client calls itself; false where it leaves.
+    fn agent(&mut self, part: Agent, value: &mut Value, path: &str, key: &str, keep: Keep) -> bool {
+        let drops = self.coder.collect().agent == AgentRule::Drop || part == Agent::Detail;
+        match value {
+            Value::Object(_) => {
+                self.value(value, &join(path, key), keep);
                 true
+            }
+            // `http.request.header.user-agent: ["…"]`, as OpenTelemetry writes headers.
+            Value::Array(items) => {
+                items.retain_mut(|item| self.agent(part, item, path, key, keep));
+                !items.is_empty()
+            }
+            Value::Null => true,
+            _ if drops => {
+                self.found.removed.coarse += 1;
+                false
+            }
+            _ if part == Agent::Family => true,
+            scalar => {
+                let text = scalar.to_text();
+                let coarse = match part {
+                    Agent::Version => agent::major(&text).unwrap_or_default().to_owned(),
+                    _ => agent::family(&text),
+                };
+                if coarse == text {
+                    return true;
+                }
+                self.found.removed.coarse += 1;
+                let stays = !coarse.is_empty();
+                *scalar = Value::Str(coarse);
+                stays
             }
         }
     }
@@ -221,9 +289,9 @@ impl<'w, 'a> Walker<'w, 'a> {
                 }
             }
             Value::Str(text) => match tagged(text) {
-                Some(Tagged::Address) => {
-                    self.found.removed.addresses += 1;
-                    *value = Value::from(ADDRESS_PLACEHOLDER);
+                Some(Tagged::Address(address)) => {
+                    let instead = self.coder.address(Some(&address), self.found);
+                    *value = instead.map_or(Value::Null, Value::Str);
                     true
                 }
                 Some(Tagged::Identifier(kind, id)) => {
@@ -251,6 +319,10 @@ fn is_of_user(path: &str, key: &str) -> bool {
     path.contains("user") || path.contains("usr")
 }
 
+fn is_scalar(value: &Value) -> bool {
+    !matches!(value, Value::Object(_) | Value::Array(_))
+}
+
 /// True for an object or a list without members.
 fn is_empty(value: &Value) -> bool {
     match value {
@@ -262,7 +334,7 @@ fn is_empty(value: &Value) -> bool {
 
 enum Tagged {
     Identifier(SubjectKind, String),
-    Address,
+    Address(String),
 }
 
 /// Sentry's tag `user` names its kind before a colon.
@@ -272,7 +344,7 @@ fn tagged(text: &str) -> Option<Tagged> {
         "id" => SubjectKind::User,
         "email" => SubjectKind::Email,
         "username" => SubjectKind::Name,
-        "ip" => return Some(Tagged::Address),
+        "ip" => return Some(Tagged::Address(id.to_owned())),
         _ => return None,
     };
     Some(Tagged::Identifier(kind, id.to_owned()))

@@ -28,9 +28,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use candor_keyring::Keyring;
 use candor_model::limits::{BATCH_RECORDS_MAX, BODY_DECODED_BYTES_MAX};
-use candor_model::{Partition, ProjectId, Timestamp, TopicName};
+use candor_model::{Partition, Timestamp, TopicName};
 use candor_records::{
     BadBatch, Bounds, Checked, Header, HeadersBuf, Marker, MarkerKind, Opened, ProducedLimits, Rebuild,
     Record, TimestampType, open, set_max_timestamp, validate_produced,
@@ -38,8 +37,8 @@ use candor_records::{
 
 use crate::GateReport;
 use crate::admitted::Admitted;
+use crate::clear::By;
 use crate::identity::Finder;
-use crate::policy::Compiled;
 use refusal::Refused;
 use subjects::Collected;
 use values::{Cleaned, Cleaner};
@@ -76,6 +75,8 @@ pub enum Timestamps {
 pub struct StreamBatch {
     /// The topic as the log calls it.
     pub topic: TopicName,
+    /// As its clients and policies call it.
+    pub name: String,
     /// The partition.
     pub partition: Partition,
     /// The bytes that it sent: one batch and nothing behind it.
@@ -94,6 +95,7 @@ impl StreamBatch {
     /// With what holds for a topic where nothing is set, but for how far a timestamp may be from now.
     pub fn new(topic: TopicName, partition: Partition, bytes: Bytes) -> StreamBatch {
         StreamBatch {
+            name: topic.0.clone(),
             topic,
             partition,
             bytes,
@@ -149,13 +151,15 @@ fn milliseconds(at: Timestamp) -> i64 {
 
 /// Clears a batch.
 pub(crate) fn clear(
-    keyring: &Keyring,
-    policy: &Compiled,
+    by: By<'_>,
     schemas: Option<&Arc<dyn Schemas>>,
-    now: Timestamp,
-    project: ProjectId,
     batch: StreamBatch,
 ) -> Result<ClearedStream, StreamRefusal> {
+    let By { policy, project, now, .. } = by;
+    if policy.activities().of_topic(&batch.name).is_none() {
+        return Err(StreamRefusal::NoActivity);
+    }
+    let rules = policy.topic(&batch.name);
     let limits = ProducedLimits { batch_bytes: batch.max_bytes, records: STREAM_BOUNDS.records };
     validate_produced(&batch.bytes, limits)?;
     let unfolded = batch.bytes.len().saturating_mul(RATIO_MAX).max(RATIO_FREE_BYTES);
@@ -164,8 +168,10 @@ pub(crate) fn clear(
     let checked = opened.check_produced()?;
     check_records(&batch, &opened, checked, milliseconds(now))?;
     let known = schemas.map(|schemas| (&**schemas, project));
-    let finder = Finder::new(keyring, policy, project, None);
-    let cleaner = Cleaner::new(&policy.scrubber, batch.values, known, finder);
+    // A topic is the project's, not a site's.
+    let finder = Finder::new(by.keyring, policy, project, None, None);
+    let values = rules.values.narrowed(batch.values, rules.takes_opaque);
+    let cleaner = Cleaner::new((&policy.scrubber, rules), values, known, finder);
     let Looked { changes, subjects, report } = look(cleaner, &batch, &opened)?;
     let bytes = match changes.is_empty() {
         true => batch.bytes.clone(),
@@ -177,9 +183,8 @@ pub(crate) fn clear(
     };
     let bytes = stamped(bytes, kind, timestamp)?;
     let header = Header::parse(&bytes)?;
-    let admitted =
-        Admitted::stream(project, batch.topic, batch.partition, bytes, header.offsets(), policy.epoch)
-            .about(subjects);
+    let admitted = Admitted::stream(project, batch.topic, batch.partition, bytes, header.offsets(), by.epoch)
+        .about(subjects);
     Ok(ClearedStream { admitted, header, report })
 }
 
@@ -242,7 +247,7 @@ struct Looked {
 
 /// Opens records as far as the topic allows it.
 fn look(mut cleaner: Cleaner<'_>, batch: &StreamBatch, opened: &Opened) -> Result<Looked, StreamRefusal> {
-    if !batch.values.opens() {
+    if !cleaner.opens() {
         return Ok(Looked::default());
     }
     let mut changes = Changes::new();

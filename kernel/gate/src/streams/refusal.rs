@@ -23,6 +23,17 @@ pub enum RecordRefusal {
     /// It is JSON in another encoding, so that nothing within can be replaced.
     #[error("a secret or payment data stand within JSON that is not UTF-8: send UTF-8 or leave them out")]
     Encoding,
+    /// A rule drops records of its kind.
+    #[error("a rule of the policy takes no record with what is in it")]
+    Rule,
+    /// The policy takes no value that the gate cannot open.
+    #[error(
+        "the policy takes no binary values here: send JSON, text or what a registered schema describes, or write `opaque = \"allow\"` for the topic under `collect.streams`"
+    )]
+    Opaque,
+    /// What the policy leaves out stands in a value that cannot be written anew.
+    #[error("the policy keeps only some fields of this topic, which takes values in JSON")]
+    Fields,
 }
 
 /// A record that is not taken.
@@ -40,6 +51,11 @@ pub enum StreamRefusal {
     /// The batch itself.
     #[error(transparent)]
     Batch(#[from] BadBatch),
+    /// No activity of the policy has the topic.
+    #[error(
+        "no activity of the policy has this topic among its signals: write `stream:NAME` or `stream:*` there"
+    )]
+    NoActivity,
     /// Some of its records, which Kafka's protocol calls `record_errors`.
     #[error("{count} records are refused, record {} because {}", .first.first().map_or(0, |record| record.index), .first.first().map_or(String::new(), |record| record.reason.to_string()))]
     Records {
@@ -56,6 +72,8 @@ impl StreamRefusal {
     pub fn code(&self) -> i16 {
         match self {
             StreamRefusal::Batch(bad) => bad.code(),
+            // `POLICY_VIOLATION`: no client sends it again.
+            StreamRefusal::NoActivity => 44,
             StreamRefusal::Records { first, .. } => {
                 let is_late = first.iter().any(|record| record.reason == RecordRefusal::Timestamp);
                 if is_late { 32 } else { 87 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candor_model::{ProjectId, Value};
 use candor_schemas::{Schema, decode_framed, schema_id};
-use candor_scrub::Counts;
+use candor_scrub::{Counts, RecordKind, Run};
 
 use super::values::Schemas;
 use crate::policy::Compiled;
@@ -19,6 +19,11 @@ pub(crate) fn shown(
 ) -> Option<(Arc<Schema>, Value)> {
     let schema = schemas.schema(project, schema_id(bytes)?)?;
     let mut value = decode_framed(|_| Some(Arc::clone(&schema)), bytes)?;
-    policy.scrubber.scrub_value(&mut value, None, &mut Counts::new());
+    let mut counts = Counts::new();
+    let mut run = Run::new(&mut counts).of(RecordKind::Stream);
+    policy.scrubber.value_at(&[], &mut value, &mut run);
+    if run.dropped_by().is_some() {
+        return None;
+    }
     Some((schema, value))
 }

@@ -6,10 +6,11 @@ use candor_model::limits::RECORD_BYTES_MAX;
 use candor_model::{ProjectId, Value, json};
 use candor_records::{Headers, HeadersBuf};
 use candor_schemas::{FRAME_BYTES, Kind, Schema, decode_framed, schema_id};
-use candor_scrub::{Counts, Scrubber};
+use candor_scrub::{Counts, RecordKind, Run, Scrubber};
 
 use super::refusal::RecordRefusal;
 use crate::identity::{Finder, Found};
+use crate::policy::TopicRules;
 
 /// What schemas may make of one batch, bytes. A message whose fields are mostly absent is a few bytes, and some thousand
 /// opened: this is beyond what batches of real ones come to, and bounds the work that one may cause. The Java client
@@ -62,6 +63,17 @@ impl ValuesMode {
         self != ValuesMode::Opaque
     }
 
+    /// What a policy's mode becomes by a topic's own setting, which may only open more narrowly. What is left unopened is
+    /// so by a topic's own setting only where the policy takes values that nobody opens.
+    pub(crate) fn narrowed(self, of_topic: ValuesMode, takes_opaque: bool) -> ValuesMode {
+        match (self, of_topic) {
+            (ValuesMode::Auto, ValuesMode::Opaque) if !takes_opaque => ValuesMode::Auto,
+            (ValuesMode::Auto, of_topic) => of_topic,
+            (ValuesMode::Opaque, ValuesMode::Json | ValuesMode::Text | ValuesMode::Schema) => of_topic,
+            (of_policy, _) => of_policy,
+        }
+    }
+
     /// True where a part that names a schema is opened by it: keys wherever anything is.
     pub fn opens_by_schema(self, part: Part) -> bool {
         match part {
@@ -112,6 +124,9 @@ impl Cleaned {
 /// Cleans the parts of records.
 pub(super) struct Cleaner<'a> {
     scrubber: &'a Scrubber,
+    rules: &'a TopicRules,
+    /// A value is looked at: what the policy says of values holds.
+    is_value: bool,
     mode: ValuesMode,
     schemas: Option<(&'a dyn Schemas, ProjectId)>,
     counts: Counts,
@@ -124,12 +139,27 @@ pub(super) struct Cleaner<'a> {
 impl<'a> Cleaner<'a> {
     /// `schemas` are those of the batch's project, for which `finder` makes codes.
     pub fn new(
-        scrubber: &'a Scrubber,
+        (scrubber, rules): (&'a Scrubber, &'a TopicRules),
         mode: ValuesMode,
         schemas: Option<(&'a dyn Schemas, ProjectId)>,
         finder: Finder<'a>,
     ) -> Cleaner<'a> {
-        Cleaner { scrubber, mode, schemas, counts: Counts::new(), finder, found: Found::default(), opened: 0 }
+        Cleaner {
+            scrubber,
+            rules,
+            is_value: false,
+            mode,
+            schemas,
+            counts: Counts::new(),
+            finder,
+            found: Found::default(),
+            opened: 0,
+        }
+    }
+
+    /// True where records are to be looked into.
+    pub fn opens(&self) -> bool {
+        self.mode.opens() || !self.rules.takes_opaque
     }
 
     /// Whom the parts name that were cleaned since this was asked last; none where they name nobody.
@@ -154,29 +184,38 @@ impl<'a> Cleaner<'a> {
 
     /// A value.
     pub fn value(&mut self, bytes: &[u8]) -> Result<Cleaned, RecordRefusal> {
-        match self.mode {
-            ValuesMode::Auto => self.key(bytes),
-            ValuesMode::Json => Ok(self.json(bytes, None)?.unwrap_or(Cleaned::Same)),
-            ValuesMode::Text => Ok(match std::str::from_utf8(bytes) {
-                Ok(text) => self.text(text, None),
-                Err(_) => Cleaned::Same,
-            }),
-            ValuesMode::Schema => Ok(self.by_schema(bytes)?.unwrap_or(Cleaned::Same)),
-            ValuesMode::Opaque => Ok(Cleaned::Same),
+        self.is_value = true;
+        let cleaned = match self.mode {
+            ValuesMode::Auto => self.anything(bytes),
+            ValuesMode::Json => self.json(bytes, None),
+            ValuesMode::Text => std::str::from_utf8(bytes).ok().map(|text| self.text(text, None)).transpose(),
+            ValuesMode::Schema => self.by_schema(bytes),
+            ValuesMode::Opaque => Ok(None),
+        };
+        self.is_value = false;
+        match cleaned? {
+            Some(cleaned) => Ok(cleaned),
+            None if self.rules.takes_opaque || bytes.is_empty() => Ok(Cleaned::Same),
+            None => Err(RecordRefusal::Opaque),
         }
     }
 
-    /// A key, whatever the mode, or a value that may be anything.
+    /// A key, whatever the mode.
     pub fn key(&mut self, bytes: &[u8]) -> Result<Cleaned, RecordRefusal> {
+        Ok(self.anything(bytes)?.unwrap_or(Cleaned::Same))
+    }
+
+    /// What may be anything; none where it cannot be opened.
+    fn anything(&mut self, bytes: &[u8]) -> Result<Option<Cleaned>, RecordRefusal> {
         if let Some(cleaned) = self.by_schema(bytes)? {
-            return Ok(cleaned);
+            return Ok(Some(cleaned));
         }
         // A schema may become known later. What is JSON behind its frame says what it says without one.
         if let Some((frame, payload)) = framed(bytes)
             && matches!(payload.trim_ascii_start().first(), Some(b'{' | b'['))
             && let Some(cleaned) = self.json(payload, None)?
         {
-            return Ok(cleaned.behind(frame));
+            return Ok(Some(cleaned.behind(frame)));
         }
         self.beside(bytes, None)
     }
@@ -190,13 +229,17 @@ impl<'a> Cleaner<'a> {
         let Some(mut value) = decode_framed(|_| Some(Arc::clone(&schema)), bytes) else {
             // JSON that is too large, too deep or broken is a text still.
             let text = as_text(payload).filter(|_| schema.kind() == Kind::Json);
-            return Ok(text.map(|text| self.text(text, None).behind(frame)));
+            let cleaned = text.map(|text| self.text(text, None)).transpose()?;
+            return Ok(cleaned.map(|cleaned| cleaned.behind(frame)));
         };
+        if self.is_value && self.leaves_out(&mut value.clone()) {
+            return Err(RecordRefusal::Fields);
+        }
         self.opened = self.opened.saturating_add(weight(&value));
         let before = self.counts.total();
-        self.scrubber.scrub_value(&mut value, None, &mut self.counts);
+        self.scrub(&mut value, None)?;
         if self.counts.total() == before {
-            self.finder.note(None, value, &mut self.found);
+            self.note(None, value);
             return Ok(Some(Cleaned::Same));
         }
         let original = schema.decode(payload).map_err(|_| RecordRefusal::Type)?;
@@ -205,21 +248,44 @@ impl<'a> Cleaner<'a> {
         }
         // A number, an enum's symbol or bytes, which a rule strikes, cannot become a text.
         let patched = schema.patched(payload, &original, &value).map_err(|_| RecordRefusal::Type)?;
-        self.finder.note(None, original, &mut self.found);
+        self.note(None, original);
         Ok(Some(Cleaned::Changed(patched).behind(frame)))
     }
 
-    /// What a header of that name says, whatever the mode: its name is about values.
-    pub fn beside(&mut self, bytes: &[u8], name: Option<&str>) -> Result<Cleaned, RecordRefusal> {
+    /// What a header of that name says, whatever the mode: its name is about values. None where it cannot be opened.
+    fn beside(&mut self, bytes: &[u8], name: Option<&str>) -> Result<Option<Cleaned>, RecordRefusal> {
         if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
             && let Some(cleaned) = self.json(bytes, name)?
         {
-            return Ok(cleaned);
+            return Ok(Some(cleaned));
         }
-        Ok(match as_text(bytes) {
-            Some(text) => self.text(text, name),
-            None => Cleaned::Same,
-        })
+        if self.is_value && self.rules.fields.is_some() && !bytes.is_empty() {
+            return Err(RecordRefusal::Fields);
+        }
+        as_text(bytes).map(|text| self.text(text, name)).transpose()
+    }
+
+    /// Strikes what the rules find in a value of a name.
+    fn scrub(&mut self, value: &mut Value, name: Option<&str>) -> Result<(), RecordRefusal> {
+        let mut codes = self.finder.codes(&mut self.found);
+        let mut run = Run::new(&mut self.counts).of(RecordKind::Stream).with_pseudonyms(&mut codes);
+        self.scrubber.value_at(name.as_slice(), value, &mut run);
+        run.dropped_by().map_or(Ok(()), |_| Err(RecordRefusal::Rule))
+    }
+
+    /// Notes whom a part names.
+    fn note(&mut self, name: Option<&str>, value: Value) {
+        if let Some(key) = self.rules.subject_key.as_deref().filter(|_| self.is_value)
+            && let Some(subject) = key.split('.').try_fold(&value, |value, part| value.get(part))
+        {
+            self.finder.take(subject, &mut self.found);
+        }
+        self.finder.note(name, value, &mut self.found);
+    }
+
+    /// Takes out what the policy does not name of a value; true where there was something.
+    fn leaves_out(&self, value: &mut Value) -> bool {
+        self.rules.fields.as_ref().is_some_and(|fields| leave_out(fields, "", value))
     }
 
     /// Headers; none where they stay.
@@ -230,12 +296,12 @@ impl<'a> Cleaner<'a> {
             let text = std::str::from_utf8(name).ok();
             let renamed = text.and_then(|name| self.scrubber.scrub_key(name, &mut self.counts));
             let mut cleaned = match value {
-                Some(value) => self.beside(value, text)?.changed(),
+                Some(value) => self.beside(value, text)?.and_then(Cleaned::changed),
                 None => None,
             };
             // Under its new name, too: that is the one by which it would be scrubbed again.
             if let (Some(renamed), Some(value)) = (&renamed, cleaned.as_deref().or(value)) {
-                cleaned = self.beside(value, Some(renamed))?.changed().or(cleaned);
+                cleaned = self.beside(value, Some(renamed))?.and_then(Cleaned::changed).or(cleaned);
             }
             is_changed |= renamed.is_some() || cleaned.is_some();
             all.push(renamed.as_deref().map_or(name, str::as_bytes), cleaned.as_deref().or(value));
@@ -243,13 +309,15 @@ impl<'a> Cleaner<'a> {
         Ok(is_changed.then_some(all))
     }
 
-    fn text(&mut self, text: &str, name: Option<&str>) -> Cleaned {
+    fn text(&mut self, text: &str, name: Option<&str>) -> Result<Cleaned, RecordRefusal> {
         self.finder.note_text(name, text, &mut self.found);
-        let cleaned = match name {
-            Some(name) => self.scrubber.scrub_field(name, text, &mut self.counts),
-            None => self.scrubber.scrub_str(text, &mut self.counts),
-        };
-        cleaned.map_or(Cleaned::Same, |text| Cleaned::Changed(text.into_bytes()))
+        let mut codes = self.finder.codes(&mut self.found);
+        let mut run = Run::new(&mut self.counts).of(RecordKind::Stream).with_pseudonyms(&mut codes);
+        let cleaned = self.scrubber.text_at(name.as_slice(), text, &mut run);
+        match run.dropped_by() {
+            Some(_) => Err(RecordRefusal::Rule),
+            None => Ok(cleaned.map_or(Cleaned::Same, |text| Cleaned::Changed(text.into_bytes()))),
+        }
     }
 
     /// Cleans JSON; none where it is none, or larger than one record is parsed at.
@@ -259,9 +327,11 @@ impl<'a> Cleaner<'a> {
             return Ok(None);
         };
         let before = self.counts.total();
-        self.scrubber.scrub_value(&mut value, name, &mut self.counts);
-        if self.counts.total() == before {
-            self.finder.note(name, value, &mut self.found);
+        self.scrub(&mut value, name)?;
+        let is_struck = self.counts.total() > before;
+        let fields = self.is_value && self.rules.fields.is_some();
+        if !is_struck && !fields {
+            self.note(name, value);
             return Ok(Some(Cleaned::Same));
         }
         // The rest of it stays as it was written.
@@ -269,11 +339,46 @@ impl<'a> Cleaner<'a> {
         if !keeps_types(&original, &value) {
             return Err(RecordRefusal::Type);
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| RecordRefusal::Encoding)?;
-        let patched = json::patched(text, &original, &value).into_bytes();
-        self.finder.note(name, original, &mut self.found);
-        Ok(Some(Cleaned::Changed(patched)))
+        let cleaned = match fields {
+            true if value.as_object().is_none() => return Err(RecordRefusal::Fields),
+            true if self.leaves_out(&mut value) => Cleaned::Changed(json::to_string(&value).into_bytes()),
+            _ if !is_struck => Cleaned::Same,
+            _ => {
+                let text = std::str::from_utf8(bytes).map_err(|_| RecordRefusal::Encoding)?;
+                Cleaned::Changed(json::patched(text, &original, &value).into_bytes())
+            }
+        };
+        // Whom a field names that is left out is not in the record any more.
+        self.note(name, if fields { value } else { original });
+        Ok(Some(cleaned))
     }
+}
+
+/// Takes members out that no name covers; true where there were some. An item of a list stands where the list does.
+fn leave_out(fields: &[String], place: &str, value: &mut Value) -> bool {
+    let mut is_changed = false;
+    match value {
+        Value::Object(object) => object.0.retain_mut(|(name, member)| {
+            let path = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+            let is_within = |one: &str, other: &str| {
+                one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if fields.iter().any(|field| is_within(&path, field)) {
+                return true;
+            }
+            let holds_some = fields.iter().any(|field| is_within(field, &path))
+                && matches!(member, Value::Object(_) | Value::Array(_));
+            is_changed |= !holds_some || leave_out(fields, &path, member);
+            holds_some
+        }),
+        Value::Array(items) => {
+            for item in items {
+                is_changed |= leave_out(fields, place, item);
+            }
+        }
+        _ => {}
+    }
+    is_changed
 }
 
 /// The frame that names a schema, and what stands behind it.

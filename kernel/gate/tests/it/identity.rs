@@ -1,6 +1,6 @@
 //! Identifiers leave records, codes stay, values go to the vault.
 
-use candor_gate::{Policy, UnknownFields};
+use candor_gate::{Collect, Policy, UnknownFields};
 use candor_model::{LogRecord, Object, Records, Subject, SubjectKind, Value};
 
 use crate::{Bed, error, object, row};
@@ -125,7 +125,8 @@ fn traits_of_users_go_unless_the_policy_keeps_them() {
     assert_eq!(user.path(&["user", "plan"]), None);
     assert_eq!(user.path(&["user", "data"]), None);
     assert_eq!(user.path(&["user", "geo", "city"]), Some(&Value::from("Brno")));
-    bed.gate.set_policy(Policy { user_traits: UnknownFields::Scrub, ..Policy::default() }).unwrap();
+    let collect = Collect { user_traits: UnknownFields::Scrub, ..Collect::default() };
+    bed.gate.set_policy(Policy { collect, ..Policy::default() }).unwrap();
     let user = bed.event(event);
     assert_eq!(user.path(&["user", "plan"]), Some(&Value::from("pro")));
     let email = code(&bed, SubjectKind::Email, "a@b.example");

@@ -4,27 +4,33 @@
 mod admission;
 mod canaries;
 mod codec;
+mod collect;
+mod consent;
 mod golden;
 mod identity;
+mod policies;
 mod shown;
 mod stable;
 mod streams;
 mod subjects;
+mod topics;
 mod within;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use candor_gate::{Cleared, Gate};
+use candor_gate::{Cleared, Compiled, Gate, compile};
 use candor_keyring::{Keyring, RootKey};
 use candor_meta::{Database, KeyKind, Tenancy, WriteScope};
 use candor_model::json::{self, Leniency};
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
 use candor_model::{
-    ErrorColumns, ErrorRecord, EventTime, Incoming, LogRecord, Object, Origin, Records, Timestamp, Value,
+    ErrorColumns, ErrorRecord, EventTime, Incoming, LogRecord, Object, Origin, PolicyEpoch, Records,
+    Timestamp, Value,
 };
 
 /// When the tests happen.
@@ -44,8 +50,19 @@ impl Bed {
         Bed { gate, keyring, scope: scope() }
     }
 
+    /// With a policy that says this beside what a first start says.
+    pub fn under(policy: &str) -> Bed {
+        let bed = Bed::new();
+        bed.gate.set_policies(compiled(policy, 2), HashMap::new());
+        bed
+    }
+
     pub fn clear(&self, records: Records) -> Cleared {
-        self.gate.clear(&self.scope, Incoming { records, origin: Origin::default(), request: None })
+        self.clear_from(records, Origin::default())
+    }
+
+    pub fn clear_from(&self, records: Records, origin: Origin) -> Cleared {
+        self.gate.clear(&self.scope, Incoming { records, origin, request: None })
     }
 
     /// Clears one log record and gives the row.
@@ -53,11 +70,44 @@ impl Bed {
         row(self.clear(Records::Logs(vec![record])).admitted.unwrap().rows().unwrap(), 0)
     }
 
+    /// Clears the attributes of a log record and gives those of the row, and whom it is about.
+    pub fn attributes(&self, attributes: &str) -> (String, String) {
+        let row = self.log(LogRecord { attributes: object(attributes), ..LogRecord::default() });
+        let cell = |wanted: &str| row.iter().find(|(name, _)| name == wanted).map(|(_, cell)| cell.clone());
+        (cell("attributes").unwrap_or_default(), cell("subjects").unwrap_or_default())
+    }
+
     /// Clears one error event and gives it back.
     pub fn event(&self, event: &str) -> Value {
-        let cleared = self.clear(Records::Errors(vec![error(event)]));
+        self.event_from(event, Origin::default())
+    }
+
+    pub fn event_from(&self, event: &str, origin: Origin) -> Value {
+        let cleared = self.clear_from(Records::Errors(vec![error(event)]), origin);
         let rows = cleared.admitted.unwrap().rows().unwrap().clone();
         value(rows.column_by_name("event").unwrap().as_string::<i32>().value(0))
+    }
+}
+
+/// A policy that says this beside what a first start says, but that it asks nobody and takes all ages.
+pub fn compiled(policy: &str, epoch: u32) -> Compiled {
+    compile(&written(policy), PolicyEpoch(epoch)).unwrap()
+}
+
+/// The same, as it is written.
+pub fn written(policy: &str) -> candor_policy::Policy {
+    let base = |key: &str, value: &str| match policy.contains(key.split(' ').next().unwrap()) {
+        true => String::new(),
+        false => format!("{key} = {value}\n"),
+    };
+    let text = format!(
+        "candor_policy = 1\nextends = \"preset:default\"\n{}{}{policy}",
+        base("consent.mode", r#"{ default = "implied" }"#),
+        base("consent.children", "{ min_age = 0 }"),
+    );
+    match candor_policy::read("test.toml", &text) {
+        Ok(resolved) => resolved.policy,
+        Err(faults) => panic!("{text}\n{faults:#?}"),
     }
 }
 

@@ -52,7 +52,7 @@ pub fn batch(codec: Codec, records: &[Sent]) -> Bytes {
     builder.finish().unwrap()
 }
 
-fn read(batch: &Bytes) -> Vec<Sent> {
+pub fn read(batch: &Bytes) -> Vec<Sent> {
     let opened = open(batch, STREAM_BOUNDS).unwrap();
     let records = opened.records().map(|record| {
         let record = record.unwrap();
@@ -106,7 +106,7 @@ pub fn stored(bed: &Bed, values: ValuesMode, records: &[Sent]) -> Vec<Sent> {
 pub fn refused(result: Result<ClearedStream, StreamRefusal>) -> (i16, Vec<(u32, RecordRefusal)>) {
     let refusal = result.map(|_| ()).expect_err("it is refused");
     let records = match &refusal {
-        StreamRefusal::Batch(_) => Vec::new(),
+        StreamRefusal::Batch(_) | StreamRefusal::NoActivity => Vec::new(),
         StreamRefusal::Records { first, .. } => {
             first.iter().map(|record| (record.index, record.reason)).collect()
         }

@@ -5,9 +5,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-/// Relay's list, and the two headers of trace propagation.
+/// Relay's list, the two headers of trace propagation, and the one of consent.
 const ALLOW_HEADERS: &str = "x-sentry-auth,x-requested-with,x-forwarded-for,origin,referer,accept,content-type,\
-    authentication,authorization,content-encoding,transfer-encoding,sentry-trace,baggage";
+    authentication,authorization,content-encoding,transfer-encoding,sentry-trace,baggage,candor-consent";
 const EXPOSE_HEADERS: &str = "x-sentry-error,x-sentry-rate-limits,retry-after";
 /// How long a browser remembers the answer to a preflight, seconds.
 const MAX_AGE: &str = "3600";

@@ -252,7 +252,7 @@ async fn any_site_may_send() {
         shown.into_iter().filter(|line| !line.starts_with("content-length")).collect();
     shown.sort();
     expect_test::expect![[r#"
-        access-control-allow-headers: x-sentry-auth,x-requested-with,x-forwarded-for,origin,referer,accept,content-type,authentication,authorization,content-encoding,transfer-encoding,sentry-trace,baggage
+        access-control-allow-headers: x-sentry-auth,x-requested-with,x-forwarded-for,origin,referer,accept,content-type,authentication,authorization,content-encoding,transfer-encoding,sentry-trace,baggage,candor-consent
         access-control-allow-methods: POST
         access-control-allow-origin: *
         access-control-expose-headers: x-sentry-error,x-sentry-rate-limits,retry-after

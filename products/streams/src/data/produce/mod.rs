@@ -258,6 +258,7 @@ impl Produce {
         let config = &topic.config;
         let batch = StreamBatch {
             topic: topic.view.in_log.clone(),
+            name: topic.view.name.to_string(),
             partition,
             bytes,
             values: config.values,
@@ -280,7 +281,7 @@ impl From<StreamRefusal> for Refusal {
         let error = ResponseError::try_from_code(refusal.code()).unwrap_or(ResponseError::UnknownServerError);
         let message = Some(refusal.to_string());
         let records = match refusal {
-            StreamRefusal::Batch(_) => Vec::new(),
+            StreamRefusal::Batch(_) | StreamRefusal::NoActivity => Vec::new(),
             StreamRefusal::Records { first, .. } => {
                 let index = |index: u32| i32::try_from(index).unwrap_or(i32::MAX);
                 first.iter().map(|record| (index(record.index), record.reason.to_string())).collect()
