@@ -27,6 +27,9 @@ pub(crate) fn parse(text: &str) -> Result<Action, String> {
         ("drop_field", None) => Ok(Action::DropField),
         ("drop_event", None) => Ok(Action::DropEvent),
         ("alert", None) => Ok(Action::Alert),
+        ("hash" | "sha256" | "sha1" | "md5", _) => {
+            Err(format!("{text:?}: a hash without a key is undone by guessing; `pseudonym` has one"))
+        }
         _ => Err(format!("there is no action {text:?}")),
     }
 }

@@ -1,5 +1,8 @@
 //! What differs between two policies, and in which direction.
 
+mod context;
+mod rules;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -9,6 +12,7 @@ use crate::duration::Span;
 use crate::flat::{self, Path};
 use crate::keys::{self, Key, Order, Takes};
 use crate::model::Policy;
+use context::Side;
 
 /// Which way a change goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +52,7 @@ pub struct Change {
 
 /// What differs, by key.
 pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
+    let policies = (old, new);
     let (old, new) = (json(old), json(new));
     let (old_leaves, new_leaves) = (flat::leaves(&old), flat::leaves(&new));
     let paths: BTreeSet<&Path> = old_leaves.keys().chain(new_leaves.keys()).collect();
@@ -67,6 +72,7 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
             continue;
         }
         let Some(key) = keys::of(path) else { continue };
+        let sides = (Side::new(policies.0, &old_leaves), Side::new(policies.1, &new_leaves));
         let class = match key.takes {
             None => {
                 let item = |leaf: Option<&Json>, whole: &Json| {
@@ -74,7 +80,10 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
                 };
                 let change = Change {
                     key: path.join("."),
-                    class: item_class(key, before.is_some()),
+                    class: match context::item(path, sides, before.is_some()) {
+                        Some(class) => class,
+                        None => item_class(key, before.is_some()),
+                    },
                     old: item(before, &old),
                     new: item(after, &new),
                     path: path.clone(),
@@ -82,7 +91,7 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
                 changes.push(change);
                 continue;
             }
-            Some(takes) => class(key, takes, before, after),
+            Some(takes) => context::leaf(path, key, takes, sides),
         };
         changes.push(Change {
             key: path.join("."),
@@ -92,6 +101,13 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
             path: path.clone(),
         });
     }
+    changes.extend(rules::order(policies.0, policies.1).map(|(class, old, new)| Change {
+        key: "scrub.rule".to_owned(),
+        class,
+        old: Json::from(old),
+        new: Json::from(new),
+        path: vec!["scrub".to_owned(), "rule".to_owned()],
+    }));
     changes
 }
 
@@ -100,7 +116,7 @@ pub fn stricter(old: &Policy, new: &Policy, changes: &[Change]) -> Policy {
     let (mut out, new) = (json(old), json(new));
     for change in changes.iter().filter(|change| !change.class.waits()) {
         let value = at(&new, &change.path);
-        put(&mut out, keys::root(), &change.path, value);
+        put(&mut out, &new, keys::root(), &change.path, value);
     }
     serde_json::from_value(out).unwrap_or_else(|_| old.clone())
 }
@@ -125,13 +141,17 @@ fn at(policy: &Json, path: &[String]) -> Option<Json> {
     Some(value.clone())
 }
 
-/// Puts a value at a path, or takes away what stands there.
-fn put(into: &mut Json, shape: &keys::Shape, path: &[String], value: Option<Json>) {
+/// Puts a value at a path, or takes away what stands there. `like` is the policy that the value is from: a new item
+/// stands before those that it stands before there.
+fn put(into: &mut Json, like: &Json, shape: &keys::Shape, path: &[String], value: Option<Json>) {
     let Some((name, rest)) = path.split_first() else { return };
     let Some(inner) = shape.child(name) else { return };
     match (into, &shape.items) {
         (Json::Array(items), Some((id, _))) => {
-            let place = items.iter().position(|item| item.get(*id).and_then(Json::as_str) == Some(name));
+            let is = |item: &Json, name: &str| item.get(*id).and_then(Json::as_str) == Some(name);
+            let place = items.iter().position(|item| is(item, name));
+            let others = like.as_array().map(Vec::as_slice).unwrap_or_default();
+            let other = others.iter().position(|item| is(item, name));
             match (place, rest.is_empty(), value) {
                 (Some(place), true, None) => drop(items.remove(place)),
                 (Some(place), true, Some(value)) => {
@@ -139,10 +159,16 @@ fn put(into: &mut Json, shape: &keys::Shape, path: &[String], value: Option<Json
                         *item = value;
                     }
                 }
-                (None, true, Some(value)) => items.push(value),
+                (None, true, Some(value)) => {
+                    let behind = other.and_then(|other| others.get(other + 1..)).unwrap_or_default();
+                    let mut names = behind.iter().filter_map(|item| item.get(*id).and_then(Json::as_str));
+                    let before = names.find_map(|name| items.iter().position(|item| is(item, name)));
+                    items.insert(before.unwrap_or(items.len()), value);
+                }
                 (Some(place), false, value) => {
+                    let like = other.and_then(|other| others.get(other)).unwrap_or(&Json::Null);
                     if let Some(item) = items.get_mut(place) {
-                        put(item, inner, rest, value);
+                        put(item, like, inner, rest, value);
                     }
                 }
                 (None, _, _) => {}
@@ -153,7 +179,7 @@ fn put(into: &mut Json, shape: &keys::Shape, path: &[String], value: Option<Json
             (true, None) => drop(members.remove(name)),
             (false, value) => {
                 if let Some(member) = members.get_mut(name) {
-                    put(member, inner, rest, value);
+                    put(member, like.get(name).unwrap_or(&Json::Null), inner, rest, value);
                 }
             }
         },
@@ -173,8 +199,9 @@ fn item_class(key: &Key, was: bool) -> ChangeClass {
     }
 }
 
+/// Which way a value goes.
 fn class(key: &Key, takes: Takes, old: Option<&Json>, new: Option<&Json>) -> ChangeClass {
-    if key.order == Order::Neutral {
+    if key.order == Order::Neutral || old == new {
         return ChangeClass::Neutral;
     }
     // A value that was not there, or is not any more, leaves open what holds.

@@ -1,5 +1,7 @@
 //! What a policy should not say, or not say without saying more.
 
+mod effect;
+mod said;
 mod signals;
 mod words;
 
@@ -73,5 +75,7 @@ pub fn lint(resolved: &Resolved) -> Vec<Finding> {
     let mut look = Look { resolved, found: Vec::new() };
     signals::look(&mut look);
     words::look(&mut look);
+    effect::look(&mut look);
+    said::look(&mut look);
     look.found
 }

@@ -17,6 +17,9 @@ pub struct Preset {
     /// It builds on nothing.
     #[serde(skip)]
     pub(crate) is_root: bool,
+    /// The policy that it is modelled on does not say how long data is kept: a file has to.
+    #[serde(skip)]
+    pub(crate) leaves_retention_open: bool,
 }
 
 /// Every preset.
@@ -27,6 +30,7 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/default.toml"),
         clauses: None,
         is_root: false,
+        leaves_retention_open: false,
     },
     Preset {
         name: "preset:strict",
@@ -34,6 +38,7 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/strict.toml"),
         clauses: None,
         is_root: true,
+        leaves_retention_open: false,
     },
     Preset {
         name: "preset:logflare",
@@ -41,6 +46,7 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/logflare.toml"),
         clauses: Some("LF"),
         is_root: false,
+        leaves_retention_open: true,
     },
     Preset {
         name: "preset:logrocket-2018",
@@ -48,6 +54,7 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/logrocket-2018.toml"),
         clauses: Some("LR"),
         is_root: false,
+        leaves_retention_open: false,
     },
     Preset {
         name: "preset:better-stack-2022",
@@ -55,6 +62,7 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/better-stack-2022.toml"),
         clauses: Some("BS"),
         is_root: false,
+        leaves_retention_open: false,
     },
     Preset {
         name: "preset:sentry-2013",
@@ -62,6 +70,7 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/sentry-2013.toml"),
         clauses: Some("SE"),
         is_root: false,
+        leaves_retention_open: false,
     },
     Preset {
         name: "preset:confluent-2015",
@@ -69,11 +78,17 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("presets/confluent-2015.toml"),
         clauses: Some("CF"),
         is_root: false,
+        leaves_retention_open: false,
     },
 ];
 
 /// The file of a preset: `preset:strict`, or `strict`.
 pub fn preset(name: &str) -> Option<&'static str> {
+    named(name).map(|preset| preset.text)
+}
+
+/// The preset of a name.
+pub(crate) fn named(name: &str) -> Option<&'static Preset> {
     let name = name.strip_prefix("preset:").unwrap_or(name);
-    PRESETS.iter().find(|preset| preset.name.strip_prefix("preset:") == Some(name)).map(|preset| preset.text)
+    PRESETS.iter().find(|preset| preset.name.strip_prefix("preset:") == Some(name))
 }

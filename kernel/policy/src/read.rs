@@ -40,12 +40,17 @@ pub struct Resolved {
     /// Where the file says something else than the preset.
     pub overrides: Vec<Override>,
     /// The file.
-    file: String,
+    pub(crate) file: String,
     /// Where each key was written, by its path.
     places: BTreeMap<String, Place>,
 }
 
 impl Resolved {
+    /// True where the file itself has written a key, and not its preset.
+    pub(crate) fn is_of_file(&self, key: &str) -> bool {
+        self.places.get(key).is_some_and(|place| place.file == self.file)
+    }
+
     /// Where a key was written; of what nobody wrote, the beginning.
     pub fn place(&self, key: &str) -> Place {
         let mut at = key;
@@ -84,8 +89,8 @@ pub fn read(name: &str, text: &str) -> Result<Resolved, Vec<Fault>> {
     let base = extends.as_deref().or((!is_root).then_some(BASE));
     let preset = match base {
         None => None,
-        Some(base) => match presets::preset(base) {
-            Some(preset) => Some((base, preset)),
+        Some(base) => match presets::named(base) {
+            Some(preset) => Some((preset.name, preset.text)),
             None => {
                 let known: Vec<&str> = presets::PRESETS.iter().map(|preset| preset.name).collect();
                 let node = file.table().and_then(|members| members.get("extends")).unwrap_or(&file);
@@ -96,13 +101,19 @@ pub fn read(name: &str, text: &str) -> Result<Resolved, Vec<Fault>> {
         },
     };
     if !faults.is_empty() {
+        faults.sort_by_key(|fault| (fault.place.line, fault.place.column));
         return Err(faults);
     }
     let mut overrides = Vec::new();
+    let extends_name = preset.map(|(base, _)| base.to_owned());
     let merged = match preset {
         None => file,
         Some((base, text)) => {
             let below = below(base, text)?;
+            let missing = merge::missing(&below, &file);
+            if !missing.is_empty() {
+                return Err(missing.into_iter().map(|node| not_in_preset(node, base)).collect());
+            }
             overrides = overridden(&below, &file);
             merge::over(below, file)
         }
@@ -124,7 +135,16 @@ pub fn read(name: &str, text: &str) -> Result<Resolved, Vec<Fault>> {
             "extend a preset: what a file does not say is then as there",
         )
     })?;
-    Ok(Resolved { policy, extends: base.map(str::to_owned), overrides, file: name.to_owned(), places })
+    Ok(Resolved { policy, extends: extends_name, overrides, file: name.to_owned(), places })
+}
+
+fn not_in_preset(node: &Node, preset: &str) -> Fault {
+    Fault {
+        place: node.place(),
+        key: "without".to_owned(),
+        why: format!("{preset} has no `{}`", node.text().unwrap_or_default()),
+        write: "name a key, or an item by its name, as in `recipient.aws`".to_owned(),
+    }
 }
 
 /// A preset as a tree, laid over those that it extends itself.

@@ -8,35 +8,81 @@ use crate::keys::Vocabulary;
 
 const DATA_CATEGORIES: &[&str] = &[
     "system",
+    "system.authentication",
     "system.operations",
     "user",
     "user.account",
-    "user.authorizations",
+    "user.account.settings",
+    "user.account.username",
+    "user.authorization",
+    "user.authorization.biometric",
+    "user.authorization.credentials",
+    "user.authorization.password",
     "user.behavior",
     "user.behavior.browsing_history",
     "user.behavior.media_consumption",
     "user.behavior.purchase_history",
     "user.behavior.search_history",
     "user.biometric",
+    "user.biometric.fingerprint",
+    "user.biometric.health",
+    "user.biometric.retinal",
+    "user.biometric.voice",
     "user.childrens",
     "user.contact",
     "user.contact.address",
+    "user.contact.address.city",
+    "user.contact.address.country",
+    "user.contact.address.postal_code",
+    "user.contact.address.state",
+    "user.contact.address.street",
     "user.contact.email",
+    "user.contact.fax_number",
+    "user.contact.organization",
     "user.contact.phone_number",
+    "user.contact.url",
     "user.content",
+    "user.content.private",
+    "user.content.public",
+    "user.content.self_image",
+    "user.criminal_history",
     "user.demographic",
+    "user.demographic.age_range",
+    "user.demographic.date_of_birth",
+    "user.demographic.gender",
+    "user.demographic.language",
+    "user.demographic.marital_status",
+    "user.demographic.political_opinion",
+    "user.demographic.profile",
+    "user.demographic.race_ethnicity",
+    "user.demographic.religious_belief",
+    "user.demographic.sexual_orientation",
     "user.device",
+    "user.device.cookie",
     "user.device.cookie_id",
     "user.device.device_id",
     "user.device.ip_address",
-    "user.device.telemetry",
     "user.financial",
+    "user.financial.bank_account",
+    "user.financial.credit_card",
     "user.government_id",
+    "user.government_id.birth_certificate",
+    "user.government_id.drivers_license_number",
+    "user.government_id.immigration",
+    "user.government_id.national_identification_number",
+    "user.government_id.passport_number",
+    "user.government_id.vehicle_registration",
     "user.health_and_medical",
+    "user.health_and_medical.genetic",
+    "user.health_and_medical.insurance_beneficiary_id",
+    "user.health_and_medical.record_id",
+    "user.job_title",
     "user.location",
     "user.location.imprecise",
     "user.location.precise",
     "user.name",
+    "user.name.first",
+    "user.name.last",
     "user.payment",
     "user.privacy_preferences",
     "user.sensor",
@@ -51,6 +97,11 @@ const DATA_CATEGORIES: &[&str] = &[
 const DATA_USES: &[&str] = &[
     "analytics",
     "analytics.reporting",
+    "analytics.reporting.ad_performance",
+    "analytics.reporting.campaign_insights",
+    "analytics.reporting.content_performance",
+    "analytics.reporting.system",
+    "analytics.reporting.system.performance",
     "collect",
     "employment",
     "employment.recruitment",
@@ -60,21 +111,44 @@ const DATA_USES: &[&str] = &[
     "essential.service",
     "essential.service.authentication",
     "essential.service.notifications",
+    "essential.service.notifications.email",
+    "essential.service.notifications.sms",
     "essential.service.operations",
     "essential.service.operations.improve",
     "essential.service.operations.support",
+    "essential.service.payment_processing",
     "essential.service.security",
+    "essential.service.upgrades",
     "finance",
     "functional",
     "functional.service",
     "functional.service.improve",
     "functional.storage",
+    "functional.storage.privacy_preferences",
     "marketing",
     "marketing.advertising",
+    "marketing.advertising.first_party",
+    "marketing.advertising.first_party.contextual",
+    "marketing.advertising.first_party.targeted",
+    "marketing.advertising.frequency_capping",
+    "marketing.advertising.negative_targeting",
+    "marketing.advertising.profiling",
+    "marketing.advertising.serving",
+    "marketing.advertising.third_party",
+    "marketing.advertising.third_party.targeted",
     "marketing.communications",
+    "marketing.communications.email",
+    "marketing.communications.sms",
     "personalize",
+    "personalize.content",
+    "personalize.content.limited",
+    "personalize.content.profiled",
+    "personalize.content.profiling",
+    "personalize.profiling",
+    "personalize.system",
     "sales",
     "third_party_sharing",
+    "third_party_sharing.legal_obligation",
     "train_ai_system",
 ];
 
@@ -154,7 +228,7 @@ const TRANSFERS: &[&str] = &[
 ];
 
 /// Terms for what no longer allows a transfer: read, so that the lint can say why.
-const OBSOLETE_TRANSFERS: &[&str] = &["privacy-shield", "safe-harbor", "swiss-privacy-shield"];
+const OBSOLETE_TRANSFERS: &[&str] = &["privacy-shield", "safe-harbor"];
 
 /// Groups of countries beside those of ISO 3166-1.
 const REGIONS: &[&str] = &["EEA", "EU", "UK", "CA-QC", "US-CA"];
@@ -169,9 +243,24 @@ pub(crate) const EEA: &[&str] = &[
 pub(crate) const ADEQUATE: &[&str] =
     &["AD", "AR", "CA", "CH", "FO", "GB", "GG", "IL", "IM", "JE", "JP", "KR", "NZ", "UK", "UY"];
 
-/// True for what no longer allows a transfer.
+/// Countries of the European Economic Area that are not of the Union.
+const NOT_OF_THE_UNION: &[&str] = &["IS", "LI", "NO"];
+
+/// The regions that one lies in, other than itself.
+pub(crate) fn regions_around(region: &str) -> Vec<&'static str> {
+    match region {
+        "EU" => vec!["EEA"],
+        "GB" => vec!["UK"],
+        country if EEA.contains(&country) && !NOT_OF_THE_UNION.contains(&country) => vec!["EU", "EEA"],
+        country if EEA.contains(&country) => vec!["EEA"],
+        _ => Vec::new(),
+    }
+}
+
+/// True for what no longer allows a transfer: `privacy-shield`, and as people write it.
 pub(crate) fn is_obsolete(transfer: &str) -> bool {
-    OBSOLETE_TRANSFERS.contains(&transfer)
+    let plain = transfer.to_ascii_lowercase().replace([' ', '_'], "-").replace("harbour", "harbor");
+    OBSOLETE_TRANSFERS.iter().any(|obsolete| plain.contains(obsolete))
 }
 
 /// Whether a term is one, else why not and what is.

@@ -12,6 +12,9 @@ use crate::fault::{Fault, Place};
 /// Deeper than any policy; the parser bounds it before us.
 const DEPTH_MAX: usize = 16;
 
+/// Most faults of writing that are told at once: what follows from the first ones helps nobody.
+const FAULTS_MAX: usize = 20;
+
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -57,19 +60,19 @@ impl Source {
 impl Node {
     /// Reads a file.
     pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Vec<Fault>> {
-        match DeTable::parse(&source.text) {
-            Ok(table) => {
-                let span = table.span();
-                let members = members(table.into_inner(), source, 0);
-                Ok(Node { value: Value::Table(members), span, file: Arc::clone(source) })
-            }
-            Err(error) => Err(vec![Fault {
-                place: source.place(error.span().map_or(0, |span| span.start)),
-                key: String::new(),
-                why: format!("this is not TOML: {}", error.message()),
-                write: "see https://toml.io for how it is written".to_owned(),
-            }]),
+        let (table, errors) = DeTable::parse_recoverable(&source.text);
+        if errors.is_empty() {
+            let span = table.span();
+            let members = members(table.into_inner(), source, 0);
+            return Ok(Node { value: Value::Table(members), span, file: Arc::clone(source) });
         }
+        let fault = |error: toml::de::Error| Fault {
+            place: source.place(error.span().map_or(0, |span| span.start)),
+            key: String::new(),
+            why: format!("this is not TOML: {}", error.message()),
+            write: "see https://toml.io for how it is written".to_owned(),
+        };
+        Err(errors.into_iter().take(FAULTS_MAX).map(fault).collect())
     }
 
     pub(crate) fn place(&self) -> Place {

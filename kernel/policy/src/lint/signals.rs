@@ -14,6 +14,9 @@ const BUILT: &[&str] = &["logs", "errors", "spans"];
 /// Signals that parse and do nothing yet.
 const NOT_BUILT: &[&str] = &["metrics", "checks", "replays"];
 
+/// The log keeps what the tables have for a day, unless it is told to keep less.
+const LIVE_SECONDS_MIN: i64 = 86_400;
+
 /// Bytes of ended files lie this long on the disk for readers that began before (an hour of history, and grace).
 const LAG_SECONDS_MIN: i64 = 2 * 3600;
 
@@ -83,14 +86,14 @@ fn retention(look: &mut Look<'_>, policy: &Policy) {
     for activity in &policy.activities {
         let key = |leaf: &str| format!("activity.{}.retention.{leaf}", activity.id);
         let retention = &activity.retention;
-        if retention.live.seconds() < 60 {
+        let inert = activity.signals.iter().all(|signal| NOT_BUILT.contains(&signal.as_str()));
+        if retention.live.seconds() < LIVE_SECONDS_MIN && !inert {
             look.error(
                 &key("live"),
-                format!("{} is shorter than a minute", retention.live),
-                "write at least \"1m\"",
+                format!("{} cannot be kept: the log holds what came for a day, for its readers", retention.live),
+                "write at least \"1d\"",
             );
         }
-        let inert = activity.signals.iter().all(|signal| NOT_BUILT.contains(&signal.as_str()));
         if retention.max_lag.seconds() < LAG_SECONDS_MIN && !inert {
             look.error(
                 &key("max_lag"),
@@ -160,9 +163,7 @@ fn streams(look: &mut Look<'_>, policy: &Policy) {
     }
     for activity in &policy.activities {
         for topic in activity.signals.iter().filter_map(|signal| signal.strip_prefix("stream:")) {
-            if topic.len() > 249
-                || topic != "*" && !topic.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-            {
+            if topic != "*" && !super::effect::is_topic(topic) {
                 look.error(
                     &format!("activity.{}.signals", activity.id),
                     format!("no topic can be called {topic:?}"),

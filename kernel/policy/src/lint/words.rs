@@ -5,7 +5,7 @@ use crate::model::Policy;
 use crate::terms::{ADEQUATE, EEA, is_obsolete};
 
 /// Regions whose law asks for consent before.
-const OPT_IN: &[&str] = &["default", "EEA", "EU", "UK", "CH", "CA-QC"];
+const OPT_IN: &[&str] = &["EEA", "EU", "UK", "GB", "CH"];
 
 pub(super) fn look(look: &mut Look<'_>) {
     let policy = &look.resolved.policy;
@@ -24,11 +24,15 @@ fn consent(look: &mut Look<'_>, policy: &Policy) {
     let strict = |region: &str| OPT_IN.contains(&region) || is_european(region);
     for (region, mode) in &policy.consent.mode {
         let key = format!("consent.mode.{region}");
-        if mode == "implied" && strict(region) {
+        // Of whom nobody tells where they are counts as the strictest region that is named.
+        let is_named = |regions: &[&str]| regions.iter().any(|one| policy.consent.mode.contains_key(*one));
+        let covers =
+            region == "default" && !(is_named(&["EEA"]) && is_named(&["UK", "GB"]) && is_named(&["CH"]));
+        if mode == "implied" && (covers || strict(region)) {
             look.error(
                 &key,
-                "consent by use alone is none in Europe, and nobody tells where a record is from",
-                "write \"opt_in\", or \"opt_out\" where an activity rests on another basis",
+                "consent by use alone is none in Europe",
+                "write \"opt_in\", or \"opt_out\" where activities rest on another basis; of the default also by naming EEA, UK and CH",
             );
         }
     }

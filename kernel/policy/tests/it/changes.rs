@@ -61,6 +61,102 @@ fn changes_go_one_way_or_the_other() {
     assert_eq!(diff(&base, &base), []);
 }
 
+/// What is not there is as something else says, and a change is told against that.
+#[test]
+fn what_comes_and_goes_is_told_against_what_holds_without_it() {
+    let base = extended("");
+    for (rest, key, there) in [
+        // Topics without an entry are taken.
+        (
+            "collect.streams.orders = { opaque = \"reject\" }",
+            "collect.streams.orders",
+            ChangeClass::Tightening,
+        ),
+        ("collect.streams.orders = { opaque = \"allow\" }", "collect.streams.orders", ChangeClass::Neutral),
+        ("collect.streams.orders = { subject_key = \"$.a\" }", "collect.streams.orders", ChangeClass::Mixed),
+        // Others are asked afterwards, Europeans before.
+        ("consent.mode = { BR = \"opt_in\" }", "consent.mode.BR", ChangeClass::Tightening),
+        ("consent.mode = { BR = \"opt_out\" }", "consent.mode.BR", ChangeClass::Neutral),
+        ("consent.mode = { BR = \"implied\" }", "consent.mode.BR", ChangeClass::Loosening),
+        ("consent.mode = { DE = \"opt_out\" }", "consent.mode.DE", ChangeClass::Loosening),
+        ("consent.mode = { NO = \"opt_in\" }", "consent.mode.NO", ChangeClass::Neutral),
+        ("consent.mode = { GB = \"opt_out\" }", "consent.mode.GB", ChangeClass::Loosening),
+        ("rights.deadline = { BR = \"15d\" }", "rights.deadline.BR", ChangeClass::Tightening),
+        ("rights.deadline = { BR = \"90d\" }", "rights.deadline.BR", ChangeClass::Loosening),
+        (
+            "collect.unknown_fields = { logs = \"drop\" }",
+            "collect.unknown_fields.logs",
+            ChangeClass::Tightening,
+        ),
+        ("collect.fields = { logs = [\"cart.size\"] }", "collect.fields.logs", ChangeClass::Loosening),
+        ("without = [\"consent.mode.UK\"]", "consent.mode.UK", ChangeClass::Loosening),
+    ] {
+        assert_eq!(classes(&base, &extended(rest)), [(key.to_owned(), there)], "{rest}");
+    }
+    // What a topic has of its own is told against what all have.
+    let strict = policy("candor_policy = 1\ncollect.streams.orders = { values = \"json\" }");
+    let taken =
+        policy("candor_policy = 1\ncollect.streams.orders = { values = \"json\", opaque = \"allow\" }");
+    let loosened = [("collect.streams.orders.opaque".to_owned(), ChangeClass::Loosening)];
+    assert_eq!(classes(&strict, &taken), loosened);
+}
+
+/// An activity that is called otherwise goes and comes: in between its signals must not be nobody's.
+#[test]
+fn signals_that_move_are_never_in_no_activity() {
+    let text = "candor_policy = 1\n[[activity]]\nid = \"faults\"\nsignals = [\"errors\", \"spans\"]\n\
+        legal_basis = \"eu-gdpr:A6-1-f\"\n\
+        retention = { live = \"7d\", max_lag = \"24h\", backups = \"0d\", basis = \"fixed\" }\n";
+    let one = text.replace("\"errors\", ", "");
+    let (old, new) = (policy("candor_policy = 1\n"), policy(text));
+    for (old, new) in [(&old, &new), (&new, &old), (&old, &policy(&one)), (&policy(&one), &new)] {
+        let changes = diff(old, new);
+        assert!(!changes.is_empty());
+        let between = stricter(old, new, &changes);
+        for signal in ["logs", "errors", "spans", "stream:x"] {
+            assert!(between.activity(signal).is_some(), "{signal} is in none: {changes:?}");
+            assert!(new.activity(signal).is_some());
+        }
+    }
+    // What nobody has any more is not kept any more, at once.
+    let without = policy("candor_policy = 1\nwithout = [\"activity.replay\"]\n");
+    let gone = [("activity.replay".to_owned(), ChangeClass::Tightening)];
+    assert_eq!(classes(&policy("candor_policy = 1\n"), &without), gone);
+}
+
+/// The first rule that holds decides, so one can undo another.
+#[test]
+fn rules_are_told_beside_each_other() {
+    let rule = |id: &str, detect: &str, action: &str| {
+        format!("[[scrub.rule]]\nid = \"{id}\"\nat = \"**\"\ndetect = [{detect}]\naction = \"{action}\"\n")
+    };
+    let with = |rules: &[String]| policy(&format!("candor_policy = 1\n{}", rules.concat()));
+    let base = with(&[]);
+    let of = |key: &str, class: ChangeClass| vec![(key.to_owned(), class)];
+    // It stands before `payment`, which removes cards.
+    let alert = with(&[rule("look", "\"card\"", "alert")]);
+    assert_eq!(classes(&base, &alert), of("scrub.rule.look", ChangeClass::Mixed));
+    assert_eq!(classes(&alert, &base), of("scrub.rule.look", ChangeClass::Mixed));
+    let mails = with(&[rule("look", "\"email\"", "alert")]);
+    assert_eq!(classes(&base, &mails), of("scrub.rule.look", ChangeClass::Tightening));
+    let more = with(&[rule("look", "\"email\", \"iban\"", "alert")]);
+    assert_eq!(classes(&mails, &more), of("scrub.rule.look.detect", ChangeClass::Mixed));
+    let harder = with(&[rule("look", "\"email\"", "remove")]);
+    assert_eq!(classes(&mails, &harder), of("scrub.rule.look.action", ChangeClass::Tightening));
+    assert_eq!(classes(&harder, &mails), of("scrub.rule.look.action", ChangeClass::Loosening));
+    // The order of two that meet, and of two that do not.
+    let (one, other) = (rule("one", "\"email\"", "mask"), rule("other", "\"pii:all\"", "remove"));
+    let (there, back) = (with(&[one.clone(), other.clone()]), with(&[other, one.clone()]));
+    assert_eq!(classes(&there, &back), of("scrub.rule", ChangeClass::Mixed));
+    let apart = rule("apart", "\"mac\"", "mask");
+    let (there, back) = (with(&[one.clone(), apart.clone()]), with(&[apart, one]));
+    assert_eq!(classes(&there, &back), of("scrub.rule", ChangeClass::Neutral));
+    // What is made stricter at once stands where it is to stand.
+    let new = with(&[rule("mails", "\"email\"", "remove")]);
+    let between = stricter(&base, &new, &diff(&base, &new));
+    assert_eq!(between, new);
+}
+
 #[test]
 fn the_same_span_in_other_words_is_no_change_of_matter() {
     let (days, hours) = (
@@ -86,7 +182,8 @@ fn the_stricter_parts_of_a_change_hold_without_the_rest() {
     let live =
         |policy: &Policy| policy.activity("errors").map(|activity| activity.retention.live.text().to_owned());
     assert_eq!((live(&between).as_deref(), between.collect.ip.v4), (Some("7d"), 16));
-    assert_eq!(between.scrub.rules.last().map(|rule| rule.detect.len()), Some(3));
+    let mail = between.scrub.rules.iter().find(|rule| rule.id == "mail");
+    assert_eq!(mail.map(|rule| rule.detect.len()), Some(3));
     // The one who got data gets none any more; the new one not yet.
     assert_eq!(between.recipients.len(), 0);
     assert!(diff(&between, &new).iter().all(|change| change.class.waits()));

@@ -32,16 +32,16 @@ id = "a"
 mode = "opt_in"
 "#;
     expect_test::expect![[r#"
-        policy.toml:11:15: activity.errors.legal_basis: "consent" is no term of it; there are: eu-gdpr:A6-1-a, eu-gdpr:A6-1-b, eu-gdpr:A6-1-c, eu-gdpr:A6-1-d, eu-gdpr:A6-1-e, eu-gdpr:A6-1-f
-        policy.toml:13:22: activity.errors.retention.live: "a month" is no span of time; a span of time is a whole number and s, m, h, d, w or y, as in 30d
-        policy.toml:12:12: activity.errors.subjects: "costumer" is no term of it; did you mean `customer`?
-        policy.toml:7:14: collect.device_ids: this is a list; write one of drop, pseudonym, keep
+        policy.toml:2:11: extends: there is no "preset:stric"; did you mean `preset:strict`?
+        policy.toml:5:14: collect.user_agnet: there is no such key; did you mean `user_agent`?
         policy.toml:6:17: collect.ip.action: "generalize" is not taken here; did you mean `generalise`?
         policy.toml:6:36: collect.ip.v4: 40 is out of range; write a whole number from 0 to 32
-        policy.toml:5:14: collect.user_agnet: there is no such key; did you mean `user_agent`?
-        policy.toml:21:8: consent.mode: this is a text, not a table; write a table with default
+        policy.toml:7:14: collect.device_ids: this is a list; write one of drop, pseudonym, keep
+        policy.toml:11:15: activity.errors.legal_basis: "consent" is no term of it; there are: eu-gdpr:A6-1-a, eu-gdpr:A6-1-b, eu-gdpr:A6-1-c, eu-gdpr:A6-1-d, eu-gdpr:A6-1-e, eu-gdpr:A6-1-f
+        policy.toml:12:12: activity.errors.subjects: "costumer" is no term of it; did you mean `customer`?
+        policy.toml:13:22: activity.errors.retention.live: "a month" is no span of time; a span of time is a whole number and s, m, h, d, w or y, as in 30d
         policy.toml:17:1: scrub.rule.a: two have the same `id`; give each its own
-        policy.toml:2:11: extends: there is no "preset:stric"; did you mean `preset:strict`?
+        policy.toml:21:8: consent.mode: this is a text, not a table; write a table with default
     "#]].assert_eq(&faults(text));
 }
 
@@ -50,6 +50,26 @@ fn a_file_that_is_no_toml_says_where() {
     expect_test::expect![[r#"
         policy.toml:2:9: this is not TOML: unclosed table, expected `]`; see https://toml.io for how it is written
     "#]].assert_eq(&faults("candor_policy = 1\n[collect\nip = 3\n"));
+}
+
+#[test]
+fn what_a_file_does_without_has_to_be_there() {
+    expect_test::expect![[r#"
+        policy.toml:2:12: without: preset:strict has no `recipient.aws`; name a key, or an item by its name, as in `recipient.aws`
+        policy.toml:2:51: without: preset:strict has no `collect.ipp`; name a key, or an item by its name, as in `recipient.aws`
+    "#]].assert_eq(&faults(
+        "candor_policy = 1\nwithout = [\"recipient.aws\", \"scrub.rule.secrets\", \"collect.ipp\"]\n",
+    ));
+}
+
+#[test]
+fn every_fault_of_writing_is_told_at_once() {
+    let text = "candor_policy = 1\n[collect]\nip = \nuser_agent = drop\n[scrub\nkeys_too = true\n";
+    expect_test::expect![[r#"
+        policy.toml:5:7: this is not TOML: unclosed table, expected `]`; see https://toml.io for how it is written
+        policy.toml:3:6: this is not TOML: string values must be quoted, expected literal string; see https://toml.io for how it is written
+        policy.toml:4:14: this is not TOML: string values must be quoted, expected literal string; see https://toml.io for how it is written
+    "#]].assert_eq(&faults(text));
 }
 
 #[test]
@@ -134,10 +154,10 @@ breach = { authority_hours = 100 }
         policy.toml:18:10: error: collect.streams.orders.values: values that are never opened are refused here; write `opaque = "allow"` beside it
         policy.toml:22:22: error: scrub.rule.one.at: "a.(b" is no selector: a path is expected: a key, `*`, `**`, `$type`, or a key in single quotes at byte 2; see `candor policy schema` for how places are written
         policy.toml:22:39: error: scrub.rule.one.detect: there is no detector "crad"; did you mean `card`?
-        policy.toml:22:58: error: scrub.rule.one.action: there is no action "hash"; there are: remove, replace:TEXT, mask:KEEP_LAST, truncate:CHARACTERS, generalise, pseudonym, drop_field, drop_event, alert
+        policy.toml:22:58: error: scrub.rule.one.action: "hash": a hash without a key is undone by guessing; `pseudonym` has one; there are: remove, replace:TEXT, mask:KEEP_LAST, truncate:CHARACTERS, generalise, pseudonym, drop_field, drop_event, alert
         policy.toml:1:1: error: scrub: there is no detector "crad"; change the rule that is named
-        policy.toml:9:36: error: consent.mode.DE: consent by use alone is none in Europe, and nobody tells where a record is from; write "opt_in", or "opt_out" where an activity rests on another basis
-        policy.toml:9:20: error: consent.mode.default: consent by use alone is none in Europe, and nobody tells where a record is from; write "opt_in", or "opt_out" where an activity rests on another basis
+        policy.toml:9:36: error: consent.mode.DE: consent by use alone is none in Europe; write "opt_in", or "opt_out" where activities rest on another basis; of the default also by naming EEA, UK and CH
+        policy.toml:9:20: error: consent.mode.default: consent by use alone is none in Europe; write "opt_in", or "opt_out" where activities rest on another basis; of the default also by naming EEA, UK and CH
         policy.toml:10:19: warning: consent.signals.gpc: this signal of browsers is ignored, and the page says so; list what it switches off: "no_share", "no_replay", "no_id"
         policy.toml:10:29: warning: consent.signals.dnt: this signal of browsers is ignored, and the page says so; list what it switches off: "no_share", "no_replay", "no_id"
         policy.toml:10:19: error: consent.signals.gpc: data is shared, and Global Privacy Control is an objection to that; write `gpc = ["no_share"]`
@@ -149,4 +169,112 @@ breach = { authority_hours = 100 }
         policy.toml:41:30: error: governance.breach.authority_hours: the authority is to be told within 72 hours (GDPR Art. 33); write 72 or less
         policy.toml:1:1: warning: controller.name: the page does not say who is responsible and where to write to; write `controller.name` and `notice.contact`
     "#]].assert_eq(&found);
+}
+
+/// What has no effect, and what two parts of a policy say of the same that cannot both be.
+#[test]
+fn the_lint_says_what_has_no_effect_and_what_cannot_be_both() {
+    let text = r#"candor_policy = 1
+extends = "preset:better-stack-2022"
+
+[notice]
+languages = []
+authority = "EU-US Privacy Shield Panel"
+
+[controller]
+role = { default = "controller", customers = "processor" }
+
+[[site]]
+name = "a"
+origins = ["https://a.example/shop", "https://b.example"]
+[[site]]
+name = "b"
+origins = ["https://b.example"]
+
+[[activity]]
+id = "errors"
+title = "Anonymous reports"
+subjects = ["anonymous_user"]
+
+[consent]
+mode = { EAA = "opt_in", CA-QC = "opt_in" }
+signals = { gpc = [] }
+
+[collect.streams."a topic"]
+opaque = "reject"
+
+[[scrub.rule]]
+id = "one"
+at = "**"
+detect = ["pii:all"]
+action = "remove"
+[[scrub.rule]]
+id = "two"
+at = "extra.mail"
+detect = ["email"]
+action = "hash"
+[[scrub.allow]]
+at = "extra.path"
+detect = ["whole"]
+reason = "nothing looks for it"
+
+[[recipient]]
+id = "ads"
+name = "Ads"
+country = "DE"
+role = "dpv:ThirdParty"
+uses = ["marketing.advertising.serving"]
+endpoints = ["https://ads.example"]
+
+[governance]
+legal_requests = { approvers = 0 }
+"#;
+    let resolved = read("policy.toml", text).expect("parses");
+    let found: String = lint(&resolved).iter().map(|finding| format!("{finding}\n")).collect();
+    expect_test::expect![[r#"
+        policy.toml:39:10: error: scrub.rule.two.action: "hash": a hash without a key is undone by guessing; `pseudonym` has one; there are: remove, replace:TEXT, mask:KEEP_LAST, truncate:CHARACTERS, generalise, pseudonym, drop_field, drop_event, alert
+        policy.toml:1:1: error: scrub: "hash": a hash without a key is undone by guessing; `pseudonym` has one; change the rule that is named
+        policy.toml:25:19: warning: consent.signals.gpc: this signal of browsers is ignored, and the page says so; list what it switches off: "no_share", "no_replay", "no_id"
+        preset:better-stack-2022:25:39: warning: consent.signals.dnt: this signal of browsers is ignored, and the page says so; list what it switches off: "no_share", "no_replay", "no_id"
+        policy.toml:1:1: warning: controller.name: the page does not say who is responsible and where to write to; write `controller.name` and `notice.contact`
+        policy.toml:1:1: error: collect.streams.a topic: no topic can be called "a topic"; name one topic, or `*` for all others
+        policy.toml:24:34: error: consent.mode.CA-QC: senders state countries, not parts of them; name the country
+        policy.toml:24:16: error: consent.mode.EAA: "EAA" is no term of it; write a country, as in "DE", or one of EEA, EU, UK, CA-QC, US-CA
+        policy.toml:13:11: error: site.a.origins: "https://a.example/shop" is no origin: no page is of it; write scheme and host alone, as in "https://shop.example"
+        policy.toml:16:11: error: site.b.origins: https://b.example is one of a already; name each origin once
+        policy.toml:9:46: error: controller.role.customers: no project is meant by that; write `"project:NAME"` or `"project:PREFIX/*"`
+        policy.toml:35:1: warning: scrub.rule.two: it never strikes: `one` before it does, everywhere; put it before that one, or leave it out
+        policy.toml:42:10: warning: scrub.allow.extra.path.detect: no rule looks for "whole": there is nothing to except; leave it out
+        policy.toml:21:12: error: activity.errors.subjects: who has an address is not anonymous; add "customer" or "visitor"
+        policy.toml:20:9: error: activity.errors.title: data with an address is not anonymous; call it pseudonymous, or otherwise
+        policy.toml:50:8: error: recipient.ads.uses: it gets data for advertisements, and `sharing.ads` says that nobody does; leave that use out, or say in `sharing.ads` what holds
+        policy.toml:50:8: error: recipient.ads.uses: it gets data for advertisements, and Global Privacy Control is an objection to that; write `gpc = ["no_share"]`
+        policy.toml:5:13: error: notice.languages: the page is in no language; write `languages = ["en"]`
+        policy.toml:6:13: error: notice.authority: "EU-US Privacy Shield Panel" names a framework that is void: nobody answers there; name the supervisory authority of the country
+        policy.toml:54:32: warning: governance.legal_requests.approvers: data goes to authorities without anybody's approval; write 2
+    "#]].assert_eq(&found);
+}
+
+#[test]
+fn addresses_that_are_kept_are_named() {
+    let text = "candor_policy = 1\n[collect]\nip = { action = \"generalise\", v4 = 24, v6 = 48 }\n";
+    let found: Vec<String> =
+        lint(&read("policy.toml", text).expect("parses")).into_iter().map(|finding| finding.key).collect();
+    assert_eq!(found, ["controller.name", "collect.ip.action"]);
+}
+
+/// By use alone where everybody of whom it is not told counts as a European.
+#[test]
+fn consent_by_use_alone_leaves_out_europe() {
+    let keys = |mode: &str| -> Vec<String> {
+        let text = format!("candor_policy = 1\nconsent.mode = {{ {mode} }}\n");
+        let found = lint(&read("policy.toml", &text).expect("parses"));
+        found.into_iter().map(|finding| finding.key).filter(|key| key.starts_with("consent")).collect()
+    };
+    assert_eq!(
+        keys("default = \"implied\", EEA = \"opt_in\", GB = \"opt_out\", CH = \"opt_in\""),
+        Vec::<String>::new()
+    );
+    assert_eq!(keys("default = \"implied\", EEA = \"opt_in\", CH = \"opt_in\""), ["consent.mode.default"]);
+    assert_eq!(keys("default = \"opt_in\", GB = \"implied\", BR = \"implied\""), ["consent.mode.GB"]);
 }

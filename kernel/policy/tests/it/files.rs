@@ -71,6 +71,140 @@ endpoints = ["https://api.pager.example"]
 transfer = "eu-gdpr:A46-2-c"
 "#;
 
+/// A policy with every section, as a company might write it.
+pub const WHOLE: &str = r#"
+candor_policy = 1
+extends = "preset:better-stack-2022"
+data_ownership = "tenant"
+
+[notice]
+version = "2027.1"
+effective = 2027-02-01
+languages = ["de", "en"]
+contact = "datenschutz@werk.example"
+authority = "BfDI (DE)"
+
+[controller]
+name = "Werk GmbH"
+country = "DE"
+dpo = "dpo@werk.example"
+role = { default = "controller", "project:kunden/*" = "processor" }
+
+[[site]]
+name = "werk"
+origins = ["https://werk.example", "https://www.werk.example"]
+
+[[activity]]
+id = "errors"
+signals = ["errors", "spans"]
+subjects = ["customer", "employee"]
+data_categories = ["user.unique_id.pseudonymous", "user.device.ip_address", "system.operations"]
+data_uses = ["essential.service.operations.improve"]
+purpose = "dpv:ServiceOptimisation"
+legal_basis = "eu-gdpr:A6-1-f"
+retention = { live = "21d", max_lag = "24h", backups = "7d", basis = "fixed" }
+
+[[activity]]
+id = "orders"
+signals = ["stream:orders"]
+subjects = ["customer"]
+data_categories = ["user.behavior.purchase_history"]
+data_uses = ["essential.service"]
+purpose = "dpv:ServiceProvision"
+legal_basis = "eu-gdpr:A6-1-b"
+retention = { live = "10d", max_lag = "24h", backups = "0d", basis = "fixed" }
+
+[collect]
+unknown_fields = { default = "scrub", replays = "drop", user_traits = "drop" }
+fields = { logs = ["cart.size"] }
+enrichment = []
+ip = { action = "generalise", v4 = 20, v6 = 40, derive = ["country"] }
+user_agent = "family_only"
+location = "country"
+device_ids = "drop"
+replay = { text = "mask", inputs = "never", media = "block", request_headers = ["accept"], bodies = "off", console = "scrub", canvas = "off" }
+streams = { orders = { subject_key = "$.buyer.id", opaque = "reject" } }
+
+[consent]
+mode = { default = "opt_out", EEA = "opt_in", UK = "opt_in", CH = "opt_in" }
+no_cookie = "anonymous"
+signals = { gpc = ["no_share", "no_replay"], dnt = ["no_id"], beats_stored_consent = true }
+children = { min_age = 16, below = "erase", parental_consent = true }
+
+[identity]
+keys = ["user.id", "user.email", "session.id"]
+ip_is_identity = false
+pseudonym = { alg = "hmac-sha256", scope = "site", vault = "per_subject_key" }
+cross_domain = "forbid"
+technical_to_identity = "forbid"
+
+[scrub]
+on_error = "drop_event"
+keys_too = true
+decode = ["json", "url", "base64"]
+rule = [
+  { id = "money",  at = "**", detect = ["card", "iban", "ssn_us"], action = "remove" },
+  { id = "keys",   at = "**", detect = ["secrets:all", "url_credentials"], action = "replace:[secret]" },
+  { id = "people", at = "** && !user.email", detect = ["email", "phone"], action = "pseudonym" },
+  { id = "prose",  at = "extra.'what happened' || logentry.params.*", action = "truncate:300" },
+  { id = "badge",  at = "$log", pattern = "W-[0-9]{6}", action = "mask:2" },
+]
+allow = [ { at = "extra.parcel", detect = ["card"], reason = "parcel numbers, looked at in January" } ]
+
+[residency]
+regions = ["eu-central"]
+replicas = ["eu-west"]
+viewers = ["EEA", "CH"]
+
+[[recipient]]
+id = "phone"
+name = "Rufdienst Inc."
+country = "US"
+role = "dpv:DataSubProcessor"
+uses = ["essential.service.notifications"]
+endpoints = ["https://api.ruf.example"]
+transfer = "eu-gdpr:A46-2-c"
+fields = ["issue.title"]
+
+[sharing]
+sale = "never"
+ads = "never"
+partners = "never"
+affiliates = "never"
+events = "never"
+publish_support_requests = "with_consent"
+aggregates = { to = ["annual_report"], k = 50, epsilon_year = 0.5 }
+
+[rights]
+deadline = { default = "30d", US-CA = "45d" }
+ack = "2d"
+verify = ["email_link", "controller_jwt"]
+refuse_codes = ["manifestly_unfounded", "identity_failed"]
+access = { format = ["json-ld", "html"], include_access_log = true }
+rectification = "self_service"
+restriction = "store_only"
+erasure = { hide = "60s", keys = "1h", live = "72h", backups = "shred", receipt = "signed" }
+
+[governance]
+legal_requests = { approvers = 2, notify_subject = "unless_gagged", report = "yearly" }
+breach = { authority_hours = 72, processor_to_controller_hours = 12, subjects = "high_risk" }
+changes = { notice = ["email", "feed"], prior_days = 30, subprocessor_days = 30, loosening_applies_to = "new_data" }
+transfer_of_control = { notice_days = 60, choices = ["export", "erase"] }
+reads = { ledger = true, reveal_needs_reason = true, roles = { viewer = "tokens", responder = "reveal", dpo = "all" } }
+telemetry = { self = "off", email_open_tracking = false, third_party_embeds = [] }
+security = { tls = "required", second_factor = "required", at_rest = "per_file_keys" }
+"#;
+
+#[test]
+fn a_policy_of_every_section_holds() {
+    let resolved = resolve(WHOLE);
+    assert_eq!(lint(&resolved), Vec::new());
+    let rules: Vec<&str> = resolved.policy.scrub.rules.iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!(rules, ["money", "keys", "people", "prose", "badge", "payment", "secrets"]);
+    let orders = resolved.policy.activity("stream:orders").map(|activity| activity.id.as_str());
+    assert_eq!(orders, Some("orders"));
+}
+
 #[test]
 fn a_file_is_laid_over_its_preset() {
     let shop = resolve(SHOP);
@@ -84,9 +218,9 @@ fn a_file_is_laid_over_its_preset() {
     assert_eq!(policy.activity("stream:anything").map(|activity| activity.id.as_str()), Some("operations"));
     assert_eq!(policy.stream("orders").opaque.as_deref(), Some("reject"));
     assert_eq!(policy.stream("others").opaque.as_deref(), Some("allow"));
-    // Rules of the preset stay, in front.
+    // The first rule decides, so the file's own stand in front.
     let rules: Vec<&str> = policy.scrub.rules.iter().map(|rule| rule.id.as_str()).collect();
-    assert_eq!(rules, ["payment", "secrets", "mail"]);
+    assert_eq!(rules, ["mail", "payment", "secrets"]);
     assert_eq!(errors(&shop), Vec::<String>::new());
     let overridden: Vec<&str> = shop.overrides.iter().map(|one| one.key.as_str()).collect();
     assert!(overridden.contains(&"collect.ip.v4"), "{overridden:?}");
@@ -99,6 +233,35 @@ fn what_a_preset_brings_can_be_left_out() {
     let ids: Vec<String> =
         resolve(text).policy.recipients.into_iter().map(|recipient| recipient.id).collect();
     assert_eq!(ids, ["aws"]);
+}
+
+#[test]
+fn an_item_can_be_replaced_whole() {
+    let text = "candor_policy = 1\nextends = \"logrocket-2018\"\nwithout = [\"recipient.aws\"]\n\
+        [[recipient]]\nid = \"aws\"\nname = \"AWS\"\ncountry = \"DE\"\nrole = \"dpv:DataProcessor\"\n";
+    let resolved = resolve(text);
+    assert_eq!(resolved.extends.as_deref(), Some("preset:logrocket-2018"));
+    let aws = resolved.policy.recipients.iter().find(|recipient| recipient.id == "aws");
+    assert_eq!(aws.map(|aws| (aws.country.as_str(), aws.transfer.as_deref())), Some(("DE", None)));
+}
+
+/// A signal goes to whom the file gives it, also from an activity that the file changes otherwise.
+#[test]
+fn a_signal_leaves_the_activity_that_had_it() {
+    let text = "candor_policy = 1\n[[activity]]\nid = \"errors\"\nretention = { live = \"7d\" }\n\
+        [[activity]]\nid = \"traces\"\nsignals = [\"spans\"]\nlegal_basis = \"eu-gdpr:A6-1-f\"\n\
+        retention = { live = \"2d\", max_lag = \"24h\", backups = \"0d\", basis = \"fixed\" }\n";
+    let resolved = resolve(text);
+    let signals = |id: &str| {
+        let activity = resolved.policy.activities.iter().find(|activity| activity.id == id);
+        activity.map(|activity| activity.signals.join(" "))
+    };
+    assert_eq!(signals("errors").as_deref(), Some("errors"));
+    assert_eq!(signals("traces").as_deref(), Some("spans"));
+    assert_eq!(errors(&resolved), Vec::<String>::new());
+    // One that has none left because the file says so is not dropped in silence.
+    let none = resolve("candor_policy = 1\n[[activity]]\nid = \"replay\"\nsignals = []\n");
+    assert_eq!(errors(&none), ["activity.replay.signals"]);
 }
 
 #[test]
@@ -142,6 +305,9 @@ fn presets_read_and_the_lint_says_what_is_wrong_with_them() {
         Warning preset:logflare: consent.children.min_age
         Warning preset:logflare: governance.changes.prior_days
         Warning preset:logflare: controller.name
+        Error preset:logflare: activity.errors.retention.live
+        Error preset:logflare: activity.operations.retention.live
+        Error preset:logflare: activity.replay.retention.live
         Error preset:logrocket-2018: consent.mode.default
         Warning preset:logrocket-2018: consent.signals.gpc
         Warning preset:logrocket-2018: consent.signals.dnt
@@ -176,7 +342,7 @@ fn presets_read_and_the_lint_says_what_is_wrong_with_them() {
 
 #[test]
 fn a_policy_that_was_written_out_reads_as_the_same() {
-    for text in PRESETS.iter().map(|preset| preset.text).chain([SHOP]) {
+    for text in PRESETS.iter().map(|preset| preset.text).chain([SHOP, WHOLE]) {
         let policy = resolve(text).policy;
         let again = resolve(&policy.to_toml()).policy;
         assert_eq!(candor_policy::diff(&policy, &again), []);

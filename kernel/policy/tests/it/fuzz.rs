@@ -2,8 +2,9 @@
 
 use candor_model::Random;
 use candor_model::random::Seeded;
+use candor_testbed::fuzz::fuzz;
 
-use crate::files::SHOP;
+use crate::files::{SHOP, WHOLE};
 
 /// Pieces of the language, and of what breaks it.
 const PIECES: &[&str] = &[
@@ -48,25 +49,44 @@ const PIECES: &[&str] = &[
     "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p = 1",
 ];
 
-#[test]
-fn no_file_makes_it_panic() {
-    let random = Seeded::new(11);
+/// A file that was cut and put together by chance.
+fn broken(whole: &str, case: u64) -> String {
+    let random = Seeded::new(case);
     let below = |most: usize| (random.next_u64() % most.max(1) as u64) as usize;
-    for round in 0..4_000 {
-        let mut text = if round % 2 == 0 { SHOP.to_owned() } else { String::new() };
-        for _ in 0..1 + below(6) {
-            let mut at = below(text.len() + 1);
-            while !text.is_char_boundary(at) {
-                at -= 1;
-            }
-            match below(3) {
-                0 => text.truncate(at),
-                _ => text.insert_str(at, PIECES[below(PIECES.len())]),
-            }
-        }
-        if let Ok(resolved) = candor_policy::read("policy.toml", &text) {
-            candor_policy::lint(&resolved);
-            candor_policy::diff(&resolved.policy, &resolved.policy);
+    let mut text = if case.is_multiple_of(2) { whole.to_owned() } else { String::new() };
+    for _ in 0..1 + below(6) {
+        let at = text.floor_char_boundary(below(text.len() + 1));
+        match below(3) {
+            0 => text.truncate(at),
+            _ => text.insert_str(at, PIECES[below(PIECES.len())]),
         }
     }
+    text
+}
+
+#[test]
+fn no_file_makes_it_panic() {
+    fuzz(
+        |case| broken(if case.is_multiple_of(4) { SHOP } else { WHOLE }, case),
+        |text| {
+            if let Ok(resolved) = candor_policy::read("policy.toml", text) {
+                candor_policy::lint(&resolved);
+                assert_eq!(candor_policy::diff(&resolved.policy, &resolved.policy), []);
+            }
+        },
+    );
+}
+
+#[test]
+fn no_settings_of_another_make_it_panic() {
+    const SETTINGS: &str = r#"{"rules":{"a":{"type":"multiple","rules":["a","b","@common"]},"b":{"type":"pattern",
+        "pattern":"é+","redaction":{"method":"replace","text":"x\"\n"}}},"applications":{"$string || 'a b'":["a","b"]}}"#;
+    fuzz(
+        |case| broken(SETTINGS, case),
+        |text| {
+            let imported = candor_policy::import_sentry("pii.json", text);
+            let policy = format!("candor_policy = 1\n{}", imported.toml);
+            candor_policy::read("policy.toml", &policy).expect("what was made is read");
+        },
+    );
 }

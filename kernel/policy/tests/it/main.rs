@@ -4,3 +4,5 @@ mod changes;
 mod faults;
 mod files;
 mod fuzz;
+mod importer;
+mod schema;
