@@ -14,6 +14,7 @@ use candor_log::Log;
 use candor_logs::sources::Sources;
 use candor_meta::{Database, ReadScope, Tenancy};
 use candor_model::{Clock, IssueMap, ProjectId, Random};
+use candor_notices::Policies;
 use candor_people::People;
 use candor_query::{Format, Limits, Query, QueryError};
 use candor_streams::Streams;
@@ -28,6 +29,7 @@ use crate::http::Problem;
 use crate::http::listen::ConnectionCounts;
 use crate::http::pace::Pace;
 use crate::http::problem::Answer;
+use crate::policies::Enforcement;
 use crate::pressure::FreeSpace;
 use crate::vault::VaultKeeper;
 
@@ -74,6 +76,10 @@ pub struct App {
     pub kafka_tls: bool,
     /// What every record passes.
     pub gate: Arc<Gate>,
+    /// What may be done with data, as it holds and as it is announced.
+    pub policies: Policies,
+    /// What puts policies into force.
+    pub enforcement: Enforcement,
     /// What became of what Sentry's SDKs sent.
     pub outcomes: Outcomes,
     /// The keys of files and subjects.

@@ -37,6 +37,7 @@ pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
         app.log.blobs().forget(project).await.context("its attachments stay for now"),
         app.issues.forget(project).await.context("its issues stay for now"),
         app.sources.forget(project).await.context("its sources stay for now"),
+        app.policies.forget(project).await.context("its policy stays for now"),
         match &app.streams {
             Some(streams) => streams.forget(project).await.context("its topics stay for now"),
             None => Ok(()),

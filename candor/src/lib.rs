@@ -22,6 +22,7 @@ pub mod files;
 pub mod http;
 pub mod logging;
 pub mod output;
+pub mod policies;
 pub mod pressure;
 pub mod serve;
 pub mod sources;

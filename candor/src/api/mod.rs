@@ -10,6 +10,8 @@ pub mod issues;
 pub mod lake;
 pub mod maintenance;
 pub mod openapi;
+pub mod policy;
+pub mod policy_test;
 pub mod projects;
 pub mod query;
 pub mod search;
@@ -47,6 +49,12 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/projects/{project}", || get(projects::show).delete(projects::remove)),
     ("/api/v1/projects/{project}/rotate-keys", || post(projects::rotate_keys)),
     ("/api/v1/projects/{project}/limits", || put(projects::limit)),
+    ("/api/v1/policy", || get(policy::show).put(policy::apply)),
+    ("/api/v1/policy/announced", || delete(policy::withdraw)),
+    ("/api/v1/policy/check", || post(policy::check)),
+    ("/api/v1/policy/test", || post(policy_test::test)),
+    ("/api/v1/policy/versions", || get(policy::versions)),
+    ("/api/v1/policy/version", || get(policy::one_version)),
     ("/api/v1/query", || post(query::query)),
     ("/api/v1/export", || post(export::export)),
     ("/api/v1/schema", || get(query::schema)),

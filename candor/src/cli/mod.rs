@@ -8,6 +8,7 @@ pub mod bridge;
 pub mod config;
 pub mod duration;
 pub mod limit;
+pub mod policy;
 
 use std::path::PathBuf;
 
@@ -71,6 +72,9 @@ pub enum Command {
     /// Mirrors of topics from and to other Kafka clusters
     #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
     Bridge(bridge::BridgeCommand),
+    /// What may be collected, kept, shared and shown: check, compare, publish
+    #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
+    Policy(policy::PolicyCommand),
     /// Tables for other tools
     #[command(subcommand, subcommand_required = true, arg_required_else_help = true)]
     Lake(LakeCommand),
@@ -167,6 +171,9 @@ pub struct ServeArgs {
     /// The same by size: MiB of a project in the log from which its oldest may go
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub log_retention_mib: u64,
+    /// The policy that seeds the first start; later it is compared with the one in force
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Write the bound addresses here, whole, once every listener accepts
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
@@ -178,9 +185,6 @@ pub struct ServeArgs {
     /// Syslog over UDP and TCP
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:5514", hide = true)]
     pub syslog_listen: String,
-    /// The policy that seeds the first start
-    #[arg(long, value_name = "FILE", hide = true)]
-    pub policy: Option<PathBuf>,
     /// How mail leaves
     #[arg(long, value_name = "URL", hide = true, hide_env_values = true)]
     pub smtp: Option<String>,

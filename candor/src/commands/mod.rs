@@ -2,6 +2,7 @@
 
 mod bridge;
 mod lake;
+mod policy;
 mod project;
 mod rows;
 mod setup;
@@ -30,6 +31,7 @@ pub fn run(command: Command, global: &Global) -> Result<()> {
             Command::Setup(arguments) => setup::run(&Client::find(global)?, &arguments, global.json).await,
             Command::Project(command) => project::run(&Client::find(global)?, &command, global.json).await,
             Command::Bridge(command) => bridge::run(&Client::find(global)?, &command, global.json).await,
+            Command::Policy(command) => policy::run(global, &command).await,
             Command::Query(arguments) => rows::run(&Client::find(global)?, &arguments, global.json).await,
             Command::Flush(arguments) => flush(&Client::find(global)?, &arguments, global.json).await,
             Command::Tail(arguments) => tail::run(&Client::find(global)?, &arguments, global.json).await,

@@ -37,6 +37,7 @@ use crate::deleted;
 use crate::files;
 use crate::http::aside::{self, Places};
 use crate::http::pace::{self, Pace};
+use crate::policies::{self, Enforcement};
 use crate::pressure::{self, FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
 use crate::vault::VaultKeeper;
@@ -80,6 +81,8 @@ pub(super) async fn open(
     let people = People::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
         .await
         .context("cannot open accounts")?;
+
+    let policies = policies::open(meta.clone(), Arc::clone(&clock), options.policy.as_deref()).await?;
 
     let reserve = reserve_bytes(files::device_bytes(&root).unwrap_or(u64::MAX));
     let disk: Arc<dyn Disk> = Arc::new(
@@ -127,6 +130,10 @@ pub(super) async fn open(
         candor_query::Options::default(),
     );
     let gate = Arc::new(Gate::new(Arc::clone(&keyring), Arc::clone(&clock), Arc::clone(&random)));
+    let enforcement =
+        Enforcement { policies, gate: Arc::clone(&gate), log: log.clone(), lake: lake.clone(), retention };
+    enforcement.put_in_force().await?;
+    tokio::spawn(enforcement.clone().run(stop.clone()));
     let ingest = Ingest::new(Arc::clone(&gate), log.clone());
     let streams = match kafka {
         Some(bound) => {
@@ -221,6 +228,8 @@ pub(super) async fn open(
         streams,
         kafka_tls: options.tls.is_some(),
         gate,
+        policies: enforcement.policies.clone(),
+        enforcement,
         keyring,
         outcomes: errors.outcomes().clone(),
         vault: keeper,

@@ -86,6 +86,8 @@ pub struct Options {
     pub(super) test_clock: bool,
     /// How long rows are kept in their tables.
     pub(super) retention: Retention,
+    /// The file of the policy that seeds the first start.
+    pub(super) policy: Option<PathBuf>,
     /// Sizes and times of the log.
     pub(super) log_limits: Limits,
     /// Named, accepted and without effect in this release: said aloud at the start.
@@ -166,7 +168,7 @@ impl Options {
         if arguments.kafka_listen != "off" {
             listen_address("kafka-listen", &arguments.kafka_listen)?;
         }
-        let without_effect = [("policy", arguments.policy.is_some()), ("smtp", arguments.smtp.is_some())];
+        let without_effect = [("smtp", arguments.smtp.is_some())];
         Ok(Options {
             data_dir: global.data_dir.clone(),
             listen: arguments.listen,
@@ -188,6 +190,7 @@ impl Options {
             root_key: arguments.root_key,
             ready_file: arguments.ready_file,
             test_clock: arguments.test_clock,
+            policy: arguments.policy,
             retention,
             log_limits,
             without_effect: without_effect

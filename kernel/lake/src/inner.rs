@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use candor_log::Committed;
 use candor_meta::Database;
-use candor_model::{Clock, ProjectId, Random};
+use candor_model::{Clock, ProjectId, Random, Signal};
 use candor_store::{Files, StoredFile};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -63,6 +63,13 @@ pub(crate) struct Inner {
     opened: Mutex<HashMap<String, StoredFile>>,
 }
 
+/// A table as its clients call it.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'a> {
+    Signal(Signal),
+    Topic(&'a str),
+}
+
 /// What happened since the start.
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -110,6 +117,16 @@ impl Inner {
     /// How long rows are kept.
     pub(crate) fn keeping(&self) -> Arc<Keeping> {
         Arc::clone(&self.keeping.read())
+    }
+
+    /// What came before this is past its time, as the policy of its project says.
+    pub(crate) fn not_before(&self, project: ProjectId, table: Kind<'_>) -> i64 {
+        let keeping = self.keeping();
+        let live_us = match table {
+            Kind::Signal(signal) => Some(keeping.of(project).live.of(signal)),
+            Kind::Topic(name) => keeping.of(project).topic(name).live_us,
+        };
+        live_us.map_or(i64::MIN, |live_us| self.clock.now().0.saturating_sub(live_us))
     }
 
     /// The newest snapshot whose swap is done.

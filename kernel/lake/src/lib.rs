@@ -55,7 +55,7 @@ use parking_lot::Mutex;
 
 use crate::catalog::Catalog;
 use crate::follow::LogFollower;
-use crate::inner::{Inner, Opening, detached};
+use crate::inner::{Inner, Kind, Opening, detached};
 use crate::streams::Streams;
 use crate::table::{Backlog, Table, TableKey};
 use crate::tail::PartitionTail;
@@ -150,7 +150,8 @@ impl Lake {
 
     /// Pins a table of the project that the scope may read. A project without rows has empty tables.
     pub async fn pin(&self, scope: &ReadScope, signal: Signal) -> Result<Pinned, LakeError> {
-        self.inner.pin(scope.project(), signal.into()).await
+        let pinned = self.inner.pin(scope.project(), signal.into()).await?;
+        Ok(pinned.hiding(self.inner.not_before(scope.project(), Kind::Signal(signal))))
     }
 
     /// Pins published files as of a snapshot, without the tail.
@@ -160,7 +161,8 @@ impl Lake {
         signal: Signal,
         snapshot: i64,
     ) -> Result<Pinned, LakeError> {
-        self.inner.pin_snapshot(scope.project(), &signal.into(), snapshot).await
+        let pinned = self.inner.pin_snapshot(scope.project(), &signal.into(), snapshot).await?;
+        Ok(pinned.hiding(self.inner.not_before(scope.project(), Kind::Signal(signal))))
     }
 
     /// Keeps rows so long from now on. Readers see nothing older at once; bytes go as the lags say.
@@ -194,7 +196,10 @@ impl Lake {
     /// Pins the table of a topic: all that is stable in the log now. None where no topic has that name.
     pub async fn pin_stream(&self, scope: &ReadScope, name: &str) -> Result<Option<Pinned>, LakeError> {
         match self.inner.stream_topic(scope.project(), name) {
-            Some(topic) => self.inner.pin_stream(scope.project(), &topic).await.map(Some),
+            Some(topic) => {
+                let pinned = self.inner.pin_stream(scope.project(), &topic).await?;
+                Ok(Some(pinned.hiding(self.inner.not_before(scope.project(), Kind::Topic(name)))))
+            }
             None => Ok(None),
         }
     }
@@ -207,8 +212,9 @@ impl Lake {
         snapshot: i64,
     ) -> Result<Option<Pinned>, LakeError> {
         let Some(topic) = self.inner.stream_topic(scope.project(), name) else { return Ok(None) };
-        let name = TableName::Stream(topic.topic);
-        self.inner.pin_snapshot(scope.project(), &name, snapshot).await.map(Some)
+        let table = TableName::Stream(topic.topic);
+        let pinned = self.inner.pin_snapshot(scope.project(), &table, snapshot).await?;
+        Ok(Some(pinned.hiding(self.inner.not_before(scope.project(), Kind::Topic(name)))))
     }
 
     /// The columns of a topic's table as far as they are known without reading the log. None where no topic has that

@@ -80,10 +80,19 @@ pub struct Pinned {
     pub files: Arc<Vec<DataFile>>,
     /// The tail, oldest first, in `schema`.
     pub tail: Arc<Vec<RecordBatch>>,
+    /// Rows that came before this (`_ingested_at`, µs) are past their time and to be shown to nobody, though files
+    /// that are listed have some; none where there are none such.
+    pub not_before: Option<i64>,
     _ticket: Arc<Ticket>,
 }
 
 impl Pinned {
+    /// The same, but that what came before `cutoff` is past its time.
+    pub(crate) fn hiding(self, cutoff: i64) -> Pinned {
+        let has_older = self.files.iter().any(|file| file.ingested.0 < cutoff);
+        Pinned { not_before: has_older.then_some(cutoff), ..self }
+    }
+
     /// Rows of files and tail together.
     pub fn rows(&self) -> u64 {
         let files: u64 = self.files.iter().map(|file| file.rows).sum();
@@ -167,6 +176,7 @@ impl Inner {
                         snapshot: state.snapshot,
                         files: listing.files,
                         tail: Arc::new(tail),
+                        not_before: None,
                         _ticket: ticket,
                     });
                 }
@@ -208,6 +218,7 @@ impl Inner {
             snapshot,
             files: Arc::new(read.files),
             tail: Arc::default(),
+            not_before: None,
             _ticket: ticket,
         })
     }
@@ -220,6 +231,7 @@ impl Inner {
             snapshot,
             files: Arc::default(),
             tail: Arc::default(),
+            not_before: None,
             _ticket: self.pins.enter(),
         }
     }

@@ -96,6 +96,8 @@ pub(crate) struct View {
     pub(crate) schema: SchemaRef,
     pub(crate) files: Arc<Vec<DataFile>>,
     pub(crate) tail: Arc<Vec<RecordBatch>>,
+    /// Older rows are past their time.
+    pub(crate) not_before: Option<i64>,
     /// What keeps it readable.
     pub(crate) _hold: Option<Pinned>,
 }
@@ -108,6 +110,7 @@ impl From<Pinned> for View {
             schema: Arc::clone(&pinned.schema),
             files: Arc::clone(&pinned.files),
             tail: Arc::clone(&pinned.tail),
+            not_before: pinned.not_before,
             _hold: Some(pinned),
         }
     }

@@ -13,7 +13,7 @@ use candor_lake::{DataFile, TableName};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result, Statistics, ToDFSchema};
+use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, ToDFSchema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{
@@ -23,7 +23,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, col, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
@@ -114,6 +114,12 @@ impl PinnedTable {
         self.counts.tail_rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.counts.tail_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(Some(MemorySourceConfig::try_new_exec(&dealt(batches, rows, partitions), schema, None)?))
+    }
+
+    /// What a row that is past its time fails; none where there is no such row.
+    fn in_time(&self) -> Option<Expr> {
+        let not_before = ScalarValue::TimestampMicrosecond(Some(self.pinned.not_before?), Some("UTC".into()));
+        Some(col("_ingested_at").gt_eq(lit(not_before)))
     }
 
     fn tail_rows(&self) -> usize {
@@ -292,8 +298,9 @@ impl TableProvider for PinnedTable {
         let physical = |filters: Vec<Expr>| {
             conjunction(filters).map(|filter| state.create_physical_expr(filter, &df_schema)).transpose()
         };
-        let predicate = physical(filters.to_vec())?;
-        let implied = physical(promoted::implied(filters, schema))?;
+        let filters: Vec<Expr> = filters.iter().cloned().chain(self.in_time()).collect();
+        let implied = physical(promoted::implied(&filters, schema))?;
+        let predicate = physical(filters)?;
         let files = match &predicate {
             Some(predicate) => prune::candidates(&self.pinned.files, schema, predicate)?,
             None => self.pinned.files.to_vec(),

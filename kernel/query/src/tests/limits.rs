@@ -293,6 +293,32 @@ async fn stats_say_what_was_read() {
     assert!(point.rows_scanned <= 1000, "{point:?}");
 }
 
+/// What is past its time in a file that is still there is in no answer, whatever is asked.
+#[tokio::test]
+async fn rows_past_their_time_are_shown_to_nobody() {
+    let came = |row: i64| super::START + row * 1_000_000 + 10;
+    for (not_before, left) in [(None, 210), (Some(came(150)), 60), (Some(came(1_000)), 0)] {
+        let mut lake = standard_lake();
+        let logs = |from: i64, to: i64| batch(&logs_schema(), &(from..to).map(log_row).collect::<Vec<_>>());
+        lake.table(Signal::Logs, &[logs(0, 100), logs(100, 200)], &[logs(200, 210)]);
+        lake.hide(Signal::Logs, not_before);
+        let lake = Arc::new(lake);
+        for query in [
+            "SELECT body FROM logs",
+            "SELECT body FROM logs WHERE severity_number >= 0",
+            "SELECT body FROM logs ORDER BY timestamp DESC LIMIT 300",
+            "SELECT body FROM logs LIMIT 300",
+            "SELECT unnest(range(1, count(*) + 1)) FROM logs",
+        ] {
+            let tables = Arc::clone(&lake);
+            let mut answer = engine().sql(tables, query, Limits::default()).await.expect("runs");
+            let rows: usize =
+                answer.collect().await.expect("rows").iter().map(|batch| batch.num_rows()).sum();
+            assert_eq!(rows, left, "{query} from {not_before:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn newest_rows_read_the_newest_files_only() {
     let mut lake = standard_lake();

@@ -99,6 +99,13 @@ impl TestLake {
         self.tables.insert(signal, view);
     }
 
+    /// Says from when on a table's rows are shown.
+    pub(crate) fn hide(&mut self, signal: Signal, not_before: Option<i64>) {
+        if let Some(view) = self.tables.get_mut(&signal) {
+            view.not_before = not_before;
+        }
+    }
+
     /// Sets a topic's table, whose files may have fewer and narrower columns than its schema.
     pub(crate) fn stream(
         &mut self,
@@ -140,6 +147,7 @@ impl TestLake {
             schema,
             files: Arc::new(listed),
             tail: Arc::new(tail.to_vec()),
+            not_before: None,
             _hold: None,
         }
     }
