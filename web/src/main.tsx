@@ -20,7 +20,7 @@ import { NewProject, Setup, SignIn } from "./views/Doors";
 /** Where each view's code is: asked for while the session is, when the address already names the view. */
 const code = {
   explore: () => import("./views/Explore"), sql: () => import("./views/Sql"), errors: () => import("./views/Errors"), issue: () => import("./views/Issue"),
-  start: () => import("./views/Start"), streams: () => import("./views/Streams"), settings: () => import("./views/Settings"), components: () => import("./views/Components"),
+  start: () => import("./views/Start"), streams: () => import("./views/Streams"), privacy: () => import("./views/Privacy"), settings: () => import("./views/Settings"), components: () => import("./views/Components"),
 };
 const Explore = lazy(() => code.explore().then((m) => ({ default: m.Explore })));
 const Sql = lazy(() => code.sql().then((m) => ({ default: m.Sql })));
@@ -29,6 +29,7 @@ const IssuePage = lazy(() => code.issue().then((m) => ({ default: m.IssuePage })
 const EventById = lazy(() => code.issue().then((m) => ({ default: m.EventById })));
 const Start = lazy(() => code.start().then((m) => ({ default: m.Start })));
 const Streams = lazy(() => code.streams().then((m) => ({ default: m.Streams })));
+const Privacy = lazy(() => code.privacy().then((m) => ({ default: m.Privacy })));
 const Settings = lazy(() => code.settings().then((m) => ({ default: m.Settings })));
 const Components = lazy(() => code.components().then((m) => ({ default: m.Components })));
 
@@ -90,6 +91,7 @@ function Signed({ me, again }: { me: Me; again: () => void }) {
     : view === "errors" ? <Errors project={project} />
     : view === "events" && id ? <EventById project={project} id={id} />
     : view === "streams" ? <Streams project={project} />
+    : view === "privacy" ? <Privacy me={me} project={project} />
     : view === "start" ? <Start project={project} />
     : view === "settings" ? <Settings project={project} gone={again} />
     : <div className="page"><h1>No such view</h1><p><a href={href([project, "explore"])}>Explore</a></p></div>;

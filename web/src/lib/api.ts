@@ -18,6 +18,9 @@ export const asProblem = (error: unknown) => (error instanceof Problem ? error :
 /** Fired on `window` when the server no longer knows this session. */
 export const signedOut = "candor:signed-out";
 
+/** A body that is JSON already, digit for digit. */
+export class RawJson { constructor(readonly text: string) {} }
+
 const whoAmI = "/api/v1/me", session = "/api/v1/session";
 
 export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
@@ -28,7 +31,7 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
       signal,
       credentials: "same-origin",
       headers: { "X-Candor": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : body instanceof RawJson ? body.text : JSON.stringify(body),
     });
   } catch (error) {
     if (signal?.aborted) throw error;

@@ -71,3 +71,16 @@ export function usePolling(reload: () => void, everyMs: number) {
     return () => clearInterval(timer);
   }, [reload, everyMs]);
 }
+
+/** After this much quiet the server is asked what a text that is being written says. */
+const quietMs = 250;
+
+/** A value once it has stayed the same for a while; the first at once. */
+export function useQuiet<T>(value: T, ms = quietMs): T {
+  const [quiet, setQuiet] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setQuiet(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return quiet;
+}

@@ -7,6 +7,7 @@ export const views: { id: string; name: string; keys: string }[] = [
   { id: "errors", name: "Errors", keys: "g e" },
   { id: "streams", name: "Streams", keys: "g t" },
   { id: "sql", name: "SQL", keys: "g s" },
+  { id: "privacy", name: "Privacy", keys: "g v" },
   { id: "start", name: "Send events", keys: "g i" },
   { id: "settings", name: "Settings", keys: "g p" },
 ];

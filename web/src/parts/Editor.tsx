@@ -1,36 +1,14 @@
 // The SQL editor: CodeMirror in our own skin, completing the project's tables and columns.
 import { autocompletion, closeBrackets, completionKeymap, type CompletionSource } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
+import { StreamLanguage } from "@codemirror/language";
 import { EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
-import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
 import type { Schema } from "../lib/api";
 import { choices } from "../lib/complete";
 import { lexer, type Lexing } from "../lib/lexer";
-
-const skin = EditorView.theme({
-  "&": { background: "var(--raised)", color: "var(--text)", fontSize: "13px", height: "100%" },
-  ".cm-content": { fontFamily: "var(--font-data)", caretColor: "var(--text)", padding: "10px 4px" },
-  ".cm-cursor": { borderLeftColor: "var(--text)" },
-  "&.cm-focused": { outline: "none" },
-  "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { background: "var(--accent-ground) !important" },
-  ".cm-tooltip": { background: "var(--raised)", border: "1px solid var(--line)", color: "var(--text)" },
-  ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent-ground)", color: "var(--text)" },
-  ".cm-tooltip-autocomplete > ul": { fontFamily: "var(--font-data)", maxHeight: "260px" },
-  ".cm-tooltip-autocomplete > ul > li": { padding: "2px 8px", display: "flex", gap: "16px" },
-  ".cm-completionLabel": { flex: "1" },
-  ".cm-completionMatchedText": { textDecoration: "none", color: "var(--accent)", fontWeight: "600" },
-  ".cm-completionDetail": { fontStyle: "normal", color: "var(--text-soft)" },
-  ".cm-placeholder": { color: "var(--text-soft)" },
-});
-const colors = syntaxHighlighting(HighlightStyle.define([
-  { tag: tags.keyword, color: "var(--accent)" },
-  { tag: [tags.string, tags.special(tags.string)], color: "var(--ok)" },
-  { tag: [tags.number, tags.bool, tags.null], color: "var(--info)" },
-  { tag: tags.comment, color: "var(--text-soft)" },
-]));
+import { colors, skin } from "./editorSkin";
 
 const language = StreamLanguage.define<Lexing>(lexer);
 

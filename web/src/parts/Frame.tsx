@@ -17,6 +17,7 @@ const icons: Record<string, ReactNode> = {
   errors: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 4 3 19h18L12 4zM12 10v4M12 16.6v.1" /></svg>,
   streams: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M3 8c3-3 6-3 9 0s6 3 9 0M3 16c3-3 6-3 9 0s6 3 9 0" /></svg>,
   sql: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="m7 8-4 4 4 4M17 8l4 4-4 4M14 5l-4 14" /></svg>,
+  privacy: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3.5 5 6v5.5c0 4.3 2.8 7.4 7 9 4.2-1.6 7-4.7 7-9V6l-7-2.5zM9 12l2.2 2.2L15.2 10" /></svg>,
   start: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 20V8M7 12l5-5 5 5M5 4h14" /></svg>,
   settings: <svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="3" /><path d="M12 3v3M12 18v3M3 12h3M18 12h3M5.6 5.6l2.2 2.2M16.2 16.2l2.2 2.2M18.4 5.6l-2.2 2.2M7.8 16.2l-2.2 2.2" /></svg>,
   help: <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M9 9a3 3 0 1 1 4.2 2.8c-.8.4-1.2 1-1.2 2M12 17.4v.1" /><circle cx="12" cy="12" r="9" /></svg>,

@@ -9,18 +9,25 @@ export const InProject = createContext("");
 const words: Record<string, string> = {
   card: "a payment card number", iban: "a bank account number", ssn: "a US social security number",
   secret: "a password, token or other secret", private_key: "a private key", url_credentials: "a user and password in a URL",
-  email: "an e-mail address", phone: "a phone number", ip: "an IP address", removed: "a value",
+  email: "an e-mail address", phone: "a phone number", ip: "an IP address", mac: "a network card's address", imei: "a mobile device's number",
+  user: "a user's name or number", removed: "a value",
 };
-const kinds = Object.keys(words).join("|");
-const veilPattern = new RegExp(`\\[(${kinds})\\]|\\b((?:user|email|name|device|session|replay):[a-z2-7]{26})\\b`, "g");
+/** What also stands in prose, in brackets: a veil only where it is known that the gate put it there. */
+const wordsToo: Record<string, string> = { name: "a person's name", device: "a device's id", session: "a session's id", replay: "a recording's id" };
+const codes = "\\b((?:user|email|name|device|session|replay):[a-z2-7]{26})\\b";
+const pattern = (kinds: Record<string, string>) => new RegExp(`\\[(${Object.keys(kinds).join("|")})\\]|${codes}`, "g");
+const veilPattern = pattern(words), everyPattern = pattern({ ...words, ...wordsToo });
 
-/** Text with what the gate removed drawn as hatched chips, and persons as code chips. */
-export function Veiled({ text, tabs = true }: { text: string; tabs?: boolean }) {
+/** True where a text that the gate changed has a placeholder or a code in it. */
+export const isVeiled = (text: string) => text.search(everyPattern) >= 0;
+
+/** Text with what the gate removed drawn as hatched chips, and persons as code chips. `all` where the gate is known to have changed it. */
+export function Veiled({ text, tabs = true, all = false, clause }: { text: string; tabs?: boolean; all?: boolean; clause?: string }) {
   const parts: ReactNode[] = [];
   let last = 0;
-  for (const match of text.matchAll(veilPattern)) {
+  for (const match of text.matchAll(all ? everyPattern : veilPattern)) {
     parts.push(text.slice(last, match.index));
-    parts.push(match[1] ? <Veil kind={match[1]} /> : <Person code={match[2]!} tabs={tabs} />);
+    parts.push(match[1] ? <Veil kind={match[1]} clause={clause} /> : <Person code={match[2]!} tabs={tabs} />);
     last = match.index + match[0].length;
   }
   if (!parts.length) return <>{text}</>;
@@ -29,10 +36,11 @@ export function Veiled({ text, tabs = true }: { text: string; tabs?: boolean }) 
 }
 
 const veilName = (kind: string) => kind.replace("_", " ");
-export const veilWords = (kind: string) => words[kind] ?? kind;
+export const veilWords = (kind: string) => words[kind] ?? wordsToo[kind] ?? kind;
 
-export function Veil({ kind }: { kind: string }) {
-  return <span className="veil" title={`The gate removed ${veilWords(kind)} here before it was stored (default rules).`}>{veilName(kind)}</span>;
+/** `clause` is the policy's key that asked for it, where that is known. */
+export function Veil({ kind, clause }: { kind: string; clause?: string }) {
+  return <span className="veil" title={`The gate removed ${veilWords(kind)} here before it was stored${clause ? `: ${clause}` : ""}.`}>{veilName(kind)}</span>;
 }
 
 /** The colour of a person or series follows its name, the same everywhere. */
