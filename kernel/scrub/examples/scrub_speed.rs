@@ -1,12 +1,13 @@
 //! Prints how fast scrubbing is: `cargo run --release -p candor-scrub --example scrub_speed [FILE…]`. A file that ends in
 //! `.json` is measured as an event, any other as lines of a log. Without files, both are generated. The crate is
-//! optimised in the dev profile too, so the figures mean something.
+//! optimised in the dev profile too, so the figures mean something. Each is measured with the default rules, with every
+//! detector there is, and with rules that hold at places.
 
 use std::hint::black_box;
 
 use candor_model::Value;
 use candor_model::json::{self, Leniency};
-use candor_scrub::{Counts, Scrubber};
+use candor_scrub::{Action, Counts, Detector, RecordKind, Rule, Rules, Run, Scope, Scrubber, Selector};
 use candor_testbed::speed::megabytes_a_second;
 
 fn main() {
@@ -70,19 +71,45 @@ fn generated_event() -> String {
     )
 }
 
-fn lines(name: &str, text: &str) {
-    let scrubber = Scrubber::default();
-    let struck = text.lines().filter(|line| scrubber.scrub_str(line, &mut Counts::new()).is_some()).count();
-    let all: Vec<&str> = text.lines().collect();
-    let scrub_all = |lines: &Vec<&str>| {
-        lines.iter().for_each(|line| drop(black_box(scrubber.scrub_str(line, &mut Counts::new()))));
+/// Rules to measure, by name.
+fn scrubbers() -> Vec<(&'static str, Scrubber)> {
+    let rule = |id: &str, scope: Scope, detectors: Vec<Detector>| Rule {
+        id: id.to_owned(),
+        detectors,
+        action: Action::Remove,
+        scope,
     };
-    let speed = megabytes_a_second(text.len(), || &all, scrub_all);
-    println!(
-        "{name}: {} lines, {} bytes, {struck} struck: {speed:.0} MB/s",
-        text.lines().count(),
-        text.len()
-    );
+    let all =
+        || Detector::ALL.into_iter().filter(|detector| *detector != Detector::Whole).collect::<Vec<_>>();
+    let mut placed = Rules::default();
+    for (id, selector) in
+        [("mail", "** && !user.email"), ("vars", "$frame.vars.**"), ("crumbs", "breadcrumbs.**.url")]
+    {
+        let Ok(selector) = Selector::parse(selector) else { continue };
+        placed.rules.push(rule(id, Scope::At(selector), vec![Detector::Email]));
+    }
+    let rules = [
+        ("default", Rules::default()),
+        ("every detector", Rules::of(vec![rule("all", Scope::Everywhere, all())])),
+        ("at places", placed),
+    ];
+    rules.into_iter().filter_map(|(name, rules)| Some((name, Scrubber::new(rules).ok()?))).collect()
+}
+
+fn lines(name: &str, text: &str) {
+    let all: Vec<&str> = text.lines().collect();
+    for (rules, scrubber) in scrubbers() {
+        let struck = all.iter().filter(|line| scrubber.scrub_str(line, &mut Counts::new()).is_some()).count();
+        let scrub_all = |lines: &Vec<&str>| {
+            lines.iter().for_each(|line| drop(black_box(scrubber.scrub_str(line, &mut Counts::new()))));
+        };
+        let speed = megabytes_a_second(text.len(), || &all, scrub_all);
+        println!(
+            "{name}, {rules}: {} lines, {} bytes, {struck} struck: {speed:.0} MB/s",
+            all.len(),
+            text.len()
+        );
+    }
 }
 
 fn event(name: &str, text: &str) {
@@ -90,22 +117,25 @@ fn event(name: &str, text: &str) {
         Ok(value) => value,
         Err(error) => return eprintln!("{name}: {error}"),
     };
-    let scrubber = Scrubber::default();
     let bytes = json::to_string(&value).len();
-    let measure = |value: &Value| {
-        let scrub = |mut copy: Value| {
-            scrubber.scrub_value(&mut copy, None, &mut Counts::new());
-            copy
+    for (rules, scrubber) in scrubbers() {
+        let scrub = |value: &mut Value, counts: &mut Counts| {
+            scrubber.value_at(&[], value, &mut Run::new(counts).of(RecordKind::Error));
         };
-        megabytes_a_second(bytes, || value.clone(), scrub)
-    };
-    let mut scrubbed = value.clone();
-    let mut counts = Counts::new();
-    scrubber.scrub_value(&mut scrubbed, None, &mut counts);
-    println!(
-        "{name}: {bytes} bytes, {} struck: {:.0} MB/s, once it is clean {:.0} MB/s",
-        counts.total(),
-        measure(&value),
-        measure(&scrubbed)
-    );
+        let measure = |value: &Value| {
+            let scrubbed = |mut copy: Value| {
+                scrub(&mut copy, &mut Counts::new());
+                copy
+            };
+            megabytes_a_second(bytes, || value.clone(), scrubbed)
+        };
+        let (mut scrubbed, mut counts) = (value.clone(), Counts::new());
+        scrub(&mut scrubbed, &mut counts);
+        println!(
+            "{name}, {rules}: {bytes} bytes, {} struck: {:.0} MB/s, once it is clean {:.0} MB/s",
+            counts.total(),
+            measure(&value),
+            measure(&scrubbed)
+        );
+    }
 }

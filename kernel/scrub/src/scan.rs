@@ -101,6 +101,8 @@ pub(crate) struct Scan<'a> {
     keys_until: usize,
     /// Behind the last base64 that was looked into.
     pub(crate) decoded_until: usize,
+    /// Whether a word in the text announces a telephone number, where that was asked.
+    pub(crate) announces_phone: Option<bool>,
     /// How many encodings are around this text.
     depth: u8,
     /// Signs of encodings in the text.
@@ -141,6 +143,7 @@ impl<'a> Scan<'a> {
             covered: 0,
             keys_until: 0,
             decoded_until: 0,
+            announces_phone: None,
             depth: 0,
             signs: 0,
         }

@@ -71,10 +71,9 @@ fn is_named_before(bytes: &[u8], start: usize, reach: usize, words: &[&[u8]]) ->
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).enumerate().any(|(place, window)| {
         let (left, right) = (crate::bytes::before(text, place), at(text, place + word.len()));
-        window.eq_ignore_ascii_case(word)
-            && !left.is_ascii_alphabetic()
-            && !right.is_ascii_alphabetic()
-            && !(left == b'[' && right == b']')
+        let is_alone = !left.is_ascii_alphabetic() && !right.is_ascii_alphabetic();
+        let is_placeholder = left == b'[' && right == b']';
+        is_alone && !is_placeholder && window.eq_ignore_ascii_case(word)
     })
 }
 

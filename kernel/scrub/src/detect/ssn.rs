@@ -1,4 +1,5 @@
-//! US social security numbers. Nine digits alone say nothing, so the dashes have to be there, or a name beside it.
+//! US social security numbers. Nine digits alone say nothing, so the groups that they are printed in have to be there, or
+//! a name beside them.
 
 use crate::bytes::{at, before, skip, slice};
 use crate::rules::Detector;
@@ -60,7 +61,10 @@ pub(crate) fn in_run(scan: &mut Scan<'_>, start: usize, end: usize, named: bool)
             _ => return,
         }
     }
-    if count == 9 && is_issued(&digits) && (named || is_named_before(scan.bytes, start)) {
+    // `536 90 4399` with nothing more of the same before or behind it.
+    let is_printed = matches!(text, [_, _, _, one, _, _, two, ..] if text.len() == 11 && one == two && matches!(one, b' ' | b'.'));
+    let is_said = || named || is_printed || is_named_before(scan.bytes, start);
+    if count == 9 && is_issued(&digits) && is_said() {
         scan.hit(start, end, Detector::SsnUs);
     }
 }

@@ -9,7 +9,7 @@ pub enum Detector {
     Card,
     /// IBANs: the length of the country and the checksum of ISO 13616.
     Iban,
-    /// US social security numbers: with dashes, or beside a name that says so.
+    /// US social security numbers: in the groups that they are printed in, or beside a name that says so.
     SsnUs,
     /// Private keys in PEM, whole or cut, and as bare DER in base64.
     PrivateKey,

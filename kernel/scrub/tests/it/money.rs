@@ -148,7 +148,7 @@ fn social_security_numbers() {
             {"ssn":"[ssn]","n":[ssn]}
             [ssn] and id_[ssn]
             same: 000-12-3456 666-12-3456 900-12-3456 123-00-4567 123-45-0000
-            same: 536904399 or 536 90 4399 alone
+            536904399 or [ssn] alone
             same: tel 1-536-90-4399 or 536-90-43991 or 536-90-4399-1
         "#]],
     );

@@ -68,11 +68,11 @@ fn exceptions() {
         at: Selector::parse(at).expect("a selector"),
         detectors: detectors.to_vec(),
     };
-    let mut rules = Rules::default();
-    rules.allow = vec![
+    let allow = vec![
         allow("extra.order_no", &[Detector::Card]),
         allow("tags.**", &[Detector::SecretName, Detector::SecretShape]),
     ];
+    let rules = Rules { allow, ..Rules::default() };
     check(
         rules,
         r#"{"extra":{"order_no":4111111111111111,"order":4111111111111111},"tags":{"password":"hunter2","n":"4111111111111111"},"x":{"order_no":"password=hunter2 4111111111111111"}}"#,
@@ -306,8 +306,7 @@ fn encodings_that_are_not_looked_into() {
         assert_eq!(scrubber.scrub_str(text, &mut Counts::new()), None);
         assert!(Scrubber::default().scrub_str(text, &mut Counts::new()).is_some(), "{text}");
     }
-    let mut rules = Rules { keys_too: false, ..Rules::default() };
-    rules.keys_too = false;
+    let rules = Rules { keys_too: false, ..Rules::default() };
     check(rules, r#"{"4111111111111111":"4111111111111111"}"#, expect![[r#"{"4111111111111111":"[card]"}"#]]);
 }
 

@@ -30,9 +30,8 @@ pub(super) fn code(digits: &[u8]) -> Option<(usize, usize, usize)> {
         CODES.get(place).map(|(_, least, most)| (length, usize::from(*least), usize::from(*most)))
     };
     let of_three = || {
-        let two =
-            u8::try_from(number(2)?).ok().filter(|_| !matches!(number(3), Some(990 | 991 | 997 | 999)))?;
-        OF_THREE.binary_search(&two).ok().map(|_| (3, 6, 12))
+        let code = number(3).filter(|code| !matches!(code, 990 | 991 | 997 | 999))?;
+        OF_THREE.binary_search(&u8::try_from(code / 10).ok()?).ok().map(|_| (3, 6, 12))
     };
     known(1).or_else(|| known(2)).or_else(|| known(3)).or_else(of_three)
 }
@@ -51,5 +50,6 @@ mod tests {
         assert_eq!(code(&[0, 1, 2, 5]), None);
         assert_eq!(code(&[2, 8, 0, 5]), None);
         assert_eq!(code(&[]), None);
+        assert_eq!(code(&[9, 9]), None, "a code that was cut is none");
     }
 }

@@ -2,6 +2,10 @@
 //! American numbers as they are printed, and a word for a telephone right before or behind the number; other groups of
 //! digits are dates, amounts and ids.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use super::numbers::separates;
 use super::{calling, has_word, is_named_before, name_says};
 use crate::bytes::{at, before, is_blank, skip, slice};
@@ -69,7 +73,10 @@ pub(super) fn at_group(scan: &mut Scan<'_>, groups: &[(usize, usize)]) -> Option
     let sign = opening(bytes, first);
     let count = match at(bytes, sign) == b'+' {
         true => international(bytes, groups)?,
-        false => north_american(bytes, groups).or_else(|| announced(bytes, groups))?,
+        false => match north_american(bytes, groups) {
+            Some(count) => count,
+            None => announced(scan, groups)?,
+        },
     };
     let end = extension_end(bytes, groups.get(count - 1)?.1);
     // Digits of a longer word, a decimal fraction, a unit.
@@ -110,7 +117,7 @@ fn international(bytes: &[u8], groups: &[(usize, usize)]) -> Option<usize> {
             break;
         }
         let Some((code, least, most)) = calling::code(&digits) else { break };
-        let national = digits.len() - code;
+        let national = digits.len().saturating_sub(code);
         if national > most {
             break;
         }
@@ -154,8 +161,21 @@ fn north_american(bytes: &[u8], groups: &[(usize, usize)]) -> Option<usize> {
     (is_printed && !goes_on && !is_tail && begins_well(area) && begins_well(exchange)).then_some(skipped + 3)
 }
 
+/// Every word that announces a number, to see whether a text has any.
+static ANNOUNCING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let leading = LEADING.iter().map(|(word, _)| *word);
+    let words = WORDS.into_iter().chain(leading).chain(BEHIND).chain([&b"my"[..]]);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+});
+
 /// How many groups a word for a telephone announces.
-fn announced(bytes: &[u8], groups: &[(usize, usize)]) -> Option<usize> {
+fn announced(scan: &mut Scan<'_>, groups: &[(usize, usize)]) -> Option<usize> {
+    let bytes = scan.bytes;
+    // Most texts have no such word, and are asked once.
+    let is_announcing = || ANNOUNCING.as_ref().is_none_or(|words| words.is_match(bytes));
+    if !*scan.announces_phone.get_or_insert_with(is_announcing) {
+        return None;
+    }
     let start = groups.first()?.0;
     if matches!(before(bytes, start), b'-' | b'.' | b'/') && before(bytes, start - 1).is_ascii_alphanumeric()
     {

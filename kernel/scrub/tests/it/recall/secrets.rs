@@ -50,7 +50,8 @@ fn gitleaks_cases() {
     for (rule, (wanted, missed)) in by_rule.iter().filter(|(_, (_, missed))| *missed > 0) {
         println!("  {rule}: {missed} of {wanted} missed");
     }
-    score.report("gitleaks", 0.95, 0.0);
+    // Their texts that are no secret of one rule may be another's; so that figure is only told.
+    assert_eq!(score.report("gitleaks", 0.95, 0.0), [""; 0]);
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn secretlints_cases() {
             }
         }
     }
-    score.report("secretlint", 0.95, 0.0);
+    assert_eq!(score.report("secretlint", 0.95, 0.0), [""; 0]);
 }
 
 fn subfolders(folder: &Path) -> Vec<std::path::PathBuf> {
