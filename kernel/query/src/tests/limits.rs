@@ -308,7 +308,7 @@ async fn rows_past_their_time_are_shown_to_nobody() {
             "SELECT body FROM logs WHERE severity_number >= 0",
             "SELECT body FROM logs ORDER BY timestamp DESC LIMIT 300",
             "SELECT body FROM logs LIMIT 300",
-            "SELECT unnest(range(1, count(*) + 1)) FROM logs",
+            "SELECT count(*) FROM logs GROUP BY _offset",
         ] {
             let tables = Arc::clone(&lake);
             let mut answer = engine().sql(tables, query, Limits::default()).await.expect("runs");
