@@ -22,6 +22,7 @@ pub mod keys;
 mod lint;
 mod merge;
 mod model;
+pub mod notice;
 mod presets;
 mod read;
 mod schema;

@@ -226,7 +226,7 @@ fn a_change_of_each_key_is_noticed_as_its_own() {
 }
 
 /// The value of a path of the register, made where a free name has none.
-fn place<'a>(json: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
+pub fn place<'a>(json: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
     let Some((first, rest)) = path.split_first() else { return Some(json) };
     if first.starts_with('[') {
         return place(json.as_array_mut()?.last_mut()?, rest);
@@ -240,7 +240,7 @@ fn place<'a>(json: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
 }
 
 /// Another value than this; none where there is no other.
-fn other(takes: Takes, value: &Value) -> Option<Value> {
+pub fn other(takes: Takes, value: &Value) -> Option<Value> {
     Some(match takes {
         Takes::Text => json!(format!("{}x", value.as_str().unwrap_or("a"))),
         Takes::Word(words) => json!(words.iter().find(|word| Some(**word) != value.as_str())?),

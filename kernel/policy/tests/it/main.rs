@@ -6,3 +6,4 @@ mod files;
 mod fuzz;
 mod importer;
 mod schema;
+mod toggle;
