@@ -62,17 +62,29 @@ function both(rows: Row[], before: unknown, after: unknown, depth: number, place
 
 const nothing = Symbol("nothing");
 
-/** Members side by side: by name, and by order where a name alone differs. */
+/** Members side by side: by name; of the rest those that are the same under a name that the gate changed. */
 function paired(before: object, after: object): [name: string, was: unknown, is: unknown, to: string | undefined][] {
-  const a = members(before), b = members(after);
-  if (a.length === b.length) return a.map(([name, was], i) => [name, was, b[i]![1], b[i]![0]]);
-  const left = new Map(b), out: [string, unknown, unknown, string | undefined][] = [];
+  const left = new Map(members(after));
+  const a = members(before), here = new Set(a.map(([name]) => name));
+  const renamed = (was: unknown) => [...left].find(([to, is]) => !here.has(to) && JSON.stringify(is) === JSON.stringify(was))?.[0];
+  const out: [string, unknown, unknown, string | undefined][] = [];
   for (const [name, was] of a) {
-    out.push(left.has(name) ? [name, was, left.get(name), name] : [name, was, undefined, undefined]);
-    left.delete(name);
+    const to = left.has(name) ? name : renamed(was);
+    out.push(to === undefined ? [name, was, undefined, undefined] : [name, was, left.get(to), to]);
+    if (to !== undefined) left.delete(to);
   }
   for (const [name, is] of left) out.push([name, nothing, is, name]);
   return out;
+}
+
+/** A value with its members in the order of another: people find what they wrote where they wrote it. */
+export function inOrderOf(value: unknown, like: unknown): unknown {
+  if (Array.isArray(value)) return value.map((inner, i) => inOrderOf(inner, Array.isArray(like) ? like[i] : undefined));
+  if (!isTree(value) || !isTree(like)) return value;
+  const names = Object.keys(like), place = (name: string) => { const at = names.indexOf(name); return at < 0 ? names.length : at; };
+  const sorted = Object.entries(value).sort(([a], [b]) => place(a) - place(b));
+  // Members of a log record that are neither its text nor its attributes are its attributes.
+  return Object.fromEntries(sorted.map(([name, inner]) => [name, inOrderOf(inner, (like as Record<string, unknown>)[name] ?? (name === "attributes" ? like : undefined))]));
 }
 
 /** A value that stands on one side, or on both alike. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compared } from "./compared";
+import { compared, inOrderOf } from "./compared";
 import { basisWords, deeds, mapRows, signalName, spanWords, termWords } from "./datamap";
 import { appliedBy, marks, planned, stateOf, written, type Change, type Policy, type Version } from "./policy";
 import { tomlPieces } from "./toml";
@@ -76,6 +76,13 @@ describe("a record before and after", () => {
   });
   test("a name that the gate changed stands beside what it was", () => {
     expect(compared({ "card 4111": 1 }, { "card [card]": 1 })[1]).toMatchObject({ fate: "changed", nameBefore: "card 4111", nameAfter: "card [card]" });
+  });
+  test("a new name is no other's new name", () => {
+    expect(compared({ geo: 1 }, { country: "DE" }).map((row) => row.fate)).toEqual(["same", "removed", "added", "same"]);
+  });
+  test("members stand in the order in which they were written", () => {
+    expect(JSON.stringify(inOrderOf({ a: { x: 1, y: 2 }, b: [{ c: 1, d: 2 }], z: 0 }, { b: [{ d: 0, c: 0 }], a: { y: 0 } }))).toBe('{"b":[{"d":2,"c":1}],"a":{"y":2,"x":1},"z":0}');
+    expect(JSON.stringify(inOrderOf({ attributes: { level: 1, host: 2 }, body: "b" }, { message: "b", host: 0, level: 0 }))).toBe('{"attributes":{"host":2,"level":1},"body":"b"}');
   });
   test("something new has no other side", () => {
     expect(shown({ a: 1 }, { a: 1, b: { c: 2 } })).toEqual(["|same|{|{", "a|same|1|1", "b|added||{", "b.c|added||2", "b|added||}", "|same|}|}"]);

@@ -32,7 +32,7 @@ export function InForce(area: Area) {
       {shown.announced && <Announced area={area} announced={shown.announced} held={held} />}
       <Warnings area={area} warnings={shown.warnings} own={own} />
       <section className="stack">
-        <div className="row"><h2 className="grow">What was written</h2><CopyButton text={held.source} aria-label="Copy the source" /><a className="button" href={area.address("change")}>{area.may ? "Change it" : "Try a change"}</a></div>
+        <div className="row"><h2 className="grow">{held.is_interim ? "What holds, written out" : "What was written"}</h2><CopyButton text={held.source} aria-label="Copy the source" /><a className="button" href={area.address("change")}>{area.may ? "Change it" : "Try a change"}</a></div>
         <Source text={held.source} label="Source of the policy" />
       </section>
     </div>
@@ -50,7 +50,7 @@ function Announced({ area, announced, held }: { area: Area; announced: Whole; he
     <section className="announced stack" aria-label="Announced">
       <div className="row limits">
         <div className="grow"><h2>Announced: epoch {announced.epoch} begins to hold <span title={exactWithZone(announced.effective_at)}><Time at={announced.effective_at} /></span></h2>
-          <p className="soft">On {exactWithZone(announced.effective_at).split("\n")[0]}, for new records only. Announced <Time at={announced.applied_at} /> by {appliedBy(announced.applied_by, me.user)}.</p></div>
+          <p className="soft">On {exactWithZone(announced.effective_at).split("\n")[0]!.replace(/\.\d+/, "")}, for new records only. Announced <Time at={announced.applied_at} /> by {appliedBy(announced.applied_by, me.user)}.</p></div>
         <a className="button" href={href([area.project, "privacy", "versions"], { ...of(owner), from: String(held.epoch), to: String(announced.epoch) })}>Compare the sources</a>
         {may && <button type="button" className="button" data-kind="danger" onClick={() => setAsking(true)}>Withdraw it</button>}
       </div>

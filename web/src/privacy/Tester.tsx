@@ -1,6 +1,6 @@
 // The rule tester: a record before and after the gate, and which clause did what. Nothing of it is stored.
 import { useMemo, useState } from "react";
-import { compared, rowsMost, type Row } from "../lib/compared";
+import { compared, inOrderOf, rowsMost, type Row } from "../lib/compared";
 import { count } from "../lib/format";
 import { mod, useKeys } from "../lib/keys";
 import { useLoad, useQuiet } from "../lib/load";
@@ -27,7 +27,7 @@ export function Tester({ project, owner, shown, draft }: Area) {
   const quiet = useQuiet(text);
   const fault = useMemo(() => faultOf(quiet), [quiet]);
   const asked = { project, source, signal, browser, global_privacy_control: gpc, do_not_track: dnt } as const;
-  const loaded = useLoad(fault ? undefined : `${JSON.stringify(asked)} ${shown.in_force?.epoch} ${turn} ${quiet}`, (abort) => policies.test(asked, quiet, abort));
+  const loaded = useLoad(fault ? undefined : `${JSON.stringify(asked)} ${shown.in_force?.epoch} ${turn} ${quiet}`, (abort) => policies.test(asked, quiet, abort).then((tested) => ({ ...tested, before: inOrderOf(tested.before, JSON.parse(quiet)) })));
   const write = (next: string) => { pasted.set(project, next); setText(next); };
   const take = (id: string) => {
     const one = samples.find((s) => s.id === id)!;
@@ -36,8 +36,8 @@ export function Tester({ project, owner, shown, draft }: Area) {
   };
   useKeys({ "mod+enter": () => setTurn(turn + 1) });
   const turnOf = (name: string, value: boolean, otherwise = false) => setQuery({ [name]: value === otherwise ? undefined : value ? "1" : "0" }, true);
-  const tick = (name: string, label: string, value: boolean, otherwise?: boolean, disabled?: boolean) => (
-    <label className="row tick"><input type="checkbox" checked={value} disabled={disabled} onChange={(event) => turnOf(name, event.target.checked, otherwise)} />{label}</label>
+  const tick = (name: string, label: string, value: boolean, otherwise?: boolean) => (
+    <label className="row tick"><input id={`t-${name}`} type="checkbox" checked={value} onChange={(event) => turnOf(name, event.target.checked, otherwise)} />{label}</label>
   );
   return (
     <div className="tester">
@@ -100,7 +100,7 @@ function Result({ tested }: { tested: Tested }) {
       </div>
       {dropped && <div className="dropped"><p><strong>The gate drops this record.</strong> {reasons[tested.dropped!] ?? ""} Reports call it <code>{tested.dropped}</code>.</p></div>}
       <div className="sides-scroll" tabIndex={0} role="region" aria-label="Before and after">
-        <table className="sides data">
+        <table className="sides data" data-dropped={dropped || undefined}>
           <thead><tr><th>As it came</th><th>{dropped ? "Nothing is stored" : "As it would be stored"}</th><th className="wide">Clause</th></tr></thead>
           <tbody>{rows.map((row, i) => <Side key={i} row={row} dropped={dropped} clauses={row.before === "}" || row.before === "]" ? undefined : clauses.get(row.place)} />)}</tbody>
         </table>
