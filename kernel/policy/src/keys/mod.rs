@@ -183,6 +183,12 @@ pub fn of(path: &[String]) -> Option<&'static Key> {
     at.key
 }
 
+/// Values that are not in force though their keys are: what another value of the key asks for is done, and this is not.
+pub const VALUES_NOT_IN_FORCE: &[(&str, &str)] = &[
+    // Records of children are refused; what there was of them before is not erased yet.
+    ("consent.children.below", "erase"),
+];
+
 /// Those that are not in force.
 pub fn not_in_force() -> impl Iterator<Item = &'static Key> {
     all().iter().filter(|key| !key.in_force)

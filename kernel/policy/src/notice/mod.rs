@@ -129,7 +129,7 @@ pub fn compile(policy: &Policy, language: Language) -> Notice {
         for instance in find::instances(&json, key) {
             if let Some(said) = say::say(&json, words, &instance) {
                 let order = (group_of(key.path), instance.index, place);
-                add(key.path, order, sentence(&instance.path, said));
+                add(key.path, order, sentence(&json, &instance.path, said));
             }
         }
     }
@@ -169,7 +169,7 @@ fn section_of(path: &str) -> &'static str {
     best.map_or("who", |(id, _)| id)
 }
 
-fn sentence(path: &[String], said: Said) -> Sentence {
+fn sentence(policy: &Json, path: &[String], said: Said) -> Sentence {
     let found: Vec<_> = said.paths.iter().filter_map(|path| Some((path, keys::of(path)?))).collect();
     let mut clauses: Vec<_> = found.iter().flat_map(|(_, key)| key.clauses).copied().collect();
     clauses.sort_unstable();
@@ -190,8 +190,17 @@ fn sentence(path: &[String], said: Said) -> Sentence {
             .unwrap_or(Class::Attested),
         by,
         clauses,
-        not_in_force: found.iter().filter(|(_, key)| !key.in_force).map(|(path, _)| path.join(".")).collect(),
+        not_in_force: found
+            .iter()
+            .filter(|(path, key)| !key.in_force || !is_value_in_force(policy, path, key.path))
+            .map(|(path, _)| path.join("."))
+            .collect(),
     }
+}
+
+fn is_value_in_force(policy: &Json, path: &[String], key: &str) -> bool {
+    let value = path.iter().try_fold(policy, |at, name| at.get(name)).and_then(Json::as_str);
+    !keys::VALUES_NOT_IN_FORCE.iter().any(|(of, open)| *of == key && Some(*open) == value)
 }
 
 /// False for names: of an activity, of a recipient.

@@ -52,7 +52,9 @@ pub(super) fn say(policy: &Json, words: &Words, instance: &Instance<'_>) -> Opti
             "value" => said.text.push_str(&show(words, instance.key, instance.value, is_dative)),
             "name" => {
                 let name = instance.name().unwrap_or_default();
-                let term = words.name(name).or_else(|| words.word(name));
+                // A topic may be called `metrics`: words of the language are regions and signals alone.
+                let is_term = ["{region}", "{signal}"].iter().any(|free| path.ends_with(free));
+                let term = words.name(name).or_else(|| words.word(name).filter(|_| is_term));
                 said.text.push_str(&term.map_or_else(|| words.quoted(&plain(name)), str::to_owned));
             }
             pattern => {
@@ -109,7 +111,9 @@ fn show(words: &Words, key: &Key, value: Option<&Json>, is_dative: bool) -> Stri
         Some(Json::Array(items)) if !items.is_empty() => {
             let items: Vec<String> =
                 items.iter().filter_map(Json::as_str).map(|text| one(words, key, text, is_dative)).collect();
-            words.list(&items)
+            // Reasons and choices are one or the other.
+            let choices = ["rights.refuse_codes", "governance.transfer_of_control.choices"];
+            words.list(&items, if choices.contains(&key.path) { "or" } else { "and" })
         }
         Some(Json::Number(number)) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => whole.to_string(),
@@ -130,6 +134,7 @@ fn one(words: &Words, key: &Key, text: &str, is_dative: bool) -> String {
             let stream = text.strip_prefix("stream:")?;
             Some(format!("{} {}", words.word("stream")?, words.quoted(&plain(stream))))
         }),
+        (_, "activity.[id].title") => term(&format!("title:{text}")),
         (_, "residency.regions" | "residency.replicas" | "sharing.aggregates.to") => own(),
         (_, "scrub.rule.[id].detect" | "scrub.allow.[at].detect") => term(&format!("pick:{text}")),
         (_, "scrub.rule.[id].at" | "scrub.allow.[at].at") => {

@@ -90,12 +90,12 @@ impl Words {
         format!("{open}{text}{close}")
     }
 
-    /// One, two and three.
-    pub(super) fn list(&self, items: &[String]) -> String {
+    /// One, two and three; `between` is `and` or `or`.
+    pub(super) fn list(&self, items: &[String], between: &str) -> String {
         match items {
             [] => String::new(),
             [one] => one.clone(),
-            [first @ .., last] => format!("{} {} {last}", first.join(", "), self.page("and")),
+            [first @ .., last] => format!("{} {} {last}", first.join(", "), self.page(between)),
         }
     }
 

@@ -5,5 +5,6 @@ mod faults;
 mod files;
 mod fuzz;
 mod importer;
+mod notice;
 mod schema;
 mod toggle;
