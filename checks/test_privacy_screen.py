@@ -1,4 +1,4 @@
-"""The Privacy area of the screen in a real browser: what holds, changing it, versions, the rule tester, the data map."""
+"""The Privacy area of the screen in a real browser: what holds, changing it, versions, the rule tester, the data map, the ledger."""
 
 import pytest
 

@@ -24,5 +24,5 @@ export default defineConfig({
   base: "/app/",
   plugins: [react(), brotli()],
   build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 400, assetsInlineLimit: 0 },
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/lake": "http://127.0.0.1:8080" } },
+  server: { proxy: { "/api": "http://127.0.0.1:8080", "/lake": "http://127.0.0.1:8080", "/privacy": "http://127.0.0.1:8080" } },
 });

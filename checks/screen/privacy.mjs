@@ -1,5 +1,5 @@
 // Walks the Privacy area in a real browser: what holds, changing it, what was announced, versions, the rule tester, the
-// data map; by keyboard, as one who may not change it, narrow. Looks at every view in both themes with axe.
+// data map, the ledger; by keyboard, as one who may not change it, narrow. Looks at every view in both themes with axe.
 //
 //   node privacy.mjs ORIGIN OUT_DIR    (an account ada@example.org, a project `shop`, both policies as a first start leaves them)
 //
@@ -186,8 +186,33 @@ holds(/errors[^]*3 days/.test(await text(".map")), "the data map says another ti
 holds((await text(".deeds")).includes("scrub.rule.mail"), "a rule is not in the data map");
 await look("privacy-map");
 
+// The ledger has what was done: a read by a query, with its proof; filtered by what was done; copied.
+await open("shop/privacy/ledger", ".ledger-list tbody tr");
+holds((await page.locator(".ledger-list tbody tr").allInnerTexts()).some((row) => row.includes("rows were read") && row.includes("ada@example.org")), "a query is not in the ledger");
+await page.keyboard.press("j");
+await appear(".drawer .drawer-text >> nth=1", "an entry with its proof");
+holds(/row=\d+/.test(page.url()), "an open entry is not in the address");
+await look("privacy-ledger");
+await page.getByRole("button", { name: "Copy the proof" }).click();
+const copied = await page.evaluate(() => navigator.clipboard.readText());
+holds(copied === await page.locator(".drawer-text").nth(1).evaluate((proof) => proof.textContent) && copied.length > 100, `what is copied is no proof: ${copied.slice(0, 80)}`);
+await page.keyboard.press("Escape");
+await gone(".drawer", "escape closes an entry");
+await page.getByLabel("Of what kind").selectOption("reveal");
+await see("None of that kind", "nothing was revealed");
+await page.getByLabel("Of what kind").selectOption("read");
+await appear(".ledger-list tbody tr", "reads alone");
+await page.getByRole("button", { name: "Copy the checkpoint" }).click();
+await see("Copied", "the checkpoint is copied");
+
+// The page that people read, of a policy of its own.
+await open("shop/privacy", ".code");
+const page_ = await page.getByRole("link", { name: "As people read it" }).getAttribute("href");
+const published = await api("GET", page_);
+holds(page_ === "/privacy/default/shop" && published.status === 200, `the published page ${page_} answers ${published.status}`);
+
 // By Tab alone.
-for (const [name, path, selector] of [["privacy", "shop/privacy", ".code"], ["privacy change", "shop/privacy/change", ".policy-editor .cm-content"], ["privacy versions", "shop/privacy/versions", ".versions tbody tr"], ["privacy test", "shop/privacy/test", ".sides tr[data-fate]"], ["privacy map", "shop/privacy/map", ".deeds"]]) {
+for (const [name, path, selector] of [["privacy", "shop/privacy", ".code"], ["privacy change", "shop/privacy/change", ".policy-editor .cm-content"], ["privacy versions", "shop/privacy/versions", ".versions tbody tr"], ["privacy test", "shop/privacy/test", ".sides tr[data-fate]"], ["privacy map", "shop/privacy/map", ".deeds"], ["privacy ledger", "shop/privacy/ledger", ".ledger-list tbody tr"]]) {
   await open(path, selector);
   await walk(page, name);
 }
@@ -206,9 +231,9 @@ await page.unroute(/\/api\/v1\/me$/);
 // Narrow: readable, and nothing scrolls sideways.
 const views = {
   policy: ["shop/privacy", ".code"], change: ["shop/privacy/change", ".policy-editor .cm-content"], versions: ["shop/privacy/versions", ".versions tbody tr"],
-  compare: ["shop/privacy/versions?to=1&of=instance", ".compare-bar"], test: ["shop/privacy/test", ".sides tr[data-fate]"], map: ["shop/privacy/map", ".deeds"],
+  compare: ["shop/privacy/versions?to=1&of=instance", ".compare-bar"], test: ["shop/privacy/test", ".sides tr[data-fate]"], map: ["shop/privacy/map", ".deeds"], ledger: ["shop/privacy/ledger", ".ledger-list tbody tr"],
 };
-for (const [width, names] of [[360, Object.keys(views)], [1024, ["test", "change", "map"]]]) {
+for (const [width, names] of [[360, Object.keys(views)], [1024, ["test", "change", "map", "ledger"]]]) {
   await page.setViewportSize({ width, height: 760 });
   for (const name of names) {
     await open(...views[name]);

@@ -24,6 +24,11 @@ export class RawJson { constructor(readonly text: string) {} }
 const whoAmI = "/api/v1/me", session = "/api/v1/session";
 
 export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  return parse(await callText(method, path, body, signal)) as T;
+}
+
+/** The same, for what is answered as text; "" where there is nothing. */
+export async function callText(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<string> {
   let response: Response;
   try {
     response = await fetch(path, {
@@ -37,16 +42,14 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
     if (signal?.aborted) throw error;
     throw new Problem(0, "The server does not answer", "Check that Candor is running and that this device reaches it. This page tries again by itself.");
   }
-  if (response.status === 204) return undefined as T;
   const text = await response.text();
-  const json = parse(text);
   if (!response.ok) {
-    const problem = (json ?? {}) as { title?: string; detail?: string; clause?: string };
+    const problem = (parse(text) ?? {}) as { title?: string; detail?: string; clause?: string };
     // Asking who one is finds out by itself; telling it would have it ask again for ever.
     if (response.status === 401 && path !== whoAmI && path !== session) window.dispatchEvent(new Event(signedOut));
     throw new Problem(response.status, problem.title ?? `HTTP ${response.status}`, problem.detail ?? "", problem.clause);
   }
-  return json as T;
+  return text;
 }
 
 function parse(text: string): unknown {

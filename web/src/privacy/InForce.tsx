@@ -11,16 +11,21 @@ import { Changes, Ticked } from "./Changes";
 import { Source } from "./Source";
 import { of, ownerName, type Area } from "./area";
 
+/** Where a policy is published: of a project that has its own, of the instance else. */
+const publishedAt = (project: string | null) => (project === null ? "/privacy" : `/privacy/${project.split("/").map(encodeURIComponent).join("/")}`);
+
 export function InForce(area: Area) {
   const { project, owner, shown, me } = area;
   const held = shown.in_force;
   if (!held) return <Empty title="No policy holds"><p>Write one, and apply it.</p><p><a className="button" href={area.address("change")}>Write one</a></p></Empty>;
   const own = owner === undefined || shown.has_own;
+  const page = publishedAt(owner !== undefined && shown.has_own ? shown.project : null);
   return (
     <div className="page privacy-page stack">
       <section className="stack">
-        <div><h1>{own ? `The policy of ${ownerName(owner)}` : `${project} goes by the instance's policy`}</h1>
+        <div className="row limits"><div className="grow"><h1>{own ? `The policy of ${ownerName(owner)}` : `${project} goes by the instance's policy`}</h1>
           {!own && <p className="soft">It has none of its own yet. <a href={area.address("change")}>Write one</a>, or <a href={href([project, "privacy"], of(undefined))}>see the instance's</a>.</p>}</div>
+          <a className="button" href={page} target="_blank" rel="noreferrer" title="The page that is published of it, without a sign-in">As people read it</a></div>
         <dl className="figures">
           <div><dt>Holds since</dt><dd><Time at={held.activated_at} /></dd></div>
           <div><dt>Applied by</dt><dd>{appliedBy(held.applied_by, me.user)}</dd></div>
@@ -51,6 +56,7 @@ function Announced({ area, announced, held }: { area: Area; announced: Whole; he
       <div className="row limits">
         <div className="grow"><h2>Announced: epoch {announced.epoch} begins to hold <span title={exactWithZone(announced.effective_at)}><Time at={announced.effective_at} /></span></h2>
           <p className="soft">On {exactWithZone(announced.effective_at).split("\n")[0]!.replace(/\.\d+/, "")}, for new records only. Announced <Time at={announced.applied_at} /> by {appliedBy(announced.applied_by, me.user)}.</p></div>
+        <a className="button" href={`${publishedAt(owner === undefined || !area.shown.has_own ? null : area.shown.project)}?version=${announced.epoch}`} target="_blank" rel="noreferrer">As people read it</a>
         <a className="button" href={href([area.project, "privacy", "versions"], { ...of(owner), from: String(held.epoch), to: String(announced.epoch) })}>Compare the sources</a>
         {may && <button type="button" className="button" data-kind="danger" onClick={() => setAsking(true)}>Withdraw it</button>}
       </div>

@@ -1,4 +1,4 @@
-// Privacy: the policy that holds, changing it, its versions, what it makes of a record, where data goes.
+// Privacy: the policy that holds, changing it, its versions, what it makes of a record, where data goes, who did what with it.
 import type { Me } from "../lib/api";
 import { useKeys } from "../lib/keys";
 import { useLoad } from "../lib/load";
@@ -8,13 +8,14 @@ import { Shown } from "../parts/basics";
 import { Change } from "../privacy/Change";
 import { DataMap } from "../privacy/DataMap";
 import { InForce } from "../privacy/InForce";
+import { LedgerPage } from "../privacy/Ledger";
 import { Tester } from "../privacy/Tester";
 import { Versions } from "../privacy/Versions";
 import { useDraft } from "../privacy/draft";
 import { of, type Area } from "../privacy/area";
 import "../design/privacy.css";
 
-const parts = [["policy", "Policy"], ["change", "Change it"], ["versions", "Versions"], ["test", "Try a record"], ["map", "Data map"]] as const;
+const parts = [["policy", "Policy"], ["change", "Change it"], ["versions", "Versions"], ["test", "Try a record"], ["map", "Data map"], ["ledger", "Ledger"]] as const;
 
 export function Privacy({ me, project }: { me: Me; project: string }) {
   const { path, query } = usePlace();
@@ -47,6 +48,7 @@ export function Privacy({ me, project }: { me: Me; project: string }) {
             : part === "versions" ? <Versions key={owner ?? ""} {...area} />
             : part === "test" ? <Tester {...area} />
             : part === "map" ? <DataMap {...area} />
+            : part === "ledger" ? <LedgerPage key={project} {...area} />
             : <InForce {...area} />;
         }}
       </Shown>
