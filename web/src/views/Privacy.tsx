@@ -34,10 +34,10 @@ export function Privacy({ me, project }: { me: Me; project: string }) {
         <nav className="tabs" aria-label="Privacy">
           {parts.map(([id, label]) => <a key={id} className="tab" aria-current={part === id ? "page" : undefined} href={address(id)}>{label}{id === "change" && draft !== undefined && <span className="badge level-info">not applied</span>}</a>)}
         </nav>
-        <div className="row" role="group" aria-label="Whose policy">
+        {part !== "ledger" && <div className="row" role="group" aria-label="Whose policy">
           <button type="button" className="button" aria-pressed={!instance} onClick={() => setQuery({ of: undefined, from: undefined, to: undefined, epoch: undefined })}>{project}</button>
           <button type="button" className="button" aria-pressed={instance} title="What holds where a project has no policy of its own" onClick={() => setQuery({ of: "instance", from: undefined, to: undefined, epoch: undefined })}>The instance</button>
-        </div>
+        </div>}
       </div>
       <Shown loaded={loaded}>
         {({ shown, owner: asked }) => {
