@@ -58,9 +58,9 @@ def test_presets_are_listed_and_printed_and_extended(tmp_path):
 
 def test_diff_tells_which_way_a_change_goes(tmp_path):
     old = written(tmp_path, extended(errors_kept("30d")), "old.toml")
-    new = written(tmp_path, extended(errors_kept("7d") + '[collect]\nuser_agent = "keep"\n'), "new.toml")
+    new = written(tmp_path, extended(errors_kept("7d") + '[collect]\ndevice_ids = "keep"\n'), "new.toml")
     changes = json.loads(candor("policy", "diff", old, new, "--json").stdout)
-    assert {(one["key"], one["class"]) for one in changes} == {("activity.errors.retention.live", "tightening"), ("collect.user_agent", "loosening")}
+    assert {(one["key"], one["class"]) for one in changes} == {("activity.errors.retention.live", "tightening"), ("collect.device_ids", "loosening")}
 
 
 def test_a_first_start_with_a_bad_policy_is_refused(tmp_path):

@@ -20,9 +20,9 @@ def test_ready_fast_small_and_gone_in_time(own_server, show):
 
 def test_what_is_built_is_in_help_and_what_is_not_is_absent():
     text = subprocess.run([binary(), "--help"], capture_output=True, text=True).stdout
-    for command in ("serve", "setup", "project", "query", "flush", "tail", "lake", "verify", "backup", "demo"):
+    for command in ("serve", "setup", "project", "query", "flush", "tail", "lake", "verify", "backup", "demo", "policy"):
         assert command in text, command
-    for absent in ("subject", "policy"):
+    for absent in ("subject",):
         assert f"\n  {absent}" not in text, absent
     assert subprocess.run([binary(), "no-such-command"], capture_output=True).returncode == 2
 

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::tail::TailCounts;
+use crate::books::Books;
 use crate::catalogs::{Catalog, Catalogs};
 use crate::data_dir::{DataDir, export_name};
 use crate::http::Problem;
@@ -31,6 +32,7 @@ use crate::http::pace::Pace;
 use crate::http::problem::Answer;
 use crate::policies::Enforcement;
 use crate::pressure::FreeSpace;
+use crate::privacy::Measured;
 use crate::vault::VaultKeeper;
 
 /// Where the server is reached, known once it listens.
@@ -78,6 +80,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// What may be done with data, as it holds and as it is announced.
     pub policies: Policies,
+    /// The figures beside the sentences of the page.
+    pub measured: Measured,
     /// What puts policies into force.
     pub enforcement: Enforcement,
     /// What became of what Sentry's SDKs sent.
@@ -86,6 +90,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// What left the rows.
     pub vault: VaultKeeper,
+    /// What was done with personal data.
+    pub books: Books,
     /// Where requests are let in.
     pub admission: Admission,
     /// How much later ingest is answered while the lake is behind.

@@ -13,7 +13,9 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 
 use super::Body;
+use super::ledger::must_read;
 use crate::app::App;
+use crate::books::Watched;
 use crate::http::listen::until;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
@@ -34,8 +36,14 @@ pub async fn export(caller: Caller, State(app): State<Arc<App>>, Body(ask): Body
     let format = Format::from_name(&ask.format)
         .ok_or_else(|| Problem::bad_request("format is one of json, ndjson, csv, table"))?;
     let limits = Limits { rows: ask.max_rows, snapshot: ask.snapshot, ..Limits::unbounded_rows() };
+    must_read(&app, &caller, &scope).await?;
     let answer = app.query.sql(&scope, &ask.sql, limits).await?;
-    let rows = candor_query::encode::stream(answer, format);
+    let mut watched = Watched::new(&app.books, &scope, &ask.sql, &answer);
+    let rows = candor_query::encode::stream(answer, format).inspect(move |piece| {
+        if let Ok(piece) = piece {
+            watched.read(piece);
+        }
+    });
     // A stop of the server is an error of the stream too: a body that just ended would look whole.
     let rows = stream::unfold((rows, app.stop.clone()), |(mut rows, stop)| async move {
         let next = match until(&stop, rows.next()).await {

@@ -228,7 +228,9 @@ fn as_integer(value: &Value) -> Option<i64> {
 /// The rows of a query as objects.
 async fn rows(app: &App, scope: &ReadScope, sql: &str) -> Answer<Vec<Map<String, Value>>> {
     let answer = app.query.sql(scope, sql, Limits::default()).await?;
+    let given = answer.given();
     let text = candor_query::encode::collect(answer, Format::Ndjson).await?;
+    app.books.note_page(scope, candor_model::Signal::Errors, given.rows(), &text).await;
     text.split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).map_err(|error| Problem::internal(&error)))

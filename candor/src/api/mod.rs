@@ -8,6 +8,7 @@ pub mod attachments;
 pub mod export;
 pub mod issues;
 pub mod lake;
+pub mod ledger;
 pub mod maintenance;
 pub mod openapi;
 pub mod policy;
@@ -55,6 +56,11 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/policy/test", || post(policy_test::test)),
     ("/api/v1/policy/versions", || get(policy::versions)),
     ("/api/v1/policy/version", || get(policy::one_version)),
+    ("/api/v1/ledger", || get(ledger::list)),
+    ("/api/v1/ledger/checkpoint", || get(ledger::checkpoint)),
+    ("/api/v1/ledger/{index}/proof", || get(ledger::proof)),
+    ("/api/v1/reveal", || post(ledger::reveal)),
+    ("/api/v1/members", || get(ledger::members).put(ledger::give)),
     ("/api/v1/query", || post(query::query)),
     ("/api/v1/export", || post(export::export)),
     ("/api/v1/schema", || get(query::schema)),

@@ -10,8 +10,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::ledger::must_read;
 use super::{Body, Params};
 use crate::app::App;
+use crate::books::Watched;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
 
@@ -33,8 +35,12 @@ pub async fn query(caller: Caller, State(app): State<Arc<App>>, Body(ask): Body<
     let defaults = Limits::default();
     let rows = ask.max_rows.or(defaults.rows).map(|rows| rows.min(ROWS_MAX));
     let limits = Limits { rows, snapshot: ask.snapshot, ..defaults };
+    must_read(&app, &caller, &scope).await?;
     let answer = app.query.sql(&scope, &ask.sql, limits).await?;
+    let mut watched = Watched::new(&app.books, &scope, &ask.sql, &answer);
     let text = candor_query::encode::collect(answer, Format::Json).await?;
+    watched.read(&text);
+    watched.end().await;
     Ok(json_text(text))
 }
 

@@ -9,6 +9,7 @@ use candor_query::{Limits, SearchRequest};
 use serde::Deserialize;
 
 use super::Params;
+use super::ledger::must_read;
 use super::query::json_text;
 use crate::app::App;
 use crate::http::problem::Answer;
@@ -55,8 +56,12 @@ pub async fn search(
         summary: cursor.is_none(),
         cursor,
     };
+    must_read(&app, &caller, &scope).await?;
     let page = app.query.search(&scope, request, Limits::default()).await?;
-    Ok(json_text(page.to_json()))
+    let rows = page.rows.iter().map(|batch| batch.num_rows() as u64).sum();
+    let text = page.to_json();
+    app.books.note_page(&scope, signal, rows, &text).await;
+    Ok(json_text(text))
 }
 
 /// RFC 3339, or microseconds since the epoch.

@@ -336,6 +336,18 @@ pub enum LakeCommand {
 /// `verify …`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum VerifyCommand {
+    /// Look through the ledger: what was changed, dropped, moved, cut or forked
+    Ledger {
+        /// A checkpoint that was kept outside, as GET /api/v1/ledger/checkpoint gave it
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// The key all other keys hang from [default: root.key in the data dir]
+        #[arg(long, value_name = "FILE")]
+        root_key: Option<PathBuf>,
+        /// Where metadata lives, as given to serve
+        #[arg(long, value_name = "URL", hide_env_values = true)]
+        metadata: Option<String>,
+    },
     /// Open every stored file with live keys
     Storage {
         /// Write each file decrypted and decompressed into this folder; Parquet and record batches as NDJSON too

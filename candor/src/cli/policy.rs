@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `policy …`.
 #[derive(Debug, Clone, Subcommand)]
@@ -13,6 +13,8 @@ pub enum PolicyCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// What people read: of a file, or of the policy in force
+    Render(RenderArgs),
     /// What differs between two files, and whether it tightens or loosens
     Diff {
         /// The policy that holds
@@ -45,4 +47,32 @@ pub enum PolicyCommand {
     },
     /// The JSON Schema of policy files, for editors
     Schema,
+}
+
+/// `policy render`.
+#[derive(Debug, Clone, Args)]
+pub struct RenderArgs {
+    /// The policy, TOML [default: the one in force]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How it is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Md)]
+    pub format: Format,
+    /// en or de
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    pub language: String,
+    /// `name`, or `org/name` [default: the instance's]
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub project: Option<String>,
+}
+
+/// How a notice is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Markdown
+    Md,
+    /// A page
+    Html,
+    /// Sentences with their keys
+    Json,
 }

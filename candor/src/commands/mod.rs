@@ -38,6 +38,11 @@ pub fn run(command: Command, global: &Global) -> Result<()> {
             Command::Lake(LakeCommand::Catalog { project, out, ttl }) => {
                 lake::catalog(&Client::find(global)?, &project, &out, ttl.0, global.json).await
             }
+            Command::Verify(VerifyCommand::Ledger { checkpoint, root_key, metadata }) => {
+                let data_dir = global.data_dir.clone();
+                let request = verify::ledger::Request { data_dir, checkpoint, root_key, metadata };
+                verify::ledger::run(request, global.json).await
+            }
             Command::Verify(VerifyCommand::Storage { decrypt_to, root_key, objects, metadata }) => {
                 let request = verify::Request {
                     data_dir: global.data_dir.clone(),

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use candor_policy::{PRESETS, Resolved, Severity, preset};
+use candor_policy::notice::{self, Evidence, Language, PageContext};
+use candor_policy::{PRESETS, Policy, Resolved, Severity, preset};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::cli::policy::PolicyCommand;
+use crate::cli::policy::{Format, PolicyCommand, RenderArgs};
 use crate::client::{Client, segment};
 use crate::{files, output};
 
@@ -19,6 +20,7 @@ pub async fn run(global: &Global, command: &PolicyCommand) -> Result<()> {
         PolicyCommand::Check { file } => check(file, global.json),
         PolicyCommand::Diff { old, new } => diff(old, new, global.json),
         PolicyCommand::Presets { name } => presets(name.as_deref(), global.json),
+        PolicyCommand::Render(arguments) => render(global, arguments).await,
         PolicyCommand::Schema => output::line(&candor_policy::json_schema()),
         PolicyCommand::Show { project } => {
             show(&Client::find(global)?, project.as_deref(), global.json).await
@@ -77,6 +79,30 @@ fn check(file: &Path, as_json: bool) -> Result<()> {
         bail!("{name} may not hold: see above");
     }
     Ok(())
+}
+
+/// Prints the page. Figures stand on the server's page alone.
+async fn render(global: &Global, arguments: &RenderArgs) -> Result<()> {
+    let policy: Policy = match &arguments.file {
+        Some(file) => read(file)?.policy,
+        None => {
+            let client = Client::find(global)?;
+            let answer = client.call(Method::GET, &path(arguments.project.as_deref()), None).await?;
+            let policy = answer.pointer("/in_force/policy").cloned().unwrap_or_default();
+            serde_json::from_value(policy).context("the server named no policy: is it candor?")?
+        }
+    };
+    let Some(language) = Language::by_code(&arguments.language) else {
+        bail!("there is no page in {:?}\ngive en or de", arguments.language);
+    };
+    let (notice, evidence) = (notice::compile(&policy, language), Evidence::new());
+    let context = PageContext { hash: policy.hash(), ..PageContext::default() };
+    match arguments.format {
+        _ if global.json => output::json(&notice.to_json(&evidence)),
+        Format::Json => output::json(&notice.to_json(&evidence)),
+        Format::Md => output::line(notice.to_markdown(&evidence).trim_end()),
+        Format::Html => output::line(notice.to_page(&context, &evidence).trim_end()),
+    }
 }
 
 fn diff(old: &Path, new: &Path, as_json: bool) -> Result<()> {

@@ -10,6 +10,7 @@ use axum::routing::get;
 use super::{Problem, assets, door, health};
 use crate::api;
 use crate::app::App;
+use crate::privacy;
 
 /// The routes that are neither `/api/v1` nor a product's.
 pub const OWN_ROUTES: &[(&str, &str)] = &[
@@ -21,6 +22,16 @@ pub const OWN_ROUTES: &[(&str, &str)] = &[
     ("GET", "/app/"),
     ("GET", "/app/{*path}"),
     ("GET", "/lake/{project}/{*path}"),
+    ("GET", "/privacy"),
+    ("GET", "/privacy/style.css"),
+    ("GET", "/privacy/feed.xml"),
+    ("GET", "/privacy/record.jsonld"),
+    ("GET", "/privacy/subprocessors.json"),
+    ("GET", "/privacy/policy.schema.json"),
+    ("GET", "/privacy/compare"),
+    ("GET", "/privacy/{org}"),
+    ("GET", "/privacy/{org}/{project}"),
+    ("GET", "/.well-known/gpc.json"),
 ];
 
 /// Everything on the listener: ours, and what the products bring.
@@ -35,6 +46,7 @@ pub fn router(app: Arc<App>, products: impl IntoIterator<Item = Router>) -> Rout
         .route("/app/{*path}", get(assets::asset))
         .route("/lake/{project}/{*path}", get(door::serve))
         .merge(api::routes())
+        .merge(privacy::routes())
         .with_state(app);
     products.into_iter().fold(own, Router::merge).fallback(unknown)
 }

@@ -32,6 +32,7 @@ use super::stream_tables::{SchemaValues, TopicTables};
 use super::token_keys::TokenKeys;
 use crate::app::App;
 use crate::ballast::Ballast;
+use crate::books::Books;
 use crate::data_dir::DataDir;
 use crate::deleted;
 use crate::files;
@@ -72,7 +73,7 @@ pub(super) async fn open(
     let admin_key = data_dir.admin_key(&*random)?;
     let keyring = Arc::new(Keyring::new(&root_key, Arc::clone(&random)));
     let Databases { meta, catalog, log: log_database, serving } = storage::databases(options, &root).await?;
-    Vault::open(meta.clone(), &keyring)
+    let stored = Vault::open(meta.clone(), &keyring)
         .await
         .context("cannot open the vault: does --root-key name the key of this data?")?;
     let tenancy = Tenancy::open(meta.clone(), Arc::clone(&clock), Arc::clone(&random))
@@ -83,6 +84,8 @@ pub(super) async fn open(
         .context("cannot open accounts")?;
 
     let policies = policies::open(meta.clone(), Arc::clone(&clock), options.policy.as_deref()).await?;
+
+    let books = Books::open(stored, &meta, &keyring, &clock, &random).await?;
 
     let reserve = reserve_bytes(files::device_bytes(&root).unwrap_or(u64::MAX));
     let disk: Arc<dyn Disk> = Arc::new(
@@ -230,9 +233,11 @@ pub(super) async fn open(
         gate,
         policies: enforcement.policies.clone(),
         enforcement,
+        measured: Default::default(),
         keyring,
         outcomes: errors.outcomes().clone(),
         vault: keeper,
+        books,
         admission,
         pace: pace.clone(),
         free,

@@ -192,6 +192,10 @@ async fn drain(app: &App, listeners: Vec<tokio::task::JoinHandle<()>>) {
         }
         Err(_) => tracing::warn!("the vault is not up to date in time; the log has it"),
     }
+    match timeout(SETTLE_WAIT_MAX, app.books.ledger.tend()).await {
+        Ok(Ok(())) => {}
+        _ => tracing::warn!("the last reads are not in the ledger"),
+    }
     let publish_until = (until - LOG_WAIT_MIN).min(Instant::now() + PUBLISH_WAIT_MAX);
     match timeout_at(publish_until, app.lake.close()).await {
         Ok(Ok(())) => {}

@@ -6,6 +6,7 @@
 
 mod decrypt;
 mod journal;
+pub mod ledger;
 
 use std::path::PathBuf;
 use std::sync::Arc;

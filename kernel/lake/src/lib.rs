@@ -182,6 +182,11 @@ impl Lake {
         self.inner.keeping()
     }
 
+    /// When the oldest row in the files of each table came, µs, by project and table (`logs`, `stream:TOPIC`).
+    pub async fn oldest(&self) -> Result<HashMap<(ProjectId, String), i64>, LakeError> {
+        self.inner.catalog.oldest().await
+    }
+
     /// Says what topics of streams there are, whose records are tables from now on, and who opens values that name a
     /// schema. Once; what is said again counts for nothing.
     pub fn serve_streams(&self, topics: Arc<dyn StreamTables>, decoder: Option<Arc<dyn ValueDecoder>>) {

@@ -26,7 +26,7 @@ pub struct Preset {
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "preset:default",
-        what: "what a first start writes: strict, but that undeclared binary topics are taken",
+        what: "what a first start writes: strict, but that undeclared topics and browsers' records are taken as before",
         text: include_str!("presets/default.toml"),
         clauses: None,
         is_root: false,

@@ -54,6 +54,7 @@ pub(crate) struct Progress {
     pub(crate) started: Instant,
     plan: OnceLock<Arc<dyn ExecutionPlan>>,
     truncated: AtomicBool,
+    given: AtomicU64,
     /// Elapsed nanoseconds at the end; 0 while it runs.
     elapsed: AtomicU64,
 }
@@ -66,6 +67,7 @@ impl Progress {
             started: Instant::now(),
             plan: OnceLock::new(),
             truncated: AtomicBool::new(false),
+            given: AtomicU64::new(0),
             elapsed: AtomicU64::new(0),
         }
     }
@@ -122,6 +124,16 @@ pub(crate) fn rows_decoded(plan: &dyn ExecutionPlan) -> u64 {
     rows as u64
 }
 
+/// How many rows an answer has given.
+pub struct Given(Arc<Progress>);
+
+impl Given {
+    /// So far; all of them after the end.
+    pub fn rows(&self) -> u64 {
+        self.0.given.load(Ordering::Relaxed)
+    }
+}
+
 /// A running query. Dropping it stops the query.
 pub struct Answer {
     pub(crate) columns: Vec<Column>,
@@ -157,14 +169,24 @@ impl Answer {
     /// The next batch; none at the end.
     pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
         if let Some(first) = self.first.take() {
-            return Some(Ok(first));
+            return Some(Ok(self.counted(first)));
         }
         if let Some(batch) = self.batches.recv().await {
-            return Some(Ok(batch));
+            return Some(Ok(self.counted(batch)));
         }
         // No more batches: either all came, or what stopped the query says so now.
         let mut end = self.end.take()?;
         crate::engine::end_of(&mut end).await.err().map(Err)
+    }
+
+    fn counted(&self, batch: RecordBatch) -> RecordBatch {
+        self.progress.given.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        batch
+    }
+
+    /// The count of rows given, which goes on while the answer is read elsewhere.
+    pub fn given(&self) -> Given {
+        Given(Arc::clone(&self.progress))
     }
 
     /// Every remaining batch, within the bound of the answer's bytes.

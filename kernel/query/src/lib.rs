@@ -29,7 +29,7 @@ pub mod tail;
 mod tests;
 mod yielding;
 
-pub use answer::{Answer, Column, Stats};
+pub use answer::{Answer, Column, Given, Stats};
 pub use candor_model::{IssueMap, NoIssues};
 pub use encode::{Format, JsonRows};
 pub use engine::{ColumnInfo, FunctionInfo, Options, Query, TableInfo};

@@ -170,6 +170,21 @@ impl Catalog {
         Ok(tables)
     }
 
+    /// When the oldest row of each table's live files came.
+    pub(crate) async fn oldest(&self) -> Result<HashMap<(ProjectId, String), i64>, LakeError> {
+        let rows = self
+            .database
+            .query(
+                "SELECT t.project, c.signal, MIN(c.ingested_min) FROM candor_lake_file c
+                 JOIN ducklake_data_file f ON f.data_file_id = c.data_file_id
+                 JOIN candor_lake_table t ON t.table_id = c.table_id
+                 WHERE f.end_snapshot IS NULL GROUP BY t.project, c.signal",
+                &[],
+            )
+            .await?;
+        rows.iter().map(|row| Ok(((ProjectId(row.int(0)?), row.text(1)?.to_owned()), row.int(2)?))).collect()
+    }
+
     /// Live files of a signal whose oldest row came before `cutoff`.
     pub(crate) async fn aged(&self, signal: Signal, cutoff: i64) -> Result<Vec<Aged>, LakeError> {
         let rows = self

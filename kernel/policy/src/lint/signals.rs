@@ -90,7 +90,10 @@ fn retention(look: &mut Look<'_>, policy: &Policy) {
         if retention.live.seconds() < LIVE_SECONDS_MIN && !inert {
             look.error(
                 &key("live"),
-                format!("{} cannot be kept: the log holds what came for a day, for its readers", retention.live),
+                format!(
+                    "{} cannot be kept: the log holds what came for a day, for its readers",
+                    retention.live
+                ),
                 "write at least \"1d\"",
             );
         }

@@ -182,6 +182,13 @@ fn house(look: &mut Look<'_>, policy: &Policy) {
             "write []",
         );
     }
+    if governance.security.at_rest == "off" {
+        look.error(
+            "governance.security.at_rest",
+            "Candor writes no file that is not encrypted",
+            "write \"per_file_keys\"",
+        );
+    }
     if governance.breach.authority_hours > 72 {
         look.error(
             "governance.breach.authority_hours",

@@ -273,14 +273,17 @@ fn a_file_that_extends_nothing_is_as_strict_as_can_be() {
 }
 
 #[test]
-fn default_is_strict_but_for_undeclared_topics() {
+fn default_is_strict_but_for_what_would_stop_working() {
     let (strict, default) = (
         read("preset:strict", preset("strict").expect("is there")).expect("reads"),
         read("preset:default", preset("default").expect("is there")).expect("reads"),
     );
     let changes = candor_policy::diff(&strict.policy, &default.policy);
     let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
-    assert_eq!(keys, ["collect.streams.*.opaque"]);
+    assert_eq!(
+        keys,
+        ["collect.location", "collect.streams.*.opaque", "collect.user_agent", "consent.mode.default"]
+    );
     assert_eq!((errors(&strict), errors(&default)), (Vec::new(), Vec::new()));
 }
 

@@ -80,7 +80,8 @@ fn what_can_be_said_is_and_what_cannot_is_told() {
         at = "(extra.'free text') && ('first_name' || 'last_name')"
         action = "remove"
 
-    "#]].assert_eq(&imported.toml);
+    "#]]
+    .assert_eq(&imported.toml);
     expect_test::expect![[r#"
         pii.json:3:5: rules.device: a hash becomes a code under a key of the instance: other values than before, and none that can be guessed; look whether that will do
         pii.json:16:5: applications.$string &&: "$string &&" is no selector here: a path is missing at the end at byte 10; write the rule by hand
@@ -181,7 +182,8 @@ fn the_common_rules_are_all_there() {
         detect = ["secrets:shapes"]
         action = "replace:Bearer [token]"
 
-    "#]].assert_eq(&imported.toml);
+    "#]]
+    .assert_eq(&imported.toml);
     assert_eq!(faults(&imported), "");
 }
 
