@@ -1,6 +1,7 @@
 //! Proofs from tiles: that an entry is in the ledger (C2SP tlog-proof), and that it only grew.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use candor_meta::Tx;
 use data_encoding::BASE64;
@@ -71,9 +72,8 @@ impl Tiles {
         let level = height / TILE_BITS;
         let at = first >> (TILE_BITS * level);
         let name = (level as u8, at / TILE_WIDTH as u64);
-        if !self.0.contains_key(&name) {
-            let read = store::tile(tx, name.0, name.1).await?.ok_or(LedgerError::Damaged)?;
-            self.0.insert(name, read);
+        if let Entry::Vacant(place) = self.0.entry(name) {
+            place.insert(store::tile(tx, name.0, name.1).await?.ok_or(LedgerError::Damaged)?);
         }
         let from = (at % TILE_WIDTH as u64) as usize;
         let count = 1_usize << (height - TILE_BITS * level);
