@@ -22,7 +22,8 @@ pub const KERNEL: &[&str] = &[
 ];
 
 /// On top of the kernel; none uses another.
-pub const PARTS: &[&str] = &["candor-logs", "candor-errors", "candor-streams", "candor-people", "candor-notices"];
+pub const PARTS: &[&str] =
+    &["candor-logs", "candor-errors", "candor-streams", "candor-people", "candor-notices"];
 
 /// Engines, and the crates that may name them.
 const OWNERS: &[(&str, &[&str])] =

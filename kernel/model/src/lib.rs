@@ -21,7 +21,8 @@ pub use ids::{Offset, OrgId, Partition, PolicyEpoch, ProjectId, RequestId, Signa
 pub use issues::{EVERY_OTHER, IssueMap, NoIssues};
 pub use random::Random;
 pub use record::{
-    Consent, ErrorColumns, ErrorRecord, Incoming, LogRecord, Origin, Records, SpanRecord, Subject, SubjectKind,
+    Consent, ErrorColumns, ErrorRecord, Incoming, LogRecord, Origin, Records, SpanRecord, Subject,
+    SubjectKind,
 };
 pub use time::{Clock, EventTime, Timestamp};
 pub use value::{Object, Value};
