@@ -42,6 +42,7 @@ def test_the_page_is_the_policy_without_a_sign_in(own_server, tmp_path):
     assert [one["key"] for one in compared["keys"]] == ["activity.errors.retention.live"]
     assert compared["sentences"] and all("activity.errors.retention.live" in [key for key, _ in one["keys"]] for one in compared["sentences"])
     assert page(server, version=1).status == 200 and page(server, version=9).status == 404
+    assert server.cli("verify", "ledger", check=False).returncode == 0
     rendered = server.cli("policy", "render", "--format", "json").stdout
     assert "7" in rendered and json.loads(rendered)["sections"]
 

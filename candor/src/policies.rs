@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use candor_gate::{Compiled, Gate, compile};
 use candor_lake::{Keeping, Kept, Lake, Retention, TopicKept};
+use candor_ledger::{Action, Event, Ledger};
 use candor_log::Log;
 use candor_meta::Database;
 use candor_model::{Clock, PolicyEpoch, ProjectId};
-use candor_notices::{Held, NoticesError, Owner, Policies};
+use candor_notices::{Held, NoticesError, Owner, Policies, Version};
 use candor_policy::Policy;
 
 use crate::app::App;
@@ -35,6 +36,15 @@ pub fn subject(owner: Owner) -> String {
         Owner::Instance => "policy:instance".to_owned(),
         Owner::Project(project) => format!("policy:{project}"),
     }
+}
+
+/// What the ledger says of a version that begins, or is announced.
+pub fn event(action: Action, actor: impl Into<String>, version: &Version) -> Event {
+    let mut event =
+        Event::new(action, actor, format!("epoch {} of {}", version.epoch.0, subject(version.owner)));
+    event.clause = Some("governance.changes".to_owned());
+    event.policy = Some(version.hash.clone());
+    event
 }
 
 /// Opens the policies. A file that was named seeds the first start; later it is compared, and a difference is said
@@ -81,6 +91,8 @@ pub struct Enforcement {
     pub log: Log,
     /// Keeps as long as it says.
     pub lake: Lake,
+    /// Says that it holds.
+    pub ledger: Ledger,
     /// What the operator's flags allow at the most.
     pub retention: Retention,
 }
@@ -125,7 +137,7 @@ impl Enforcement {
             match self.policies.begin_due().await {
                 Ok(begun) if begun.is_empty() => {}
                 Ok(begun) => {
-                    for version in begun {
+                    for version in &begun {
                         tracing::info!(
                             epoch = version.epoch.0,
                             owner = subject(version.owner),
@@ -134,6 +146,15 @@ impl Enforcement {
                     }
                     if let Err(error) = self.put_in_force().await {
                         tracing::error!(error = %error, "a policy that holds could not be put into force");
+                    }
+                    for version in &begun {
+                        let event = event(Action::PolicyActivate, "system", version);
+                        if let Err(error) = self.ledger.append(event).await {
+                            tracing::warn!(
+                                error = crate::logging::chain(&error),
+                                "the ledger does not say that a policy begins"
+                            );
+                        }
                     }
                 }
                 Err(error) => {

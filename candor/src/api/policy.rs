@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use candor_ledger::Action;
 use candor_meta::tenancy::Project;
 use candor_model::PolicyEpoch;
 use candor_notices::{Held, Owner, Refused, Version};
@@ -78,12 +79,25 @@ pub async fn apply(
     State(app): State<Arc<App>>,
     Body(file): Body<File>,
 ) -> Answer<Json<Value>> {
-    let owner = changeable(&caller, &app, file.project.as_deref()).await?;
+    let (owner, project) = changeable(&caller, &app, file.project.as_deref()).await?;
+    let before = app.policies.own(owner).map(|held| held.version.epoch);
     let applied = app.policies.apply(owner, &file.name, &file.source, &caller.actor()).await?;
     let applied = applied.map_err(refusal)?;
     // What tightens holds before the answer.
     app.enforcement.put_in_force().await.map_err(|error| Problem::internal(&*error))?;
     app.people.audit(&caller.actor(), "policy.apply", &policies::subject(owner)).await?;
+    let begun = Some(&applied.in_force).filter(|version| Some(version.epoch) != before);
+    let written = begun.map(|version| (Action::PolicyActivate, version));
+    for (action, version) in
+        written.into_iter().chain(applied.announced.iter().map(|version| (Action::PolicyAnnounce, version)))
+    {
+        let event = policies::event(action, caller.actor(), version);
+        let event = match &project {
+            Some(project) => event.of_project(project.org, project.id),
+            None => event,
+        };
+        app.books.ledger.append(event).await?;
+    }
     Ok(Json(json!({
         "in_force": version(&applied.in_force),
         "announced": applied.announced.as_ref().map(version),
@@ -98,7 +112,7 @@ pub async fn withdraw(
     State(app): State<Arc<App>>,
     Params(which): Params<Which>,
 ) -> Answer<StatusCode> {
-    let owner = changeable(&caller, &app, which.project.as_deref()).await?;
+    let (owner, _) = changeable(&caller, &app, which.project.as_deref()).await?;
     if !app.policies.withdraw(owner).await? {
         return Err(Problem::not_found("nothing was announced"));
     }
@@ -168,16 +182,16 @@ async fn readable(caller: &Caller, app: &App, project: Option<&str>) -> Answer<(
 }
 
 /// Whose policy is to change, where the caller may change it: an owner.
-async fn changeable(caller: &Caller, app: &App, project: Option<&str>) -> Answer<Owner> {
+async fn changeable(caller: &Caller, app: &App, project: Option<&str>) -> Answer<(Owner, Option<Project>)> {
     match project {
         None => {
             caller.must_own(app, app.tenancy.default_org().await?.id).await?;
-            Ok(Owner::Instance)
+            Ok((Owner::Instance, None))
         }
         Some(path) => {
             let (project, _) = caller.read(app, path).await?;
             caller.must_own(app, project.org).await?;
-            Ok(Owner::Project(project.id))
+            Ok((Owner::Project(project.id), Some(project)))
         }
     }
 }

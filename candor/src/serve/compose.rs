@@ -133,8 +133,14 @@ pub(super) async fn open(
         candor_query::Options::default(),
     );
     let gate = Arc::new(Gate::new(Arc::clone(&keyring), Arc::clone(&clock), Arc::clone(&random)));
-    let enforcement =
-        Enforcement { policies, gate: Arc::clone(&gate), log: log.clone(), lake: lake.clone(), retention };
+    let enforcement = Enforcement {
+        policies,
+        gate: Arc::clone(&gate),
+        log: log.clone(),
+        lake: lake.clone(),
+        retention,
+        ledger: books.ledger.clone(),
+    };
     enforcement.put_in_force().await?;
     tokio::spawn(enforcement.clone().run(stop.clone()));
     let ingest = Ingest::new(Arc::clone(&gate), log.clone());

@@ -19,7 +19,7 @@ fn wrong_usage_is_two_and_failure_is_one() {
     assert!(err.contains("is no data dir") && err.contains("--data-dir"), "{err}");
     let (code, out, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    for absent in ["policy", "subject", "ledger"] {
+    for absent in ["subject", "receipt"] {
         assert!(!out.contains(absent), "{absent}");
     }
 }

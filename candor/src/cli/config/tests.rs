@@ -80,7 +80,7 @@ fn every_flag_of_serve_is_taken_and_what_is_not_built_is_hidden() {
     let mut command = with_environment(Cli::command());
     let serve = command.find_subcommand_mut("serve").expect("serve");
     let help = serve.render_long_help().to_string();
-    for hidden in ["syslog", "smtp", "--policy"] {
+    for hidden in ["syslog", "smtp"] {
         assert!(!help.contains(hidden), "{hidden} is in the help");
     }
     assert!(help.contains("CANDOR_LISTEN"), "{help}");
@@ -88,7 +88,7 @@ fn every_flag_of_serve_is_taken_and_what_is_not_built_is_hidden() {
 
 #[test]
 fn commands_that_are_not_built_are_absent() {
-    for line in ["policy show", "subject find x --project p", "verify ledger"] {
+    for line in ["subject find x --project p", "verify receipt f"] {
         assert!(
             matches!(parse_in(&arguments(line), Path::new("/none")), Err(ConfigError::Usage(_))),
             "{line}"

@@ -131,16 +131,16 @@ async fn what_loosens_waits_for_the_notice_period_of_what_holds() {
 async fn of_a_change_both_ways_the_stricter_part_holds_until_the_whole_does() {
     let house = House::new();
     let policies = house.policies(SEED).await.expect("opens");
-    let text = kept("3d") + "[collect]\nuser_agent = \"keep\"\n";
+    let text = kept("3d") + "[collect]\ndevice_ids = \"keep\"\n";
     let applied = apply(&policies, Owner::Instance, &text).await;
     assert!(applied.in_force.is_interim);
-    let agent = |policies: &Policies| {
-        policies.own(Owner::Instance).expect("holds").resolved.policy.collect.user_agent.clone()
+    let devices = |policies: &Policies| {
+        policies.own(Owner::Instance).expect("holds").resolved.policy.collect.device_ids.clone()
     };
-    assert_eq!((live(&policies, Owner::Instance).as_str(), agent(&policies).as_str()), ("3d", "family_only"));
+    assert_eq!((live(&policies, Owner::Instance).as_str(), devices(&policies).as_str()), ("3d", "pseudonym"));
     house.clock.advance(30 * DAY_US);
     policies.begin_due().await.expect("looks");
-    assert_eq!((live(&policies, Owner::Instance).as_str(), agent(&policies).as_str()), ("3d", "keep"));
+    assert_eq!((live(&policies, Owner::Instance).as_str(), devices(&policies).as_str()), ("3d", "keep"));
     let epochs: Vec<u32> = policies
         .versions(Owner::Instance)
         .await
