@@ -73,7 +73,7 @@ holds((await page.locator(".policy-editor .cm-line").nth(3).innerText()).endsWit
 await write(policy('[collect]\nenrichment = ["crm"]\n'));
 await appear(".cm-said-error", "what the lint refuses stands at its line");
 holds(await page.getByRole("button", { name: /^Apply/ }).isDisabled(), "what the lint refuses can be applied");
-const mixed = policy(`[collect]\nuser_agent = "keep"\n[notice]\ncontact = "privacy@shop.example"\n[controller]\nname = "Shop"\n${retention("7d")}`);
+const mixed = policy(`[collect]\nuser_agent = "keep"\n[consent.mode]\ndefault = "opt_in"\n[notice]\ncontact = "privacy@shop.example"\n[controller]\nname = "Shop"\n${retention("7d")}`);
 await write(mixed);
 await see("it may be applied", "a policy that may be applied");
 holds(JSON.stringify(await changeOf("activity.errors.retention.live")) === JSON.stringify(["activity.errors.retention.live", "▼ tightening", "30d", "7d"]), `a shorter time is ${await changeOf("activity.errors.retention.live")}`);
@@ -141,7 +141,7 @@ holds((await inForce("?project=shop")).announced === null, "the server still ann
 
 // What only tightens holds at once.
 await open("shop/privacy/change", ".policy-editor .cm-content");
-await write(policy(`[notice]\ncontact = "privacy@shop.example"\n[controller]\nname = "Shop"\n${retention("3d")}[[scrub.rule]]\nid = "mail"\nat = "**"\ndetect = ["email", "phone"]\naction = "replace:[mail]"\n`));
+await write(policy(`[collect]\nuser_agent = "family_only"\n[consent.mode]\ndefault = "opt_in"\n[notice]\ncontact = "privacy@shop.example"\n[controller]\nname = "Shop"\n${retention("3d")}[[scrub.rule]]\nid = "mail"\nat = "**"\ndetect = ["email", "phone"]\naction = "replace:[mail]"\n`));
 await see("it may be applied", "a stricter policy");
 await page.getByRole("button", { name: /^Apply/ }).click();
 await appear("dialog", "applying asks");
