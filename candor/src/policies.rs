@@ -11,7 +11,7 @@ use candor_lake::{Keeping, Kept, Lake, Retention, TopicKept};
 use candor_ledger::{Action, Event, Ledger};
 use candor_log::Log;
 use candor_meta::Database;
-use candor_model::{Clock, PolicyEpoch, ProjectId};
+use candor_model::{Clock, PolicyEpoch};
 use candor_notices::{Held, NoticesError, Owner, Policies, Version};
 use candor_policy::Policy;
 
@@ -195,11 +195,6 @@ impl App {
     /// Compiles a policy as the gate would take it, for whoever tries it out.
     pub fn compiled(&self, policy: &Policy) -> Result<Compiled, Problem> {
         compile(policy, PolicyEpoch(0)).map_err(|error| Problem::bad_request(error.to_string()))
-    }
-
-    /// The epoch under which records of a project are admitted now.
-    pub fn policy_epoch(&self, project: ProjectId) -> PolicyEpoch {
-        self.gate.epoch(project)
     }
 }
 

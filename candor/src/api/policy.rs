@@ -8,7 +8,7 @@ use candor_ledger::Action;
 use candor_meta::tenancy::Project;
 use candor_model::PolicyEpoch;
 use candor_notices::{Held, Owner, Refused, Version};
-use candor_policy::{Change, Fault, Finding};
+use candor_policy::{Change, Fault, Finding, Resolved, Severity};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -80,6 +80,12 @@ pub async fn apply(
     Body(file): Body<File>,
 ) -> Answer<Json<Value>> {
     let (owner, project) = changeable(&caller, &app, file.project.as_deref()).await?;
+    // What the gate would not take is refused before it is kept: a start would fail by it.
+    let may_hold =
+        |read: &Resolved| candor_policy::lint(read).iter().all(|one| one.severity != Severity::Error);
+    if let Some(read) = candor_policy::read(&file.name, &file.source).ok().filter(may_hold) {
+        app.compiled(&read.policy)?;
+    }
     let before = app.policies.own(owner).map(|held| held.version.epoch);
     let applied = app.policies.apply(owner, &file.name, &file.source, &caller.actor()).await?;
     let applied = applied.map_err(refusal)?;

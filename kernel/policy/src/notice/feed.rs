@@ -28,9 +28,9 @@ pub fn feed(versions: &[VersionEntry], base: &str) -> String {
     let updated = sorted.first().map_or("1970-01-01T00:00:00Z", |version| version.published.as_str());
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">\n\
-         <id>{base}/privacy/feed.atom</id>\n<title>Privacy policy</title>\n<updated>{updated}</updated>\n\
+         <id>{base}/privacy/feed.xml</id>\n<title>Privacy policy</title>\n<updated>{updated}</updated>\n\
          <author><name>{author}</name></author>\n\
-         <link rel=\"self\" type=\"application/atom+xml\" href=\"{base}/privacy/feed.atom\"/>\n\
+         <link rel=\"self\" type=\"application/atom+xml\" href=\"{base}/privacy/feed.xml\"/>\n\
          <link rel=\"alternate\" type=\"text/html\" href=\"{base}/privacy\"/>\n",
         base = escape(base),
         updated = escape(updated),

@@ -52,7 +52,7 @@ fn context() -> PageContext {
             (Language::De, "/privacy?language=de".to_owned()),
         ],
         versions: vec![version("1", "2026-11-20T09:00:00Z")],
-        feed: Some("/privacy/feed.atom".to_owned()),
+        feed: Some("/privacy/feed.xml".to_owned()),
         ..PageContext::default()
     }
 }
