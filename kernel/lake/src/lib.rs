@@ -27,6 +27,7 @@ mod source;
 mod streams;
 mod table;
 mod tail;
+mod trim;
 mod upkeep;
 
 pub use columns::{EPOCH, INGESTED_AT, OFFSET, PARTITION, base_schema};
@@ -175,11 +176,6 @@ impl Lake {
             self.memory.lock().look_again();
             self.inner.wake.notify_one();
         }
-    }
-
-    /// How long rows are kept.
-    pub fn keeping(&self) -> Arc<Keeping> {
-        self.inner.keeping()
     }
 
     /// When the oldest row in the files of each table came, µs, by project and table (`logs`, `stream:TOPIC`).

@@ -378,12 +378,13 @@ async fn end_files(tx: &mut Tx, table: i64, snapshot: i64, change: &Change) -> R
         };
         rows += row.int(0)?;
         bytes += row.int(1)?;
-        if change.kind == ChangeKind::Merge {
+        // Rows that were denied meanwhile must not come back in what takes its place.
+        if !change.add.is_empty() {
             let path = format!("{}{}{}", schema_folder(change.project), change.name.folder(), row.text(2)?);
             let denied =
                 tx.query("SELECT 1 FROM candor_lake_denied WHERE path = ?", params![path.as_str()]).await?;
             if !denied.is_empty() {
-                return Err(LakeError::Inconsistent(format!("file {id} was denied while it was merged")));
+                return Err(LakeError::Inconsistent(format!("file {id} was denied while it was rewritten")));
             }
         }
         tx.execute(
