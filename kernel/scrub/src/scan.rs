@@ -412,7 +412,7 @@ impl<'a> Scan<'a> {
 
     fn long_word(&mut self, word: Word, classes: u8) {
         if self.detects(Detector::SecretShape) {
-            shape::in_word(self, word.start, word.end);
+            shape::in_word(self, word.start, word.end, classes & (UNDERSCORE | DASH) == 0);
         }
         if classes & UPPER != 0 && classes & LOWER != 0 && self.tools.compiled.decode.base64 {
             layers::base64::around_word(self, word.start, word.end);

@@ -189,6 +189,7 @@ impl<'a> Places<'a> {
             b'>' => CLASSES[usize::from(before(self.bytes, index))] & WORD != 0,
             b'%' => layers::is_percent_escape(self.bytes, index),
             b'&' => layers::is_entity(self.bytes, index),
+            b':' => !is_of_clock(self.bytes, index),
             _ => true,
         }
     }
@@ -208,6 +209,22 @@ impl<'a> Places<'a> {
         (digits >= DIGITS_MIN).then_some(Place::Number(start, end))
     }
 }
+
+/// True for the colon of a time of day, `2026-01-02T12:34` and `:34:56`: no name is before it.
+fn is_of_clock(bytes: &[u8], index: usize) -> bool {
+    let byte = |back: usize| index.checked_sub(back).map_or(0, |index| at(bytes, index));
+    if !(byte(1).is_ascii_digit() && byte(2).is_ascii_digit() && at(bytes, index + 1).is_ascii_digit()) {
+        return false;
+    }
+    let is_date = || {
+        let is_alone = CLASSES[usize::from(byte(DATE_AND_HOUR + 1))] & WORD == 0;
+        is_alone && byte(6) == b'-' && byte(9) == b'-' && byte(4).is_ascii_digit()
+    };
+    matches!(byte(3), b':' | b' ') || (byte(3) == b'T' && is_date())
+}
+
+/// Bytes of `2026-01-02T12`.
+const DATE_AND_HOUR: usize = 13;
 
 /// Where the word begins that the byte before `end` belongs to or that stands last before it, not before `from`; none
 /// where there is none.
