@@ -79,7 +79,7 @@ def test_reads_of_persons_are_on_record_and_tampering_is_found(own_server, tmp_p
     assert "ada@example.org" not in json.dumps(entries)
     # The local admin key sees codes.
     refused = server.api("POST", "/api/v1/reveal", {"project": "shop", "code": code, "reason": "a call"})
-    assert refused.status == 403 and refused.json()["clause"] == "governance.reads", refused
+    assert refused.status == 403 and refused.json()["clause"] == "governance.reads.roles", refused
     proof = server.api("GET", f"/api/v1/ledger/{entries[0]['index']}/proof")
     assert proof.status == 200 and b"c2sp.org/tlog-proof" in proof.body
     beside = verified(server)

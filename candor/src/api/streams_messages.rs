@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::issues::InProject;
+use super::rights::must_read;
 use super::streams::{changing, note, reading};
 use super::{Body, Params};
 use crate::app::App;
@@ -43,6 +44,7 @@ pub async fn messages(
     Params(ask): Params<Wanted>,
 ) -> Answer<Json<Page>> {
     let (view, scope) = reading(&caller, &app, &ask.project).await?;
+    must_read(&app, &caller, &scope).await?;
     let from = match (ask.cursor.as_deref().filter(|cursor| !cursor.is_empty()), ask.from.as_str()) {
         (Some(cursor), _) => Begin::Cursor(
             Cursor::parse(cursor).ok_or_else(|| Problem::bad_request("the cursor is none that was given"))?,

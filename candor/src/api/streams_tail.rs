@@ -17,6 +17,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::Params;
+use super::rights::must_read;
 use super::streams::reading;
 use super::tail::{CHECK_EVERY, Counted, not_any_more};
 use crate::app::App;
@@ -45,6 +46,7 @@ pub async fn tail(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let (view, scope) = reading(&caller, &app, &ask.project).await?;
+    must_read(&app, &caller, &scope).await?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let resumed = resumed.or(ask.last_event_id).and_then(|place| Cursor::parse(&place));
     let follow =

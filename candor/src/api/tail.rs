@@ -28,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Params;
+use super::rights::rows_of;
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
@@ -105,7 +106,7 @@ pub async fn tail(
     Params(ask): Params<Ask>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (project, _) = caller.read(&app, &ask.project).await?;
+    let (project, _) = rows_of(&app, &caller, &ask.project).await?;
     let signal = match ask.table.as_deref() {
         None => Signal::Logs,
         Some(name) => Signal::from_name(name)
@@ -174,7 +175,7 @@ pub(super) async fn not_any_more(
     path: &str,
     project: ProjectId,
 ) -> Option<&'static str> {
-    let asked = async { Caller::of(app, proof, &Method::GET).await?.read(app, path).await };
+    let asked = async { rows_of(app, &Caller::of(app, proof, &Method::GET).await?, path).await };
     match asked.await {
         Ok((found, _)) if found.id == project => None,
         Ok(_) => Some("the project is another one now"),

@@ -85,7 +85,7 @@ pub(super) async fn open(
 
     let policies = policies::open(meta.clone(), Arc::clone(&clock), options.policy.as_deref()).await?;
 
-    let books = Books::open(stored, &meta, &keyring, &clock, &random).await?;
+    let books = Books::open(stored, &policies, &meta, &keyring, &clock, &random).await?;
 
     let reserve = reserve_bytes(files::device_bytes(&root).unwrap_or(u64::MAX));
     let disk: Arc<dyn Disk> = Arc::new(

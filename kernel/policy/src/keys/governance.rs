@@ -87,8 +87,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .clauses(&["BS-17"]),
     key("governance.reads.ledger", Bool, TrueIsStricter, "whether reads of personal data are on record")
-        .enforced("ledger::reads")
-        .not_yet()
+        .enforced("books::note")
         .clauses(&["LR-09", "BS-12"]),
     key(
         "governance.reads.reveal_needs_reason",
@@ -96,8 +95,7 @@ pub(super) const KEYS: &[Key] = &[
         TrueIsStricter,
         "whether showing a value takes a reason",
     )
-    .enforced("ledger::reveal")
-    .not_yet()
+    .enforced("api::ledger::reveal")
     .clauses(&["LR-09"]),
     key(
         "governance.reads.roles.{role}",
@@ -105,8 +103,7 @@ pub(super) const KEYS: &[Key] = &[
         FirstIsStrictest,
         "what a role sees of people",
     )
-    .enforced("people::roles")
-    .not_yet()
+    .enforced("people::access")
     .clauses(&["LR-09", "BS-12", "SE-02"]),
     key(
         "governance.telemetry.self",

@@ -30,9 +30,6 @@ const NOT_IN_FORCE: &[&str] = &[
     "rights.erasure.backups",
     "rights.erasure.receipt",
     "governance.changes.subprocessor_days",
-    "governance.reads.ledger",
-    "governance.reads.reveal_needs_reason",
-    "governance.reads.roles.{role}",
     "governance.security.second_factor",
 ];
 
