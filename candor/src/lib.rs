@@ -21,6 +21,7 @@ pub mod deleted;
 pub mod demo;
 pub mod files;
 pub mod http;
+pub mod ledger_table;
 pub mod logging;
 pub mod output;
 pub mod policies;

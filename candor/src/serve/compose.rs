@@ -38,6 +38,7 @@ use crate::deleted;
 use crate::files;
 use crate::http::aside::{self, Places};
 use crate::http::pace::{self, Pace};
+use crate::ledger_table::LedgerTable;
 use crate::policies::{self, Enforcement};
 use crate::pressure::{self, FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
@@ -128,6 +129,7 @@ pub(super) async fn open(
     candor_errors::attachments::start(issues.clone(), log.blobs(), retention.errors_us);
     let query = Query::new(
         Arc::new(lake.clone()),
+        Arc::new(LedgerTable(books.ledger.clone())),
         Arc::new(issues.clone()),
         Arc::clone(&clock),
         candor_query::Options::default(),
