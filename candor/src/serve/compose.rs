@@ -142,6 +142,7 @@ pub(super) async fn open(
         lake: lake.clone(),
         retention,
         ledger: books.ledger.clone(),
+        standing: Default::default(),
     };
     enforcement.put_in_force().await?;
     tokio::spawn(enforcement.clone().run(stop.clone()));
