@@ -75,6 +75,7 @@ impl Books {
             signal: reading.signal,
             query: reading.query,
             policy: None,
+            clause: None,
             rows,
             subjects,
         };

@@ -23,6 +23,7 @@ pub mod files;
 pub mod http;
 pub mod ledger_table;
 pub mod logging;
+pub mod noting;
 pub mod output;
 pub mod policies;
 pub mod pressure;

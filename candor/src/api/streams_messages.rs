@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use candor_ledger::Action;
+use candor_ledger::scan::Subjects;
 use candor_model::EventTime;
 use candor_streams::view::{Ask, Begin, Cursor, NewMessage, Page, Produced};
 use http::StatusCode;
@@ -16,6 +18,7 @@ use super::{Body, Params};
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
+use crate::noting::signal_of;
 
 /// Messages of a page where the caller names no number.
 const PAGE: usize = 50;
@@ -62,7 +65,14 @@ pub async fn messages(
     };
     let limit = ask.limit.unwrap_or(PAGE);
     let wanted = Ask { partition: ask.partition, from, key: ask.key, text: ask.text, limit };
-    Ok(Json(view.messages(&scope, &topic, wanted).await?))
+    let page = view.messages(&scope, &topic, wanted).await?;
+    if !page.messages.is_empty() {
+        let mut subjects = Subjects::default();
+        subjects.read(&serde_json::to_vec(&page.messages).unwrap_or_default());
+        let rows = page.messages.len() as u64;
+        app.count_read(&scope, (Action::Read, "screen"), signal_of(&topic), rows, subjects);
+    }
+    Ok(Json(page))
 }
 
 /// Milliseconds of an RFC 3339 time, or of milliseconds since 1970.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use candor_model::ProjectId;
+use candor_ledger::Action;
+use candor_ledger::scan::Subjects;
+use candor_meta::ReadScope;
 use candor_streams::view::{Cursor, Follow};
 use futures::{Stream, stream};
 use http::HeaderMap;
@@ -23,6 +25,7 @@ use super::tail::{CHECK_EVERY, Counted, not_any_more};
 use crate::app::App;
 use crate::http::Caller;
 use crate::http::problem::Answer;
+use crate::noting::signal_of;
 
 /// How long one wait for new messages lasts before the reader looks whether the server stops.
 const WAIT: Duration = Duration::from_secs(1);
@@ -56,7 +59,8 @@ pub async fn tail(
     let standing = Event::default().id(follow.place()).comment("following");
     let reader = Reader {
         app,
-        project: scope.project(),
+        signal: signal_of(&topic),
+        scope,
         follow,
         waiting: VecDeque::from([standing]),
         proof: Caller::proof(&headers),
@@ -74,7 +78,9 @@ pub async fn tail(
 
 struct Reader {
     app: Arc<App>,
-    project: ProjectId,
+    /// Whose right it is, and of what, for the ledger.
+    scope: ReadScope,
+    signal: String,
     follow: Follow,
     waiting: VecDeque<Event>,
     /// What the caller proved itself by, and the project's path, to ask again.
@@ -91,7 +97,7 @@ fn events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
             if reader.check_at <= Instant::now() {
                 reader.check_at = Instant::now() + CHECK_EVERY;
                 if let Some(why) =
-                    not_any_more(&reader.app, &reader.proof, &reader.path, reader.project).await
+                    not_any_more(&reader.app, &reader.proof, &reader.path, reader.scope.project()).await
                 {
                     reader.end(why);
                 }
@@ -128,9 +134,15 @@ impl Reader {
             let data = format!("{{\"count\":{}}}", given.missed);
             self.waiting.push_back(Event::default().event("dropped").data(data));
         }
+        let (mut rows, mut subjects) = (0, Subjects::default());
         for (place, message) in given.messages {
             let data = serde_json::to_string(&message).unwrap_or_default();
+            rows += 1;
+            subjects.read(data.as_bytes());
             self.waiting.push_back(Event::default().id(place).data(data));
+        }
+        if rows > 0 {
+            self.app.count_read(&self.scope, (Action::Read, "tail"), self.signal.clone(), rows, subjects);
         }
         Ok(())
     }

@@ -39,6 +39,7 @@ use crate::files;
 use crate::http::aside::{self, Places};
 use crate::http::pace::{self, Pace};
 use crate::ledger_table::LedgerTable;
+use crate::noting;
 use crate::policies::{self, Enforcement};
 use crate::pressure::{self, FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
@@ -253,6 +254,7 @@ pub(super) async fn open(
         stop,
         connections: Arc::default(),
         tail_counts: Default::default(),
+        unplaced: Default::default(),
         started,
         admin_digest: candor_meta::secret::digest(&admin_key),
         addresses: OnceLock::new(),
@@ -261,6 +263,7 @@ pub(super) async fn open(
         catalogs: Default::default(),
     });
     deleted::start(&app);
+    noting::start(&app);
     // Outside is what every protocol has in common; the products' own layers are within.
     let places = Places::new();
     let taking_in = |router: Router| {

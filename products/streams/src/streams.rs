@@ -32,6 +32,7 @@ use crate::directory::TopicDirectory;
 use crate::groups::Groups;
 use crate::node::{Advertised, Node};
 use crate::parts::Parts;
+use crate::reads::ReadCounts;
 use crate::registry::{self, Registry};
 use crate::rest::Client;
 use crate::settings::Settings;
@@ -211,6 +212,11 @@ impl Streams {
     /// What checks tokens, where some are taken: it wants keys.
     pub fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_ref()
+    }
+
+    /// Who read what, until it is taken.
+    pub fn reads(&self) -> &ReadCounts {
+        self.parts.fetch.reads()
     }
 
     /// The topics of all projects.

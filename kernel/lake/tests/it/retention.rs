@@ -14,7 +14,7 @@ async fn each_signal_is_kept_for_its_time_then_goes_from_lists_history_and_disk(
         bed.log.append(bed.project(), signal, rows(signal, 0, 10), bed.clock.now());
     }
     lake.flush(None).await.unwrap();
-    let mut left = Vec::new();
+    let (mut left, mut gone) = (Vec::new(), Vec::new());
     for _ in 0..11 {
         bed.advance_seconds(86_400);
         lake.upkeep().await.unwrap();
@@ -23,7 +23,11 @@ async fn each_signal_is_kept_for_its_time_then_goes_from_lists_history_and_disk(
             counts.push(lake.pin(&bed.shop, signal).await.unwrap().rows());
         }
         left.push(format!("{counts:?}"));
+        gone.extend(lake.take_gone());
     }
+    // Each table's rows are told of once, when they go.
+    let of = |name: &str| (bed.project(), name.to_owned(), 10);
+    assert_eq!(gone, [of("errors"), of("spans"), of("logs")]);
     expect_test::expect![[r#"
         [10, 10, 10]
         [10, 10, 10]
@@ -76,6 +80,8 @@ async fn what_is_past_its_time_leaves_a_file_and_what_is_not_stays() {
         bed.advance_seconds(3600);
     }
     // Rows of a file go when the oldest of them must be gone, and none before its time.
+    let gone: u64 = lake.take_gone().into_iter().map(|(_, _, rows)| rows).sum();
+    assert_eq!(gone, 80);
     for (hour, rows) in left.iter().enumerate() {
         let in_time = 80 - 10 * (hour as u64 + 1).min(8);
         assert!((in_time..=in_time + 20).contains(rows), "{hour} hours later {rows} rows: {left:?}");
