@@ -91,6 +91,9 @@ pub async fn apply(
     let applied = applied.map_err(refusal)?;
     // What tightens holds before the answer.
     app.enforcement.put_in_force().await.map_err(|error| Problem::internal(&*error))?;
+    if let Some(streams) = &app.streams {
+        streams.bridges().review().await;
+    }
     app.people.audit(&caller.actor(), "policy.apply", &policies::subject(owner)).await?;
     let begun = Some(&applied.in_force).filter(|version| Some(version.epoch) != before);
     let written = begun.map(|version| (Action::PolicyActivate, version));

@@ -26,6 +26,7 @@ use candor_streams::topics::Topics;
 use candor_streams::{Advertised, Streams, StreamsOptions};
 use tokio_util::sync::CancellationToken;
 
+use super::kafka::egress;
 use super::options::Options;
 use super::storage::{self, Databases, LogParts, Place};
 use super::stream_tables::{SchemaValues, TopicTables};
@@ -162,6 +163,7 @@ pub(super) async fn open(
                 advertised: advertised(options, bound),
                 stop: stop.clone(),
                 anonymous: options.kafka_anonymous.as_deref().map(Arc::from),
+                egress: egress(&enforcement.policies),
                 settings: options.kafka_settings.clone(),
                 tokens: options.kafka_oauth.as_ref().map(|oauth| oauth.tokens.clone()),
             };

@@ -62,7 +62,6 @@ pub(super) const KEYS: &[Key] = &[
         "the same for somebody else who gets data",
     )
     .enforced("notices::apply")
-    .not_yet()
     .clauses(&["BS-13"]),
     key(
         "governance.changes.loosening_applies_to",
