@@ -12,6 +12,11 @@ pub enum RecordRefusal {
     /// Compaction goes by keys.
     #[error("a compacted topic takes no record without a key")]
     NoKey,
+    /// What a rule strikes stands in the key of a compacted topic, which cannot change: compaction goes by it.
+    #[error(
+        "its key holds what the policy removes (`scrub`), and keys of a compacted topic are never changed: send a key without it, such as a hash of it"
+    )]
+    Key,
     /// Too far from now.
     #[error("the timestamp is further from now than the topic allows")]
     Timestamp,
