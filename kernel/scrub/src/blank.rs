@@ -1,4 +1,5 @@
-//! Striking at the same length: for text within something else, in which nothing may move.
+//! Striking at the same length: for text within something else, in which nothing may move. Zeros stay, too: they end
+//! texts there, or stand between the characters of a wider encoding.
 
 use crate::Run;
 use crate::hit::{self, Hit};
@@ -7,7 +8,7 @@ use crate::plan::Tools;
 use crate::rules::{Action, Detector};
 
 /// What takes the place of each byte that was found.
-const BLANK: &str = "*";
+const BLANK: char = '*';
 
 /// How often text is looked through again until nothing changes.
 const ROUNDS_MAX: usize = 4;
@@ -41,7 +42,7 @@ impl Tools<'_> {
             current = Some(after);
         }
         // It keeps changing: nothing of it can be trusted.
-        Some(BLANK.repeat(text.len()))
+        Some(blanks(text).collect())
     }
 
     /// Blanks hits; none where nothing changes.
@@ -61,7 +62,7 @@ impl Tools<'_> {
             let start = text.floor_char_boundary(hit.start).max(out.len());
             let end = text.ceil_char_boundary(hit.end);
             let found = text.get(start..end).unwrap_or_default();
-            if found.bytes().all(|byte| BLANK.as_bytes().contains(&byte)) {
+            if blanks(found).eq(found.chars()) {
                 continue;
             }
             let (rule, action) = self.decision(hit.detector);
@@ -70,7 +71,7 @@ impl Tools<'_> {
             }
             run.counts.add(rule, hit.detector.kind());
             out.push_str(text.get(out.len()..start).unwrap_or_default());
-            out.push_str(&BLANK.repeat(found.len()));
+            out.extend(blanks(found));
         }
         if out.is_empty() {
             return None;
@@ -78,6 +79,11 @@ impl Tools<'_> {
         out.push_str(text.get(out.len()..).unwrap_or_default());
         Some(out)
     }
+}
+
+/// What takes the place of a text, byte for byte.
+fn blanks(found: &str) -> impl Iterator<Item = char> {
+    found.bytes().map(|byte| if byte == 0 { '\0' } else { BLANK })
 }
 
 #[cfg(test)]
@@ -108,6 +114,9 @@ mod tests {
         ] {
             assert_eq!(blanked(&[], text).as_deref(), Some(expected));
         }
+        let wide = |text: &str| text.bytes().flat_map(|byte| [char::from(byte), '\0']).collect::<String>();
+        assert_eq!(blanked(&[], &wide("a 4111111111111111 b")), Some(wide("a **************** b")));
+        assert_eq!(blanked(&[], "password=hunter2\0x").as_deref(), Some("password=*******\0*"));
         assert_eq!(blanked(&[], "nothing to see"), None);
         assert_eq!(blanked(&[], ""), None);
     }

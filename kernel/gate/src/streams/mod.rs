@@ -14,15 +14,17 @@
 //! knows persons in signals. Nothing of it goes to the vault: it is for values that left their row, and these stand in
 //! the record.
 
+mod modes;
+mod reading;
 mod refusal;
 mod shown;
 mod subjects;
 mod values;
 
+pub use modes::{Part, Schemas, ValuesMode};
 pub use refusal::{RecordRefusal, RefusedRecord, StreamRefusal};
 pub(crate) use shown::shown;
 pub use subjects::{OpenedSubjects, StreamSubjects};
-pub use values::{Part, Schemas, ValuesMode};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
