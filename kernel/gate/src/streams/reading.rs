@@ -64,10 +64,11 @@ fn has_control(bytes: &[u8]) -> bool {
 fn is_mostly_text(bytes: &[u8]) -> bool {
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let bytes = bytes.get(..end).unwrap_or_default();
-    let is_printable = |byte: &u8| *byte >= 0x20 && *byte != 0x7f;
-    let printable = |valid: &str| valid.as_bytes().iter().filter(|byte| is_printable(byte)).count();
-    let text: usize = bytes.utf8_chunks().map(|chunk| printable(chunk.valid())).sum();
-    end > 0 && text * 100 >= end * MOSTLY
+    let printable = |bytes: &[u8]| bytes.iter().filter(|byte| **byte >= 0x20 && **byte != 0x7f).count();
+    let is_most = |text: usize| end > 0 && text * 100 >= end * MOSTLY;
+    // Most of what is binary is told by its control characters, many bytes at a time.
+    is_most(printable(bytes))
+        && is_most(bytes.utf8_chunks().map(|chunk| printable(chunk.valid().as_bytes())).sum())
 }
 
 /// Text of 16 bits a character.
@@ -112,7 +113,9 @@ impl<'b> Wide<'b> {
 
 /// The order of the bytes of text without a mark, as the zeros tell: true where the lower byte comes first.
 fn order(bytes: &[u8]) -> Option<bool> {
-    memchr::memchr(0, bytes)?;
+    if bytes.iter().filter(|byte| **byte == 0).count() * 4 < bytes.len() {
+        return None;
+    }
     let (mut first, mut second, mut both) = (0, 0, 0);
     for pair in bytes.chunks_exact(2) {
         match *pair {

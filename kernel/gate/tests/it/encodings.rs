@@ -136,7 +136,9 @@ fn in_what_is_mostly_text_nothing_moves() {
         assert_eq!(everywhere(&bed, ValuesMode::Auto, &text(card)), text(&stars), "{before:?}");
     }
     // A message of Protocol Buffers whose text is long: its lengths stay right.
-    let message = |it: &str| [&b"\x0a\x31the order was paid with a "[..], it.as_bytes(), b"... ...\x12\x04done"].concat();
+    let message = |it: &str| {
+        [&b"\x0a\x31the order was paid with a "[..], it.as_bytes(), b"... ...\x12\x04done"].concat()
+    };
     assert_eq!(everywhere(&bed, ValuesMode::Auto, &message(card)), message(&stars));
     // What stands in it has the name of its header.
     let named = |it: &str| header("password", &format!("{it}\u{3}"));
@@ -199,4 +201,18 @@ fn where_nothing_may_stay_closed_guesses_open_nothing() {
         assert_eq!(refused(send(guessed.clone())).1, [(0, RecordRefusal::Opaque)], "{guessed:?}");
     }
     assert!(send(utf16("harmless", true)).is_ok(), "UTF-16 is no guess");
+}
+
+/// What OTLP calls `bytesValue` comes as base64.
+#[test]
+fn bytes_of_an_attribute_are_looked_through() {
+    let bed = Bed::new();
+    let text = "Müller paid with 4111 1111 1111 1111 à";
+    let marked = format!("\u{feff}{text}");
+    let all =
+        [utf16(text, true), utf16(text, false), utf16(&marked, true), utf16(&marked, false), latin(text)];
+    for bytes in all {
+        let sent = format!(r#"{{"payload": "{}"}}"#, data_encoding::BASE64.encode(&bytes));
+        assert_eq!(bed.attributes(&sent).0, "payload=[card]", "{bytes:?}");
+    }
 }
