@@ -54,7 +54,8 @@ pub(crate) fn admissible(name: &str, source: &str) -> Result<Resolved, Refused> 
 
 impl Policies {
     /// Makes a file the policy of an owner. What tightens holds when this returns; if anything loosens, the whole file
-    /// is announced and holds once the notice period of what holds now is over. Announcing replaces what was announced
+    /// is announced and holds once the notice periods of what holds now are over: of somebody else who gets data
+    /// `governance.changes.subprocessor_days`, of everything else `prior_days`. Announcing replaces what was announced
     /// before. A file that says what holds already withdraws what was announced.
     pub async fn apply(
         &self,
@@ -76,7 +77,7 @@ impl Policies {
             .unwrap_or_default();
         let now = self.inner.clock.now();
         let waits = changes.iter().any(|change| change.class.waits());
-        let until = before.as_ref().map_or(now, |held| notice_ends(now, &held.resolved.policy));
+        let until = before.as_ref().map_or(now, |held| notice_ends(now, &held.resolved.policy, &changes));
         let (in_force, announced) = if waits {
             self.announce(owner, before.as_deref(), (source, &resolved), &changes, by, (now, until)).await?
         } else {
@@ -215,8 +216,20 @@ impl Policies {
     }
 }
 
-/// When the notice period that a policy promises is over.
-fn notice_ends(now: Timestamp, policy: &Policy) -> Timestamp {
+/// When the notice periods that a policy promises for these changes are over: a file holds as a whole, so the longest.
+fn notice_ends(now: Timestamp, policy: &Policy, changes: &[Change]) -> Timestamp {
     const DAY_US: i64 = 86_400_000_000;
-    Timestamp(now.0.saturating_add(i64::from(policy.governance.changes.prior_days).saturating_mul(DAY_US)))
+    let periods = &policy.governance.changes;
+    let waiting = changes.iter().filter(|change| change.class.waits());
+    let days = waiting.map(|change| match is_new_recipient(change) {
+        true => periods.subprocessor_days,
+        false => periods.prior_days,
+    });
+    Timestamp(now.0.saturating_add(i64::from(days.max().unwrap_or(0)).saturating_mul(DAY_US)))
+}
+
+/// Somebody else who is to get data: a recipient that was not there as a whole. One that was and gets more is a change
+/// like any other.
+fn is_new_recipient(change: &Change) -> bool {
+    change.key.starts_with("recipient.") && change.old.is_null() && change.new.is_object()
 }
