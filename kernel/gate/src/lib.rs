@@ -20,6 +20,7 @@ mod binary;
 mod clear;
 mod collect;
 mod identity;
+mod names;
 mod policy;
 mod rows;
 mod streams;
@@ -36,6 +37,7 @@ pub mod schema;
 
 pub use admitted::{Admitted, AdmittedBlob};
 pub use candor_scrub::{RuleError, Rules};
+pub use names::{may_name, spells_card};
 pub use policy::{
     Activities, Activity, AddressRule, AgentRule, BySignal, Collect, CompileError, Compiled, ConsentRules,
     DeviceRule, IdentityRules, LocationRule, Mode, Policy, Site, Switches, TooYoung, TopicRules,

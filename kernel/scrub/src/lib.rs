@@ -10,6 +10,7 @@
 //!
 //! [`Rules`] are data; [`Scrubber::new`] compiles them. Scrubbing is idempotent: the placeholders never strike.
 
+mod blank;
 mod bytes;
 mod counts;
 mod detect;

@@ -86,6 +86,12 @@ impl Scrubber {
         Walk::new(&self.compiled, place, run).text(text, place.last().copied())
     }
 
+    /// Blanks what is found in the text at that place of a record at its own length, whatever else a rule would do to it:
+    /// for text within something else, in which nothing may move. None where nothing was found, or only counted.
+    pub fn blank_at(&self, place: &[&str], text: &str, run: &mut Run<'_>) -> Option<String> {
+        Walk::new(&self.compiled, place, run).blank(text, place.last().copied())
+    }
+
     /// Scrubs the value at that place of a record, all its members and their names. Without a place it is the record.
     pub fn value_at(&self, place: &[&str], value: &mut Value, run: &mut Run<'_>) {
         Walk::new(&self.compiled, place, run).value(value, place.last().copied());

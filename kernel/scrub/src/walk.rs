@@ -64,6 +64,17 @@ impl<'w, 'r> Walk<'w, 'r> {
         scrubbed
     }
 
+    /// Blanks what is found in a text at its own length; none where it stays.
+    pub(crate) fn blank(&mut self, text: &str, key: Option<&str>) -> Option<String> {
+        let mut blanked = None;
+        self.begin(&mut Value::Null, Types::STRING, |walk, _, place| {
+            let tools = Tools { compiled: walk.compiled, plan: &place.plan };
+            let meaning = key.map_or(Meaning::Ordinary, |key| names::meaning(key.as_bytes()));
+            blanked = tools.blanked(text, key, meaning, walk.run);
+        });
+        blanked
+    }
+
     /// Scrubs a value under a name.
     pub(crate) fn value(&mut self, value: &mut Value, key: Option<&str>) {
         let types = types_of(value);

@@ -7,6 +7,7 @@ use crate::collect::age::{self, Today};
 use crate::collect::device::Says;
 use crate::collect::fields::Known;
 use crate::identity::{Finder, Found, Repeats};
+use crate::names::spells_card;
 use crate::rows::{ErrorRows, LogRows, Oversize, SpanRows, measure_error, measure_log, measure_span};
 
 /// What an attribute calls a country.
@@ -216,6 +217,18 @@ impl Record for ErrorRecord {
     }
 
     fn scrub(&mut self, scrubber: &Scrubber, run: &mut Run<'_>) {
+        // The event's own id is its product's, which digests one that is none.
+        let mut at = ["contexts", "trace"].into_iter();
+        let trace = at.try_fold(&mut self.event, |value, name| value.as_object_mut()?.get_mut(name));
+        let members = trace.and_then(Value::as_object_mut).into_iter().flat_map(|trace| trace.0.iter_mut());
+        for (name, value) in members {
+            if let Value::Str(id) = value
+                && matches!(name.as_str(), "trace_id" | "span_id" | "parent_span_id")
+                && spells_card(id)
+            {
+                scrub_id(name, id, scrubber, run);
+            }
+        }
         scrubber.value_at(&[], &mut self.event, run);
     }
 
@@ -249,8 +262,17 @@ fn shown<const N: usize>(texts: &[(&str, &String)], values: [(&str, Value); N]) 
     Value::Object(texts.chain(values.map(|(name, value)| (name.to_owned(), value))).collect())
 }
 
-/// An id in its protocol's own form holds nothing; anything else is text like all text.
+/// An id in its protocol's own form holds nothing; anything else is text like all text. So is one that spells a card, of
+/// which the half that does tells what becomes of it all.
 fn scrub_id(name: &str, id: &mut String, scrubber: &Scrubber, run: &mut Run<'_>) {
+    if spells_card(id) {
+        let (first, last) = id.split_at(id.len() / 2);
+        let clean = [first, last].into_iter().find_map(|half| scrubber.text_at(&[name], half, run));
+        if let Some(clean) = clean {
+            *id = clean;
+        }
+        return;
+    }
     let well_formed = matches!(id.len(), 0 | 16 | 32) && id.bytes().all(|b| b.is_ascii_hexdigit());
     let all_digits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
     if !well_formed || all_digits {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use candor_keyring::{Identity, Keyring};
 use candor_model::{ProjectId, Subject, SubjectKind};
-use candor_scrub::{Counts, Kind, Pseudonyms, Scrubber};
+use candor_scrub::{Action, Counts, Kind, Pseudonyms, Scrubber};
 
 use super::names::{Class, Wants, classify, may_identify, may_tell};
 use crate::collect::{address, squash};
@@ -149,7 +149,8 @@ impl<'a> Coder<'a> {
     }
 
     /// Takes an identifier of a record: it is remembered in `found`, and what takes its place is given. A value
-    /// that a rule strikes (a card number as user id) makes no code: the vault would hold what nobody may.
+    /// that a rule strikes (a card number as user id) makes no code: the vault would hold what nobody may. What else
+    /// stands in it says who somebody is all the same, and makes one with the placeholder.
     pub(super) fn take(
         &mut self,
         kind: SubjectKind,
@@ -159,13 +160,16 @@ impl<'a> Coder<'a> {
     ) -> Replacement {
         let value = unquote(value);
         let mut struck = Counts::new();
-        if let Some(clean) = self.scrubber.scrub_str(value, &mut struck) {
-            // What says who somebody is becomes a code all the same.
-            if !struck.by_kind().all(|(kind, _)| is_personal(kind)) {
-                counts.merge(&struck);
-                return Replacement::Text(clean);
+        // What says who somebody is becomes a code all the same.
+        let clean = self.scrubber.scrub_str(value, &mut struck);
+        let clean = clean.filter(|_| !struck.by_kind().all(|(kind, _)| is_personal(kind)));
+        if let Some(clean) = &clean {
+            counts.merge(&struck);
+            if !self.says_more(clean) {
+                return Replacement::Text(clean.clone());
             }
         }
+        let value = clean.as_deref().unwrap_or(value);
         if found.is_anonymous() || !self.identity.kinds.contains(&kind) {
             return Replacement::Code(found.let_go(kind, value));
         }
@@ -175,6 +179,17 @@ impl<'a> Coder<'a> {
             return Replacement::Text(placeholder(kind));
         }
         Replacement::Code(code.to_string())
+    }
+
+    /// True where more than what stands in for something is left of a text.
+    fn says_more(&self, clean: &str) -> bool {
+        let own = self.scrubber.rules().rules.iter().filter_map(|rule| match &rule.action {
+            Action::Replace(text) if !text.is_empty() => Some(text.as_str()),
+            _ => None,
+        });
+        let stand_ins = Kind::ALL.iter().map(|kind| kind.placeholder()).chain(own);
+        let rest = stand_ins.fold(clean.to_owned(), |rest, one| rest.replace(one, ""));
+        rest.chars().any(char::is_alphanumeric)
     }
 
     fn code(&mut self, kind: SubjectKind, value: &str) -> Arc<str> {

@@ -14,15 +14,17 @@
 //! knows persons in signals. Nothing of it goes to the vault: it is for values that left their row, and these stand in
 //! the record.
 
+mod modes;
+mod reading;
 mod refusal;
 mod shown;
 mod subjects;
 mod values;
 
+pub use modes::{Part, Schemas, ValuesMode};
 pub use refusal::{RecordRefusal, RefusedRecord, StreamRefusal};
 pub(crate) use shown::shown;
 pub use subjects::{OpenedSubjects, StreamSubjects};
-pub use values::{Part, Schemas, ValuesMode};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,7 +85,8 @@ pub struct StreamBatch {
     pub bytes: Bytes,
     /// How values may be opened (`candor.values`).
     pub values: ValuesMode,
-    /// The topic is compacted (`cleanup.policy`): records need keys, and keys never change.
+    /// The topic is compacted (`cleanup.policy`): records need keys, and keys never change. One in which a rule strikes
+    /// refuses its record.
     pub compacted: bool,
     /// The longest batch that is taken, bytes (`max.message.bytes`).
     pub max_bytes: usize,
@@ -286,7 +289,10 @@ fn change(
     record: &Record<'_>,
     keeps_key: bool,
 ) -> Result<Option<Change>, RecordRefusal> {
-    let key = record.key.filter(|_| !keeps_key).map_or(Ok(Cleaned::Same), |key| cleaner.key(key))?;
+    let key = record.key.map_or(Ok(Cleaned::Same), |key| cleaner.key(key))?;
+    if keeps_key && matches!(key, Cleaned::Changed(_)) {
+        return Err(RecordRefusal::Key);
+    }
     let value = record.value.map_or(Ok(Cleaned::Same), |value| cleaner.value(value))?;
     let headers = if record.headers.is_empty() { None } else { cleaner.headers(record.headers)? };
     let change = Change { key: key.changed(), value: value.changed(), headers };

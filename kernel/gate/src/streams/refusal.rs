@@ -14,6 +14,11 @@ pub enum RecordRefusal {
     /// Compaction goes by keys.
     #[error("a compacted topic takes no record without a key")]
     NoKey,
+    /// What a rule strikes stands in the key of a compacted topic, which cannot change: compaction goes by it.
+    #[error(
+        "its key holds what the policy removes (`scrub`), and keys of a compacted topic are never changed: send a key without it, such as a hash of it"
+    )]
+    Key,
     /// Too far from now.
     #[error("the timestamp is further from now than the topic allows")]
     Timestamp,
@@ -33,6 +38,11 @@ pub enum RecordRefusal {
         "the policy takes no binary values here: send JSON, text or what a registered schema describes, or write `opaque = \"allow\"` for the topic under `collect.streams`"
     )]
     Opaque,
+    /// The topic says that its values are JSON.
+    #[error(
+        "the topic's values are JSON (`candor.values`, or `values` under `collect.streams`), and this one is neither JSON nor text: send JSON, or let the topic say what its values are"
+    )]
+    Json,
     /// What the policy leaves out stands in a value that cannot be written anew.
     #[error("the policy keeps only some fields of this topic, which takes values in JSON")]
     Fields,

@@ -6,7 +6,7 @@ use candor_model::{ProjectId, Value};
 use candor_schemas::{Schema, decode_framed, schema_id};
 use candor_scrub::{Counts, RecordKind, Run};
 
-use super::values::Schemas;
+use super::modes::Schemas;
 use crate::policy::Compiled;
 
 /// What a part says that names a schema, and that schema. What came before its schema was known, or under older rules,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use candor_model::limits::RECORD_BYTES_MAX;
 use candor_model::{ProjectId, Value, json};
 use candor_records::{Headers, HeadersBuf};
-use candor_schemas::{FRAME_BYTES, Kind, Schema, decode_framed, schema_id};
+use candor_schemas::{FRAME_BYTES, Kind, decode_framed, schema_id};
 use candor_scrub::{Counts, RecordKind, Run, Scrubber};
 
+use super::modes::{Schemas, ValuesMode};
+use super::reading::{Narrow, Reading, Wide, as_text, blank_runs, blank_wide_runs};
 use super::refusal::RecordRefusal;
 use crate::identity::{Finder, Found};
 use crate::policy::TopicRules;
@@ -20,84 +22,6 @@ const OPENED_BYTES_MAX: usize = 128 << 20;
 /// What a value takes beside names and text, bytes.
 const NODE_BYTES: usize = 16;
 
-/// How the values of a topic may be opened (`candor.values`). Keys and headers, too, are left alone where values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum ValuesMode {
-    /// By the schema that a value names, where it is known; else objects and lists of JSON as JSON, other text as text,
-    /// everything else not.
-    #[default]
-    Auto,
-    /// What is JSON as JSON, everything else not.
-    Json,
-    /// What is UTF-8 as text, everything else not.
-    Text,
-    /// By the schema that a value names. What names none that is known, or does not fit it, is not opened.
-    Schema,
-    /// Not at all.
-    Opaque,
-}
-
-impl ValuesMode {
-    /// Every mode.
-    pub const ALL: [ValuesMode; 5] =
-        [ValuesMode::Auto, ValuesMode::Json, ValuesMode::Text, ValuesMode::Schema, ValuesMode::Opaque];
-
-    /// Its name in the topic's configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            ValuesMode::Auto => "auto",
-            ValuesMode::Json => "json",
-            ValuesMode::Text => "text",
-            ValuesMode::Schema => "schema",
-            ValuesMode::Opaque => "opaque",
-        }
-    }
-
-    /// The mode of that name.
-    pub fn from_name(name: &str) -> Option<ValuesMode> {
-        ValuesMode::ALL.into_iter().find(|mode| mode.name() == name)
-    }
-
-    /// True where anything is opened.
-    pub fn opens(self) -> bool {
-        self != ValuesMode::Opaque
-    }
-
-    /// What a policy's mode becomes by a topic's own setting, which may only open more narrowly. What is left unopened is
-    /// so by a topic's own setting only where the policy takes values that nobody opens.
-    pub(crate) fn narrowed(self, of_topic: ValuesMode, takes_opaque: bool) -> ValuesMode {
-        match (self, of_topic) {
-            (ValuesMode::Auto, ValuesMode::Opaque) if !takes_opaque => ValuesMode::Auto,
-            (ValuesMode::Auto, of_topic) => of_topic,
-            (ValuesMode::Opaque, ValuesMode::Json | ValuesMode::Text | ValuesMode::Schema) => of_topic,
-            (of_policy, _) => of_policy,
-        }
-    }
-
-    /// True where a part that names a schema is opened by it: keys wherever anything is.
-    pub fn opens_by_schema(self, part: Part) -> bool {
-        match part {
-            Part::Key => self.opens(),
-            Part::Value => matches!(self, ValuesMode::Auto | ValuesMode::Schema),
-        }
-    }
-}
-
-/// What of a record names a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Its key.
-    Key,
-    /// Its value.
-    Value,
-}
-
-/// What knows schemas by their ids.
-pub trait Schemas: Send + Sync {
-    /// A project's schema, without waiting.
-    fn schema(&self, project: ProjectId, id: i32) -> Option<Arc<Schema>>;
-}
-
 /// What became of bytes.
 pub(super) enum Cleaned {
     Same,
@@ -109,6 +33,14 @@ impl Cleaned {
         match self {
             Cleaned::Same => None,
             Cleaned::Changed(bytes) => Some(bytes),
+        }
+    }
+
+    /// Of text: in its own encoding.
+    fn encoded(self, encode: impl FnOnce(&str) -> Vec<u8>) -> Cleaned {
+        match self {
+            Cleaned::Same => Cleaned::Same,
+            Cleaned::Changed(bytes) => Cleaned::Changed(encode(&String::from_utf8_lossy(&bytes))),
         }
     }
 
@@ -187,15 +119,17 @@ impl<'a> Cleaner<'a> {
         self.is_value = true;
         let cleaned = match self.mode {
             ValuesMode::Auto => self.anything(bytes),
-            ValuesMode::Json => self.json(bytes, None),
-            ValuesMode::Text => std::str::from_utf8(bytes).ok().map(|text| self.text(text, None)).transpose(),
+            ValuesMode::Json => self.declared_json(bytes),
+            ValuesMode::Text => self.declared_text(bytes),
             ValuesMode::Schema => self.by_schema(bytes),
             ValuesMode::Opaque => Ok(None),
         };
         self.is_value = false;
         match cleaned? {
             Some(cleaned) => Ok(cleaned),
-            None if self.rules.takes_opaque || bytes.is_empty() => Ok(Cleaned::Same),
+            None if bytes.is_empty() => Ok(Cleaned::Same),
+            None if self.mode == ValuesMode::Json => Err(RecordRefusal::Json),
+            None if self.rules.takes_opaque => Ok(Cleaned::Same),
             None => Err(RecordRefusal::Opaque),
         }
     }
@@ -210,14 +144,45 @@ impl<'a> Cleaner<'a> {
         if let Some(cleaned) = self.by_schema(bytes)? {
             return Ok(Some(cleaned));
         }
-        // A schema may become known later. What is JSON behind its frame says what it says without one.
-        if let Some((frame, payload)) = framed(bytes)
-            && matches!(payload.trim_ascii_start().first(), Some(b'{' | b'['))
-            && let Some(cleaned) = self.json(payload, None)?
-        {
-            return Ok(Some(cleaned.behind(frame)));
+        if let Some(cleaned) = self.framed_json(bytes)? {
+            return Ok(Some(cleaned));
         }
         self.beside(bytes, None)
+    }
+
+    /// A schema may become known later. What is JSON behind its frame says what it says without one.
+    fn framed_json(&mut self, bytes: &[u8]) -> Result<Option<Cleaned>, RecordRefusal> {
+        let Some((frame, payload)) = framed(bytes).filter(|(_, payload)| begins_as_json(payload)) else {
+            return Ok(None);
+        };
+        Ok(self.json(payload, None)?.map(|cleaned| cleaned.behind(frame)))
+    }
+
+    /// A value of a topic that says that its values are JSON; none where it is neither that nor text.
+    fn declared_json(&mut self, bytes: &[u8]) -> Result<Option<Cleaned>, RecordRefusal> {
+        if let Some(cleaned) = self.json(bytes, None)? {
+            return Ok(Some(cleaned));
+        }
+        if let Some(cleaned) = self.framed_json(bytes)? {
+            return Ok(Some(cleaned));
+        }
+        match Reading::of(bytes) {
+            Reading::Mixed | Reading::Binary => Ok(None),
+            // The policy takes nothing here but what the topic says.
+            Reading::Text(_) | Reading::Narrow if !self.rules.takes_opaque => Ok(None),
+            reading => self.read(reading, bytes, None),
+        }
+    }
+
+    /// A value of a topic that says that its values are text.
+    fn declared_text(&mut self, bytes: &[u8]) -> Result<Option<Cleaned>, RecordRefusal> {
+        if let Some(wide) = Wide::of(bytes) {
+            return self.wide(&wide, None);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.text(text, None).map(Some),
+            Err(_) => self.read(Reading::Narrow, bytes, None),
+        }
     }
 
     /// Cleans what names a schema that is known; none where it does not, or does not fit it.
@@ -254,15 +219,61 @@ impl<'a> Cleaner<'a> {
 
     /// What a header of that name says, whatever the mode: its name is about values. None where it cannot be opened.
     fn beside(&mut self, bytes: &[u8], name: Option<&str>) -> Result<Option<Cleaned>, RecordRefusal> {
-        if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+        if begins_as_json(bytes)
             && let Some(cleaned) = self.json(bytes, name)?
         {
             return Ok(Some(cleaned));
         }
+        self.read(Reading::of(bytes), bytes, name)
+    }
+
+    /// Cleans what is no JSON, by what it reads as; none where it is not opened.
+    fn read(
+        &mut self,
+        reading: Reading<'_>,
+        bytes: &[u8],
+        name: Option<&str>,
+    ) -> Result<Option<Cleaned>, RecordRefusal> {
+        if let Reading::Wide(wide) = &reading {
+            return self.wide(wide, name);
+        }
         if self.is_value && self.rules.fields.is_some() && !bytes.is_empty() {
             return Err(RecordRefusal::Fields);
         }
-        as_text(bytes).map(|text| self.text(text, name)).transpose()
+        // Where the policy takes nothing that cannot be opened, guesses open nothing.
+        let may_guess = !self.is_value || self.rules.takes_opaque;
+        let blanked = match reading {
+            Reading::Text(text) => return self.text(text, name).map(Some),
+            _ if !may_guess => return Ok(None),
+            Reading::Narrow => {
+                let narrow = Narrow::of(bytes);
+                let cleaned = self.text(&narrow.text, name)?;
+                return Ok(Some(cleaned.encoded(|text| narrow.encode(text))));
+            }
+            Reading::Mixed => blank_runs(bytes, |run| self.blank(run, name))?,
+            Reading::Wide(_) | Reading::Binary => blank_wide_runs(bytes, |run| self.blank(run, name))?,
+        };
+        Ok(blanked.map(Cleaned::Changed))
+    }
+
+    /// Cleans UTF-16, which may be JSON.
+    fn wide(&mut self, wide: &Wide<'_>, name: Option<&str>) -> Result<Option<Cleaned>, RecordRefusal> {
+        let text = wide.text.as_str();
+        let json = begins_as_json(text.as_bytes()).then(|| self.json(text.as_bytes(), name)).transpose()?;
+        let cleaned = match json.flatten() {
+            Some(cleaned) => cleaned,
+            None if self.is_value && self.rules.fields.is_some() => return Err(RecordRefusal::Fields),
+            None => self.text(text, name)?,
+        };
+        Ok(Some(cleaned.encoded(|text| wide.encode(text))))
+    }
+
+    /// Blanks what rules find in a run of text within something else.
+    fn blank(&mut self, run: &str, name: Option<&str>) -> Result<Option<String>, RecordRefusal> {
+        self.finder.note_text(name, run, &mut self.found);
+        let mut counting = Run::new(&mut self.counts).of(RecordKind::Stream);
+        let blanked = self.scrubber.blank_at(name.as_slice(), run, &mut counting);
+        counting.dropped_by().map_or(Ok(blanked), |_| Err(RecordRefusal::Rule))
     }
 
     /// Strikes what the rules find in a value of a name.
@@ -293,7 +304,10 @@ impl<'a> Cleaner<'a> {
         let mut is_changed = false;
         let mut all = HeadersBuf::new();
         for (name, value) in headers.iter() {
-            let text = std::str::from_utf8(name).ok();
+            // A name that is no UTF-8 is read one byte a character.
+            let narrow = std::str::from_utf8(name).is_err().then(|| Narrow::of(name));
+            let text =
+                narrow.as_ref().map_or_else(|| std::str::from_utf8(name).ok(), |name| Some(&name.text));
             let renamed = text.and_then(|name| self.scrubber.scrub_key(name, &mut self.counts));
             let mut cleaned = match value {
                 Some(value) => self.beside(value, text)?.and_then(Cleaned::changed),
@@ -304,7 +318,11 @@ impl<'a> Cleaner<'a> {
                 cleaned = self.beside(value, Some(renamed))?.and_then(Cleaned::changed).or(cleaned);
             }
             is_changed |= renamed.is_some() || cleaned.is_some();
-            all.push(renamed.as_deref().map_or(name, str::as_bytes), cleaned.as_deref().or(value));
+            let renamed = renamed.map(|renamed| match &narrow {
+                Some(narrow) => narrow.encode(&renamed),
+                None => renamed.into_bytes(),
+            });
+            all.push(renamed.as_deref().unwrap_or(name), cleaned.as_deref().or(value));
         }
         Ok(is_changed.then_some(all))
     }
@@ -381,6 +399,11 @@ fn leave_out(fields: &[String], place: &str, value: &mut Value) -> bool {
     is_changed
 }
 
+/// True for what begins as an object or a list of JSON does.
+fn begins_as_json(bytes: &[u8]) -> bool {
+    matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
 /// The frame that names a schema, and what stands behind it.
 fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     schema_id(bytes).and_then(|_| bytes.split_at_checked(FRAME_BYTES))
@@ -395,16 +418,6 @@ fn weight(value: &Value) -> usize {
         _ => 0,
     };
     NODE_BYTES + within
-}
-
-/// The bytes as text, if that is what they are: UTF-8 without control characters but those that text has (tab, line
-/// feed, carriage return, escape, and the separator of FIX messages). Avro, Protocol Buffers and numbers in binary are
-/// hardly ever without others; a topic of such values that are should be `opaque`.
-fn as_text(bytes: &[u8]) -> Option<&str> {
-    let is_control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b | 0x01);
-    // Without an early end: this is fast because it is done many bytes at a time.
-    let has_control = bytes.iter().fold(false, |any, byte| any | is_control(*byte));
-    if has_control { None } else { std::str::from_utf8(bytes).ok() }
 }
 
 /// True where every value has the type that it had.

@@ -219,3 +219,25 @@ fn attachments_are_scrubbed_where_they_are_text() {
     assert_eq!(kept.name().len(), 32);
     assert_ne!(kept.name(), blob.name());
 }
+
+/// Ids are of hexadecimal digits and random. Where one spells a card in decimal digits it is none; a card between
+/// letters of an id, or spread over it, cannot be told from chance.
+#[test]
+fn an_id_does_not_spell_a_card() {
+    let bed = Bed::new();
+    let (card, zeros) = ("4111111111111111", "0".repeat(16));
+    for id in [format!("{card}{zeros}"), format!("{zeros}{card}"), card.to_owned()] {
+        let log = LogRecord { trace_id: id.clone(), span_id: id.clone(), ..LogRecord::default() };
+        let span = SpanRecord { trace_id: id.clone(), parent_span_id: id.clone(), ..SpanRecord::default() };
+        let event =
+            error(&format!(r#"{{"contexts": {{"trace": {{"trace_id": "{id}", "span_id": "{id}"}}}}}}"#));
+        for records in [Records::Logs(vec![log]), Records::Spans(vec![span]), Records::Errors(vec![event])] {
+            let cleared = bed.clear(records);
+            let row = row(cleared.admitted.unwrap().rows().unwrap(), 0);
+            assert!(row.iter().all(|(_, cell)| !cell.contains(card)), "{row:?}");
+        }
+    }
+    let random = "00000000000000000000000000000017";
+    let row = bed.log(LogRecord { trace_id: random.to_owned(), ..LogRecord::default() });
+    assert!(row.contains(&("trace_id".to_owned(), random.to_owned())), "{row:?}");
+}

@@ -88,6 +88,36 @@ fn batches_share_what_they_name() {
 }
 
 #[test]
+fn an_identifier_beside_a_secret_becomes_a_code_without_it() {
+    let bed = Bed::new();
+    for (name, kind, sent, clean) in [
+        ("user.name", SubjectKind::Name, "Jane 4111 1111 1111 1111", "Jane [card]"),
+        ("user.id", SubjectKind::User, "jane password=hunter2", "jane password=[secret]"),
+        ("user.email", SubjectKind::Email, "jane+4111111111111111@x.example", "jane+[card]@x.example"),
+        ("session.id", SubjectKind::Session, "DE89370400440532013000 of Jane", "[iban] of Jane"),
+    ] {
+        let attributes = format!(r#"{{"{name}": "{sent}", "note": "of {sent}"}}"#);
+        let cleared = bed.clear(Records::Logs(vec![log(&attributes)]));
+        let admitted = cleared.admitted.unwrap();
+        let row = row(admitted.rows().unwrap(), 0);
+        let subject = Subject { kind, value: clean.to_owned() };
+        let code = bed.keyring.code(bed.scope.project(), None, &subject);
+        assert_eq!(get(&row, "subject"), code, "{row:?}");
+        assert_eq!(get(&row, "attributes"), format!("note=of {code}"));
+        assert_eq!(admitted.vault().len(), 1);
+        let event =
+            bed.event(&format!(r#"{{"user": {{"username": "{sent}"}}, "tags": {{"user": "{sent}"}}}}"#));
+        let event = event.to_text();
+        assert!(!event.to_lowercase().contains("jane"), "{event}");
+    }
+    // A rule's own words say nothing of anybody.
+    let bed =
+        Bed::under("[[scrub.rule]]\nid = \"c\"\nat = \"**\"\ndetect = [\"card\"]\naction = \"replace:GONE\"");
+    let (attributes, subjects) = bed.attributes(r#"{"user.id": "4111 1111 1111 1111"}"#);
+    assert_eq!((attributes.as_str(), subjects.as_str()), ("user.id=GONE", ""));
+}
+
+#[test]
 fn an_identifier_that_a_rule_strikes_makes_no_code() {
     let bed = Bed::new();
     let cleared = bed.clear(Records::Logs(vec![log(r#"{"user.id": "4111111111111111"}"#)]));

@@ -6,6 +6,7 @@ mod canaries;
 mod codec;
 mod collect;
 mod consent;
+mod encodings;
 mod golden;
 mod identity;
 mod policies;

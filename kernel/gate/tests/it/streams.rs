@@ -37,7 +37,7 @@ pub fn keyed(key: &str, value: &str) -> Sent {
     Sent { key: Some(key.into()), ..self::value(value) }
 }
 
-fn header(name: &str, value: &str) -> Sent {
+pub fn header(name: &str, value: &str) -> Sent {
     Sent { headers: vec![(name.into(), Some(value.into())), (b"n".to_vec(), None)], ..self::value("v") }
 }
 
@@ -126,7 +126,9 @@ fn what_is_clean_keeps_its_bytes_without_a_copy() {
     ];
     for codec in Codec::ALL {
         for values in ValuesMode::ALL {
-            let sent = batch(codec, &records);
+            // A topic of JSON takes nothing binary.
+            let records = if values == ValuesMode::Json { &records[..4] } else { &records };
+            let sent = batch(codec, records);
             let cleared = clear(&bed, StreamBatch { values, ..stream(&sent) }).unwrap();
             assert_eq!(cleared.admitted.batch().as_ptr(), sent.as_ptr(), "{codec:?} {values:?}");
             assert_eq!(cleared.admitted.batch(), &sent);
@@ -203,10 +205,10 @@ fn keys_of_compacted_topics_never_change_and_must_be_there() {
     let bed = Bed::new();
     let card = "card 4111 1111 1111 1111";
     let sent =
-        batch(Codec::Lz4, &[keyed(card, card), Sent { key: Some(b"gone".to_vec()), ..Sent::default() }]);
+        batch(Codec::Lz4, &[keyed("k 17", card), Sent { key: Some(b"gone".to_vec()), ..Sent::default() }]);
     let compacted = StreamBatch { compacted: true, ..stream(&sent) };
     let stored = read(clear(&bed, compacted).unwrap().admitted.batch());
-    assert_eq!(stored[0], keyed(card, "card [card]"));
+    assert_eq!(stored[0], keyed("k 17", "card [card]"));
     assert_eq!(stored[1].value, None);
     let sent = batch(Codec::Zstd, &[keyed("k", "v"), value("v"), keyed("k", "v"), value("w")]);
     for values in [ValuesMode::Opaque, ValuesMode::Auto] {
@@ -258,7 +260,7 @@ fn the_mode_says_what_is_opened() {
         stored.iter().zip(&sent).map(|(stored, sent)| stored != sent).collect::<Vec<bool>>()
     };
     assert_eq!(changed(ValuesMode::Auto), [true, true, true]);
-    assert_eq!(changed(ValuesMode::Json), [false, true, true]);
+    assert_eq!(changed(ValuesMode::Json), [true, true, true]);
     assert_eq!(changed(ValuesMode::Text), [true, true, true]);
     assert_eq!(changed(ValuesMode::Schema), [false, false, false]);
     assert_eq!(changed(ValuesMode::Opaque), [false, false, false]);
@@ -457,7 +459,15 @@ fn streams_are_cleared_for_good() {
         let below = |limit: usize| (random.next_u64() % limit as u64) as usize;
         let bytes = || {
             let text: String = (0..below(3)).map(|_| parts[below(parts.len())]).collect();
-            (below(6) > 0).then(|| text.into_bytes())
+            let mut bytes = match below(8) {
+                0 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                1 => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+                _ => text.into_bytes(),
+            };
+            if below(4) == 0 {
+                bytes.insert(below(bytes.len() + 1), [0, 2, 0xa0, 0xc3, 0xff][below(5)]);
+            }
+            (below(6) > 0).then_some(bytes)
         };
         let record = || Sent {
             key: bytes(),

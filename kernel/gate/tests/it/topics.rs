@@ -5,7 +5,7 @@ use candor_model::{Subject, SubjectKind};
 use candor_records::Codec;
 
 use crate::Bed;
-use crate::streams::{Sent, batch, clear, read, refused, stream, value};
+use crate::streams::{Sent, batch, clear, keyed, read, refused, stream, value};
 
 fn named(name: &str, values: ValuesMode, records: &[Sent]) -> StreamBatch {
     StreamBatch { name: name.to_owned(), values, ..stream(&batch(Codec::Lz4, records)) }
@@ -133,4 +133,23 @@ action = "drop_event"
     );
     let sent = batch(Codec::None, &[value("fine"), value(r#"{"to":"alice@example.com"}"#)]);
     assert_eq!(refused(clear(&bed, stream(&sent))), (87, vec![(1, RecordRefusal::Rule)]));
+}
+
+#[test]
+fn a_key_of_a_compacted_topic_in_which_a_rule_strikes_refuses_its_record() {
+    let bed = Bed::new();
+    let tombstone = |key: &str| Sent { key: Some(key.into()), ..Sent::default() };
+    for key in ["card 4111 1111 1111 1111", r#"{"password":"hunter2"}"#, "DE89370400440532013000"] {
+        let sent = batch(Codec::Zstd, &[keyed("k", "v"), keyed(key, "v"), tombstone(key)]);
+        let result = clear(&bed, StreamBatch { compacted: true, ..stream(&sent) });
+        assert_eq!(refused(result), (87, vec![(1, RecordRefusal::Key), (2, RecordRefusal::Key)]), "{key}");
+        assert!(clear(&bed, stream(&sent)).is_ok(), "it is replaced where nothing goes by it");
+    }
+    let said = RecordRefusal::Key.to_string();
+    assert!(said.contains("`scrub`") && said.contains("send a key without it"), "{said}");
+    // Whom a key names is told beside the batch as everywhere.
+    let sent = batch(Codec::None, &[keyed(r#"{"user_id":"u-17"}"#, "v")]);
+    let cleared = clear(&bed, StreamBatch { compacted: true, ..stream(&sent) }).unwrap();
+    assert_eq!(cleared.admitted.batch().as_ptr(), sent.as_ptr());
+    assert_eq!(cleared.admitted.subjects().open().of(0).len(), 1);
 }

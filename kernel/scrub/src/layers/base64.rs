@@ -77,6 +77,37 @@ fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
     is_text(&narrow).then_some(narrow)
 }
 
+/// Text of 16 bits a character that has a mark before it, or beyond ASCII so much that [`narrowed`] does not know it.
+fn widened(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (is_little, units) = match bytes {
+        [0xff, 0xfe, units @ ..] => (true, units),
+        [0xfe, 0xff, units @ ..] => (false, units),
+        _ => {
+            let zeros = |first: usize| bytes.iter().skip(first).step_by(2).filter(|byte| **byte == 0).count();
+            let (even, odd) = (zeros(0), zeros(1));
+            if even.max(odd) * 5 < bytes.len() * 2 {
+                return None;
+            }
+            (odd > even, bytes)
+        }
+    };
+    let unit = |pair: &[u8]| match *pair {
+        [low, high] if is_little => u16::from_le_bytes([low, high]),
+        [high, low] => u16::from_be_bytes([high, low]),
+        _ => 0,
+    };
+    // What is cut begins or ends within a character.
+    let characters = char::decode_utf16(units.chunks_exact(2).map(unit));
+    let text: String = characters.map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    (!text.is_empty() && is_text(text.as_bytes())).then(|| text.into_bytes())
+}
+
+/// True for what is mostly ASCII that can be read: text of one byte a character, or within something else.
+fn is_mostly_text(bytes: &[u8]) -> bool {
+    let readable = bytes.iter().filter(|byte| matches!(byte, 0x20..0x7f | b'\n' | b'\r' | b'\t')).count();
+    !bytes.is_empty() && readable * 3 >= bytes.len() * 2
+}
+
 /// Looks into the run of base64 that a word of upper and lower case stands in.
 pub(crate) fn around_word(scan: &mut Scan<'_>, word_start: usize, word_end: usize) {
     in_run(scan, word_start, word_end, RUN_MIN);
@@ -97,23 +128,42 @@ fn in_run(scan: &mut Scan<'_>, word_start: usize, word_end: usize, run_min: usiz
         skip_back(slice(bytes, floor, word_start), word_start - floor.min(word_start), is_base64) + floor;
     let run_end = skip(bytes, word_end, is_base64);
     scan.decoded_until = word_end;
-    let mut start = run_start.min(word_start);
-    for _ in 0..STARTS_MAX {
-        if run_end - start < run_min {
-            return;
-        }
-        let run = slice(bytes, start, run_end);
-        let taste = run.get(..TASTE.min(run.len())).and_then(decode).unwrap_or_default();
-        if is_text(&taste) || pem::is_private_der(&taste) || narrowed(&taste).is_some() {
-            return look_into(scan, start, run_end);
-        }
-        // The text may begin behind a sign that only looks like base64: `key_…`, `path/…`.
-        let next = skip(bytes, start, |byte| byte.is_ascii_alphanumeric());
-        start = skip(bytes, next, |byte| !byte.is_ascii_alphanumeric()).max(start + 1);
-        if start >= word_end {
-            return;
+    let first = run_start.min(word_start);
+    let tells = |taste: &[u8]| {
+        is_text(taste) || pem::is_private_der(taste) || narrowed(taste).is_some() || widened(taste).is_some()
+    };
+    if let Some(start) = starts(bytes, first, word_end, run_end, run_min).find(|run| tells(&run.1)) {
+        return look_into(scan, start.0, run_end);
+    }
+    // What is text but for some bytes is hard to tell from noise: it counts where something is found in it.
+    for (start, taste) in starts(bytes, first, word_end, run_end, run_min) {
+        if is_mostly_text(&taste) {
+            look_into(scan, start, run_end);
         }
     }
+}
+
+/// Places in a run where its text may begin, with what the first characters there decode to.
+fn starts(
+    bytes: &[u8],
+    first: usize,
+    word_end: usize,
+    run_end: usize,
+    run_min: usize,
+) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    let next = move |start: &usize| {
+        // The text may begin behind a sign that only looks like base64: `key_…`, `path/…`.
+        let sign = skip(bytes, *start, |byte| byte.is_ascii_alphanumeric());
+        let next = skip(bytes, sign, |byte| !byte.is_ascii_alphanumeric()).max(start + 1);
+        (next < word_end).then_some(next)
+    };
+    std::iter::successors(Some(first), next)
+        .take(STARTS_MAX)
+        .take_while(move |start| run_end.saturating_sub(*start) >= run_min)
+        .map(move |start| {
+            let run = slice(bytes, start, run_end);
+            (start, run.get(..TASTE.min(run.len())).and_then(decode).unwrap_or_default())
+        })
 }
 
 fn look_into(scan: &mut Scan<'_>, start: usize, end: usize) {
@@ -125,9 +175,14 @@ fn look_into(scan: &mut Scan<'_>, start: usize, end: usize) {
         return scan.hit(start, padded_end, Detector::PrivateKey);
     }
     // A word of ordinary letters decodes to noise; so does what merely begins like text.
-    let found = match is_text(&decoded) {
-        true => scan.finds_within(&decoded),
-        false => narrowed(&decoded).and_then(|narrow| scan.finds_within(&narrow)),
+    let found = if is_text(&decoded) {
+        scan.finds_within(&decoded)
+    } else if let Some(text) = widened(&decoded).or_else(|| narrowed(&decoded)) {
+        scan.finds_within(&text)
+    } else if is_mostly_text(&decoded) {
+        scan.finds_within(&decoded)
+    } else {
+        None
     };
     if let Some(detector) = found {
         debug_assert!(!before(bytes, start).is_ascii_alphanumeric() || start > 0);

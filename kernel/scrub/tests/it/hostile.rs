@@ -19,6 +19,15 @@ fn encodings_do_not_hide() {
         let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         data_encoding::BASE64.encode(&bytes)
     };
+    let base64_of_16 = |text: &str, order: fn(u16) -> [u8; 2]| {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(order).collect();
+        data_encoding::BASE64.encode(&bytes)
+    };
+    let latin = |before: &str, text: &str, behind: &str| {
+        let text = format!("{before}{text}{behind}");
+        let bytes: Vec<u8> = text.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect();
+        data_encoding::BASE64.encode(&bytes)
+    };
     let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     let escaped = |text: &str| text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
     let nested = |text: &str| json::to_string(&Value::from(json::to_string(&Value::from(text))));
@@ -39,6 +48,16 @@ fn encodings_do_not_hide() {
             ("wide", wide(text)),
             ("base64", base64(text)),
             ("base64 of UTF-16", base64_wide(text)),
+            ("base64 of UTF-16, high byte first", base64_of_16(text, u16::to_be_bytes)),
+            ("with a mark", base64_of_16(&format!("\u{feff}{text}"), u16::to_le_bytes)),
+            ("with a mark, high byte first", base64_of_16(&format!("\u{feff}{text}"), u16::to_be_bytes)),
+            (
+                "with other letters",
+                base64_of_16(&format!("Žluťoučký, M\u{fc}ller: {text} ř"), u16::to_le_bytes),
+            ),
+            ("base64 of ISO 8859-1", latin("M\u{fc}ller: ", text, " \u{e0}")),
+            ("text behind a zero", latin("of the card\0", text, "\0")),
+            ("text within a message", latin("\n\u{1}", text, "\u{8}\u{0}\u{ff}")),
             ("percent", percent(text)),
             ("twice percent", percent(&percent(text))),
             ("escaped", escaped(text)),
@@ -125,6 +144,7 @@ fn time_grows_with_the_text() {
         "SG.a.",
         "eyJrIjoi",
         "AAAAAAAAAAAAAAAAAAAA%",
+        "YWFhYWFhYWFh/2Fh+mFh/",
         "\0",
         "4\0",
         "N\0D\0",

@@ -9,6 +9,7 @@ pub(crate) mod span;
 pub(crate) mod transaction;
 
 use bytes::Bytes;
+use candor_gate::spells_card;
 use candor_model::json::{self, Leniency};
 use candor_model::limits::RECORD_BYTES_MAX;
 use candor_model::{LogRecord, Object, ProjectId, SpanRecord, Timestamp, Value};
@@ -335,13 +336,32 @@ fn event_id(event: &Object, context: &Context<'_>, is_further: bool) -> (String,
     }
 }
 
-/// An id as 32 hex digits.
+/// An id as 32 hex digits. One that spells a card is none, as it would be stored and answered as it is.
 pub(crate) fn normal_id(id: &str) -> String {
-    match hex_id(id, 32) {
-        normal if !normal.is_empty() => normal,
-        _ => {
+    let normal = hex_id(id, 32);
+    let id = if normal.is_empty() { id } else { &normal };
+    match normal.is_empty() || spells_card(id) {
+        false => normal,
+        true => {
             let digest = digest::digest(&digest::SHA256, id.as_bytes());
             HEXLOWER.encode(digest.as_ref().get(..16).unwrap_or_default())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_32_hex_digits_and_spells_no_card() {
+        assert_eq!(normal_id("9EC79C33-ec99-42ab-8353-589fcb2e04dc"), "9ec79c33ec9942ab8353589fcb2e04dc");
+        let counted = "00000000000000000000000000000017";
+        assert_eq!(normal_id(counted), counted);
+        let card = "41111111111111110000000000000001";
+        let digest = normal_id(card);
+        assert_eq!(digest, normal_id("41111111-1111-1111-0000-000000000001"), "a retry has the same");
+        assert!(digest.len() == 32 && !digest.contains("4111"), "{digest}");
+        assert_ne!(digest, normal_id("41111111111111110000000000000002"));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
+use candor_gate::may_name;
 use candor_meta::{Database, SqlError};
 use candor_model::{Clock, ProjectId, Random};
 use data_encoding::HEXLOWER;
@@ -210,6 +211,10 @@ impl Groups {
             let mut groups = self.inner.groups.lock();
             if let Some(group) = groups.get(project, name) {
                 return Ok(group);
+            }
+            // Names are stored as they are.
+            if !may_name(name) {
+                return Err(ResponseError::InvalidGroupId);
             }
             if groups.count(project) < self.inner.settings.max_groups {
                 let key = GroupKey { project, name: Arc::from(name) };

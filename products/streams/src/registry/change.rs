@@ -7,7 +7,7 @@ use candor_model::ProjectId;
 use candor_schemas::{Kind, Level, Schema};
 
 use super::edit::Edit;
-use super::{Book, Extra, Mode, Reference, Registry, RegistryError, Scope, Settings, Stored, Subject};
+use super::{Book, Extra, Mode, Reference, Registry, RegistryError, Scope, Settings, Stored, Subject, names};
 
 /// A schema as a client sends it.
 #[derive(Debug, Clone)]
@@ -128,6 +128,9 @@ fn plan_register(
     given: &Given,
 ) -> Result<(Registered, Vec<Edit>), RegistryError> {
     let mode = check_writable(book, subject)?;
+    if book.versions(subject.full()).is_none() {
+        subject.check_new()?;
+    }
     let (fresh, schema) = read(book, subject, given)?;
     let known = version_of(book, subject, &fresh, false);
     if let Some(known) = &known
@@ -398,7 +401,11 @@ impl Registry {
         change: impl Fn(&Book, &mut Settings) -> Result<(), RegistryError> + Send + Sync + 'static,
     ) -> Result<Settings, RegistryError> {
         self.edit(project, move |book| {
-            let before = book.settings(&scope).cloned().unwrap_or_default();
+            let known = book.settings(&scope).cloned();
+            if known.is_none() && !scope.may_be() {
+                return Err(names::struck());
+            }
+            let before = known.unwrap_or_default();
             let mut settings = before.clone();
             change(book, &mut settings)?;
             let edit = Edit::Set { scope: scope.clone(), settings: settings.clone() };

@@ -1,6 +1,8 @@
 //! Names of subjects and contexts. `orders-value` is a subject of the default context; `:.staging:orders-value` one of the
 //! context `.staging`.
 
+use candor_gate::may_name;
+
 use super::RegistryError;
 
 /// Longest name, bytes.
@@ -41,6 +43,13 @@ impl Context {
     }
 }
 
+/// Why a name is not taken; it is not repeated.
+pub(super) fn struck() -> RegistryError {
+    let message = "The specified subject is not a valid one: names are stored as they are, and this one holds \
+                   payment data or a secret";
+    RegistryError::new(42208, message)
+}
+
 /// A subject in its context.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
@@ -66,6 +75,11 @@ impl Subject {
         }
         let full = format!("{}{name}", context.prefix());
         Ok(Subject { context, name: name.to_owned(), full })
+    }
+
+    /// Checks the name of a subject that there is not yet: it is stored as it is.
+    pub(super) fn check_new(&self) -> Result<(), RegistryError> {
+        if may_name(&self.full) { Ok(()) } else { Err(struck()) }
     }
 
     /// Its context.

@@ -1,5 +1,6 @@
 //! What is set of a subject, a context or the whole: how schemas may change, and whether they may.
 
+use candor_gate::may_name;
 use candor_schemas::Level;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,11 @@ impl Scope {
     /// A subject.
     pub fn subject(subject: &Subject) -> Scope {
         Scope(subject.full().to_owned())
+    }
+
+    /// False where what it names must not be stored.
+    pub(super) fn may_be(&self) -> bool {
+        may_name(&self.0)
     }
 
     /// A context; the default one is the whole.

@@ -15,7 +15,8 @@ on_both_engines!(
     a_forgotten_project_has_nothing,
     what_is_kept_with_schemas_counts,
     what_is_referred_to_is_bounded,
-    anything_follows_the_latest_of_nothing
+    anything_follows_the_latest_of_nothing,
+    a_new_subject_is_not_called_by_a_card
 );
 
 fn subject(name: &str) -> Subject {
@@ -43,6 +44,25 @@ fn code(result: Result<impl std::fmt::Debug, RegistryError>) -> i32 {
         Err(RegistryError::Refused { code, .. }) => code,
         other => panic!("{other:?}"),
     }
+}
+
+async fn a_new_subject_is_not_called_by_a_card(bed: Bed) {
+    let registry = Registry::open(bed.database.clone()).await.unwrap();
+    let card = "pay-4111111111111111-value";
+    let told = registry.register(P, subject(card), record("A")).await.unwrap_err();
+    assert!(!told.to_string().contains("4111"), "{told}");
+    assert_eq!(code(Err::<(), _>(told)), 42208);
+    let in_context = Subject::parse(":.DE89370400440532013000:s", &Context::default_one()).unwrap();
+    assert_eq!(code(registry.register(P, in_context.clone(), record("A")).await), 42208);
+    for scope in [Scope::subject(&subject(card)), Scope::context(in_context.context())] {
+        let set = |_: &super::Book, settings: &mut super::Settings| {
+            settings.normalize = Some(true);
+            Ok(())
+        };
+        assert_eq!(code(registry.set(P, scope, set).await), 42208);
+    }
+    assert!(registry.book(P).subjects().next().is_none());
+    registry.register(P, subject("pay-value"), record("A")).await.unwrap();
 }
 
 async fn schemas_are_there_again(bed: Bed) {

@@ -79,8 +79,8 @@ pub const ALL: &[Definition] = &[
         Kind::Choice(&["auto", "json", "text", "schema", "opaque"]),
         "auto",
         "",
-        "How values may be opened: auto opens what is JSON or text, json, text and schema say what all values are, \
-         opaque leaves them as they are sent.",
+        "How values may be opened: auto opens what is JSON or text, json, text and schema say what all values are \
+         (json refuses what is neither JSON nor text), opaque leaves them as they are sent.",
     ),
     of(
         "cleanup.policy",

@@ -222,7 +222,7 @@ impl Topics {
         batch: &Batch,
     ) -> Result<(u32, Overrides), TopicError> {
         let settings = &self.inner.settings;
-        name::check(&new.name)?;
+        name::check_new(&new.name)?;
         if new.name.starts_with(name::RESERVED) {
             return Err(match name::signal(&new.name) {
                 Some(_) => TopicError::Exists(Arc::from(&*new.name)),

@@ -1,5 +1,6 @@
 //! What a topic may be called.
 
+use candor_gate::may_name;
 use candor_model::{Signal, TopicName};
 
 /// Longest name, bytes: a folder's name has 255, and Kafka keeps room for a partition's number.
@@ -23,6 +24,11 @@ pub enum NameError {
     /// It has a character that names do not have.
     #[error("a topic's name has letters of ASCII, digits, '.', '_' and '-'; this one has others")]
     Characters,
+    /// It holds payment data or a secret, and names are stored as they are.
+    #[error(
+        "a topic's name is stored as it is, and this one holds payment data or a secret: call it something else"
+    )]
+    Struck,
 }
 
 /// Checks a name as Kafka does.
@@ -37,6 +43,12 @@ pub fn check(name: &str) -> Result<(), NameError> {
     }
     let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     if name.bytes().all(fits) { Ok(()) } else { Err(NameError::Characters) }
+}
+
+/// Checks the name of a topic that there is not yet.
+pub fn check_new(name: &str) -> Result<(), NameError> {
+    check(name)?;
+    if may_name(name) { Ok(()) } else { Err(NameError::Struck) }
 }
 
 /// The signal whose records the topic of that name carries.
@@ -71,6 +83,15 @@ mod tests {
         for bad in ["a b", "a#2", "ä", "a/b", "a\0", "a:b", "a,b"] {
             assert_eq!(check(bad), Err(NameError::Characters), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_new_name_holds_no_card() {
+        for bad in ["4111111111111111", "orders.4111-1111-1111-1111"] {
+            assert_eq!((check(bad), check_new(bad)), (Ok(()), Err(NameError::Struck)), "{bad}");
+        }
+        assert_eq!(check_new("orders-2026"), Ok(()));
+        assert_eq!(check_new(""), Err(NameError::Empty));
     }
 
     #[test]

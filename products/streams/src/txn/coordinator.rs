@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candor_gate::{Gate, TransactionEnd};
+use candor_gate::{Gate, TransactionEnd, may_name};
 use candor_log::Log;
 use candor_meta::{Database, SqlError, Tenancy};
 use candor_model::{Clock, Partition, ProjectId, Timestamp, TopicName};
@@ -291,6 +291,10 @@ impl Transactions {
                 let mut entries = self.inner.entries.lock();
                 if let Some(entry) = entries.get(project, id) {
                     return Ok(entry);
+                }
+                // Ids are stored as they are.
+                if !may_name(id) {
+                    return Err(ResponseError::InvalidRequest);
                 }
                 if entries.count(project) < self.inner.settings.max_ids {
                     let entry = Entry::new(Key { project, id: Arc::from(id) }, None);

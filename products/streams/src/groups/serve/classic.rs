@@ -13,7 +13,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::{check_group, check_id, code, keep, keep_opt, wire, wire_opt};
+use super::{check_group, check_instance, client_id, code, keep, keep_opt, wire, wire_opt};
 use crate::caller::Caller;
 use crate::groups::classic::{Answer, Classic, Joined, Joining, Protocols, Refused, Synced, Syncing};
 use crate::groups::registry::Groups;
@@ -67,7 +67,7 @@ impl Groups {
     ) -> Result<Answer<Result<Joined, Refused>>, ResponseError> {
         check_group(&request.group_id, false)?;
         let instance = request.group_instance_id.as_ref().filter(|_| version >= 5);
-        check_id(instance.map(|instance| instance.as_str()))?;
+        check_instance(instance.map(|instance| instance.as_str()))?;
         let settings = &self.inner.settings;
         let session = millis(request.session_timeout_ms).ok_or(ResponseError::InvalidSessionTimeout)?;
         if session < settings.min_session_timeout || session > settings.max_session_timeout {
@@ -83,7 +83,7 @@ impl Groups {
             .iter()
             .map(|protocol| (keep(&protocol.name), Bytes::copy_from_slice(&protocol.metadata)))
             .collect();
-        let client_id = caller.client_id.clone().unwrap_or_else(|| Arc::from(""));
+        let client_id = client_id(caller);
         let prefix = instance.map_or(&*client_id, |instance| instance.as_str());
         let joining = Joining {
             member_id: keep(&request.member_id),

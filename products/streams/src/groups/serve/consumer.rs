@@ -16,7 +16,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::admin::ALL_OPERATIONS;
-use super::{check_group, check_id, keep, keep_opt, wire, wire_opt};
+use super::{check_group, check_id, check_instance, client_id, keep, keep_opt, wire, wire_opt};
 use crate::admin::acl::Sights;
 use crate::caller::Caller;
 use crate::directory::{TopicId, TopicView};
@@ -153,8 +153,10 @@ impl Groups {
             return wrong("the group's name is empty or too long");
         }
         let ids = [request.instance_id.as_deref(), request.rack_id.as_deref()];
-        if ids.into_iter().any(|id| check_id(id).is_err()) {
-            return wrong("an instance id or a rack id is not empty and has at most 1024 bytes");
+        if ids.into_iter().any(|id| check_instance(id).is_err()) {
+            return wrong(
+                "an instance id or a rack id is not empty, has at most 1024 bytes, and holds no payment data and no secret",
+            );
         }
         let fresh = request.member_id.is_empty() && joins && version == 0;
         if !fresh && check_id(Some(&request.member_id)).is_err() {
@@ -211,7 +213,7 @@ impl Groups {
                 });
                 each.collect()
             }),
-            client_id: caller.client_id.clone().unwrap_or_else(|| Arc::from("")),
+            client_id: client_id(caller),
             user: Arc::clone(&caller.user),
             host: caller.host,
         })

@@ -11,8 +11,11 @@ pub use admin::Coordinator;
 
 use std::sync::Arc;
 
+use candor_gate::may_name;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
+
+use crate::caller::Caller;
 
 /// Longest name of a group, an instance or a rack, bytes. Kafka has no bound but that of its strings; names stand in
 /// the metadata database's indexes.
@@ -44,6 +47,17 @@ fn code(outcome: Result<(), ResponseError>) -> i16 {
 fn check_group(name: &str, may_be_empty: bool) -> Result<(), ResponseError> {
     let bad = name.len() > NAME_BYTES_MAX || name.contains('\0') || name.is_empty() && !may_be_empty;
     if bad { Err(ResponseError::InvalidGroupId) } else { Ok(()) }
+}
+
+/// What is kept of what a client calls itself: nothing where that holds what no name may.
+fn client_id(caller: &Caller) -> Arc<str> {
+    caller.client_id.clone().filter(|id| may_name(id)).unwrap_or_else(|| Arc::from(""))
+}
+
+/// An id of an instance or a rack, which its operator chose and which is stored.
+fn check_instance(id: Option<&str>) -> Result<(), ResponseError> {
+    check_id(id)?;
+    if id.is_none_or(may_name) { Ok(()) } else { Err(ResponseError::InvalidRequest) }
 }
 
 /// Ids that clients make up: instances, racks, members (KIP-848).

@@ -2,7 +2,6 @@
 //! records are answered by [`crate::share`], which does what it does to a group through [`Groups::with_share`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use candor_model::ProjectId;
 use kafka_protocol::ResponseError;
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 
 use super::admin::ALL_OPERATIONS;
 use super::consumer::{NAMES_MAX, Wrong, by_topic};
-use super::{check_group, check_id, keep, keep_opt, wire, wire_opt};
+use super::{check_group, check_id, check_instance, client_id, keep, keep_opt, wire, wire_opt};
 use crate::caller::Caller;
 use crate::directory::TopicId;
 use crate::groups::consumer::{JOINING, LEAVING};
@@ -176,8 +175,10 @@ fn read_beat(caller: &Caller, request: &ShareGroupHeartbeatRequest) -> Result<Sh
     if check_group(&request.group_id, false).is_err() {
         return wrong("the group's name is empty or too long");
     }
-    if check_id(Some(&request.member_id)).is_err() || check_id(request.rack_id.as_deref()).is_err() {
-        return wrong("a member id or a rack id is not empty and has at most 1024 bytes");
+    if check_id(Some(&request.member_id)).is_err() || check_instance(request.rack_id.as_deref()).is_err() {
+        return wrong(
+            "a member id or a rack id is not empty and has at most 1024 bytes; a rack's holds no secret",
+        );
     }
     if request.member_epoch < LEAVING {
         return wrong("a member's epoch is -1 or more");
@@ -196,7 +197,7 @@ fn read_beat(caller: &Caller, request: &ShareGroupHeartbeatRequest) -> Result<Sh
         epoch: request.member_epoch,
         rack: keep_opt(&request.rack_id),
         names: names.map(|names| names.iter().map(|name| keep(name)).collect()),
-        client_id: caller.client_id.as_ref().map_or_else(|| Arc::from(""), Arc::clone),
+        client_id: client_id(caller),
         host: caller.host,
     })
 }

@@ -17,6 +17,7 @@ use kafka_protocol::messages::{
 };
 
 use super::bed::*;
+use crate::caller::Caller;
 use crate::groups::Settings;
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -455,4 +456,23 @@ async fn groups_that_nothing_is_left_of_make_room_for_others() {
     }
     assert_eq!(full("e").await, 81);
     assert_eq!(fetch(&bed.groups, "kept", false).await, Ok(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_clients_call_themselves_and_their_groups_is_no_card() {
+    let bed = Bed::new().await;
+    let card = "g-4111111111111111";
+    assert_eq!(commit(&bed.groups, card, "", -1, 17).await, 24);
+    assert_eq!(bed.groups.join(&caller(), join_request(card, ""), 5).await.error_code, 24);
+    assert_eq!(txn_commit(&bed, card, 7, 0, 17).await, 24);
+    let instance = join_request("g", "").with_group_instance_id(Some(text(card)));
+    assert_eq!(bed.groups.join(&caller(), instance, 5).await.error_code, 42);
+    // What a client calls itself is for people: it is left out.
+    let named = Caller { client_id: Some(card.into()), ..caller() };
+    let asked = bed.groups.join(&named, join_request("g", ""), 5).await;
+    assert_eq!(asked.error_code, 79);
+    assert!(!asked.member_id.contains("4111"), "{}", asked.member_id);
+    let named = Caller { client_id: Some("till".into()), ..caller() };
+    let asked = bed.groups.join(&named, join_request("g", ""), 5).await;
+    assert!(asked.member_id.starts_with("till"), "{}", asked.member_id);
 }

@@ -107,7 +107,7 @@ impl Call<'_> {
         }
         // It is kept: no longer than a name may be.
         if let Some(alias) = body.alias.as_deref().filter(|alias| !alias.is_empty()) {
-            Subject::parse(alias, &self.context)?;
+            Subject::parse(alias, &self.context)?.check_new()?;
         }
         let level = body.compatibility.as_deref().and_then(Level::from_name);
         let given = Settings {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candor_gate::may_name;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::add_partitions_to_txn_response::{
@@ -142,7 +143,7 @@ impl Transactions {
 
     /// Adds a group whose offsets the transaction commits.
     pub(super) async fn add_group(&self, who: &Producing, group: &str) -> Result<Pass, ResponseError> {
-        if group.len() > GROUP_BYTES_MAX || group.contains('\0') {
+        if group.len() > GROUP_BYTES_MAX || group.contains('\0') || !may_name(group) {
             return Err(ResponseError::InvalidGroupId);
         }
         self.add(who, Places::new(), Some(Arc::from(group))).await

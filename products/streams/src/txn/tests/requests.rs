@@ -140,6 +140,11 @@ async fn what_nobody_knows_is_refused() {
     assert_eq!(with_signal, [signal, not_tried, topic]);
     assert_eq!(bed.phase(), Some(Phase::Empty));
     let bad = ResponseError::InvalidRequest.code();
+    assert_eq!(
+        bed.init_as("pay-4111111111111111", (-1, -1), TIMEOUT_MS).await.0,
+        bad,
+        "it is stored as it is"
+    );
     for id in ["", "nul\0", &"x".repeat(2000)] {
         assert_eq!(bed.init_as(id, (-1, -1), TIMEOUT_MS).await.0, bad);
         assert_eq!(bed.end_of(id, who, true, 3).await.0, bad);
