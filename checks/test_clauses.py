@@ -9,7 +9,7 @@ import clause_table
 pytestmark = pytest.mark.local
 
 # It grows as clauses are built, and never shrinks.
-CHECKED_MIN = 62
+CHECKED_MIN = 71
 
 
 def test_every_clause_is_there_once():

@@ -76,7 +76,7 @@ impl Policies {
             .unwrap_or_default();
         let now = self.inner.clock.now();
         let waits = changes.iter().any(|change| change.class.waits());
-        let until = before.as_ref().map_or(now, |held| notice_ends(now, &held.resolved.policy));
+        let until = before.as_ref().map_or(now, |held| notice_ends(now, &held.resolved.policy, &changes));
         let (in_force, announced) = if waits {
             self.announce(owner, before.as_deref(), (source, &resolved), &changes, by, (now, until)).await?
         } else {
@@ -215,8 +215,13 @@ impl Policies {
     }
 }
 
-/// When the notice period that a policy promises is over.
-fn notice_ends(now: Timestamp, policy: &Policy) -> Timestamp {
+/// When the notice periods that a policy promises of such changes are over.
+fn notice_ends(now: Timestamp, policy: &Policy, changes: &[Change]) -> Timestamp {
     const DAY_US: i64 = 86_400_000_000;
-    Timestamp(now.0.saturating_add(i64::from(policy.governance.changes.prior_days).saturating_mul(DAY_US)))
+    let governance = &policy.governance;
+    let days = changes.iter().filter(|change| change.class.waits()).map(|change| match change.key.as_str() {
+        "controller.name" => governance.transfer_of_control.notice_days,
+        _ => governance.changes.prior_days,
+    });
+    Timestamp(now.0.saturating_add(i64::from(days.max().unwrap_or(0)).saturating_mul(DAY_US)))
 }

@@ -44,6 +44,35 @@ async fn another_use_of_data_waits_for_the_day() {
     waits(&text, |policies| uses(policies).contains(&"personalize.content".to_owned())).await;
 }
 
+fn responsible(policies: &Policies) -> String {
+    let held = policies.own(Owner::Instance).expect("holds");
+    held.resolved.policy.controller.name.clone().unwrap_or_default()
+}
+
+/// Who is named for the first time is named at once; another one after the days that are promised of that.
+#[tokio::test]
+async fn another_one_who_is_responsible_waits_for_the_days_of_a_transfer() {
+    for days in [45, 0] {
+        let house = House::new();
+        let policies = house.policies(SEED).await.expect("opens");
+        let named = |name: &str| {
+            file(&format!(
+                "[controller]\nname = \"{name}\"\n[governance.transfer_of_control]\nnotice_days = {days}"
+            ))
+        };
+        apply(&policies, Owner::Instance, &named("First")).await;
+        house.clock.advance(30 * DAY_US);
+        policies.begin_due().await.expect("looks");
+        assert_eq!(responsible(&policies), "First");
+        let announced = apply(&policies, Owner::Instance, &named("Second")).await.announced.expect("waits");
+        assert_eq!(announced.effective_at, Timestamp(house.clock.now().0 + days * DAY_US));
+        assert_eq!(responsible(&policies), "First");
+        house.clock.advance(days * DAY_US);
+        policies.begin_due().await.expect("looks");
+        assert_eq!(responsible(&policies), "Second");
+    }
+}
+
 /// Where no notice is promised a change holds at once, and whoever looks at the page finds that there was one.
 #[tokio::test]
 async fn without_a_notice_period_a_change_holds_at_once_and_is_listed() {
