@@ -65,10 +65,11 @@ def compare(scratch: pathlib.Path, peers_python, runs: int):
         figures = json.loads(relay.stdout)
         ours = subprocess.run([TARGET / BUILD / "examples/scrub_speed", event, log], check=True, capture_output=True, text=True)
         for line in ours.stdout.splitlines():
-            name = "event" if line.startswith(str(event)) else "log"
-            figures[f"candor {name}"], *clean = [float(number) for number in re.findall(r"([\d.]+) MB/s", line)]
+            of = "event" if line.startswith(str(event)) else "log"
+            rules = re.search(r", ([a-z ]+): ", line)[1]
+            figures[f"candor {rules} {of}"], *clean = [float(number) for number in re.findall(r"([\d.]+) MB/s", line)]
             if clean:
-                figures[f"candor {name}, once clean"] = clean[0]
+                figures[f"candor {rules} {of}, once clean"] = clean[0]
         for name, figure in figures.items():
             seen.setdefault(name, []).append(figure)
     say("scrub", event_bytes=event.stat().st_size, log_bytes=log.stat().st_size, mb_per_s={name: spread(values) for name, values in seen.items()}, runs=runs)

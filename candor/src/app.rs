@@ -30,6 +30,7 @@ use crate::http::Problem;
 use crate::http::listen::ConnectionCounts;
 use crate::http::pace::Pace;
 use crate::http::problem::Answer;
+use crate::noting::Unplaced;
 use crate::policies::Enforcement;
 use crate::pressure::FreeSpace;
 use crate::privacy::Measured;
@@ -104,6 +105,8 @@ pub struct App {
     pub connections: Arc<ConnectionCounts>,
     /// Counts of live tails.
     pub tail_counts: TailCounts,
+    /// Reads whose organisation is not known yet, for the ledger.
+    pub unplaced: Unplaced,
     /// When the process began.
     pub started: Instant,
     /// True in a data dir whose clock tests may shift.

@@ -8,6 +8,7 @@ use candor_ledger::scan::Subjects;
 use candor_ledger::{Action, Ledger, LedgerError, Read};
 use candor_meta::{Database, ReadScope};
 use candor_model::{Clock, Random, Signal};
+use candor_notices::Policies;
 use candor_query::Given;
 
 use crate::http::Problem;
@@ -22,6 +23,8 @@ pub struct Books {
     pub ledger: Ledger,
     /// What stands behind codes.
     pub vault: Vault,
+    /// Whether reads are written down, project by project.
+    pub policies: Policies,
 }
 
 /// A read on its way to its reader.
@@ -42,6 +45,7 @@ impl Books {
     /// Opens the ledger and keeps it.
     pub async fn open(
         vault: Vault,
+        policies: &Policies,
         meta: &Database,
         keyring: &Arc<Keyring>,
         clock: &Arc<dyn Clock>,
@@ -51,12 +55,17 @@ impl Books {
             .await
             .context("cannot open the ledger")?;
         ledger.start(|error| tracing::warn!(error = crate::logging::chain(error), "the ledger waits"));
-        Ok(Books { ledger, vault })
+        Ok(Books { ledger, vault, policies: policies.clone() })
     }
 
     /// Counts a read in the ledger. An answer does not wait for a database that takes nothing: it is counted in memory
-    /// and stored later.
+    /// and stored later. Where the policy of the project says that reads are not on record (`governance.reads.ledger`),
+    /// none is written; reveals are, always.
     pub async fn note(&self, reading: Reading<'_>, rows: u64, subjects: Subjects) {
+        let held = self.policies.of(reading.scope.project());
+        if held.is_some_and(|held| !held.resolved.policy.governance.reads.ledger) {
+            return;
+        }
         let read = Read {
             action: reading.action,
             org: reading.scope.org(),
@@ -66,6 +75,7 @@ impl Books {
             signal: reading.signal,
             query: reading.query,
             policy: None,
+            clause: None,
             rows,
             subjects,
         };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use candor_ledger::Ledger;
 use candor_model::ProjectId;
 
 use crate::app::App;
@@ -42,6 +43,7 @@ pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
             Some(streams) => streams.forget(project).await.context("its topics stay for now"),
             None => Ok(()),
         },
+        forget_in_ledger(app, project).await.context("whom its ledger names stays for now"),
         // Again, for whom the log brought meanwhile.
         forget_persons(app, project).await,
     ];
@@ -50,6 +52,15 @@ pub async fn remove(app: &App, project: ProjectId) -> Result<()> {
 
 async fn forget_persons(app: &App, project: ProjectId) -> Result<()> {
     app.vault.forget(project).await.context("what identifies its persons stays for now")
+}
+
+/// Whom entries of the ledger concerned, and why, goes; the entries stay, so that it can still be verified. What is only
+/// counted so far becomes entries before, for it names persons too.
+async fn forget_in_ledger(app: &App, project: ProjectId) -> Result<()> {
+    app.books.ledger.settle(Some(project)).await?;
+    let mut tx = app.meta.begin().await?;
+    Ledger::erase_details(&mut tx, project).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Removes a project that was just deleted, behind the answer.

@@ -80,6 +80,36 @@ pub async fn open(meta: Database, clock: Arc<dyn Clock>, file: Option<&Path>) ->
     Ok(policies)
 }
 
+/// A policy, told from those before and after it.
+type Mark = (Owner, PolicyEpoch);
+
+/// What is in force.
+#[derive(Debug, Default)]
+pub struct Standing {
+    marks: Vec<Mark>,
+    failed: bool,
+}
+
+impl Standing {
+    /// Something is about to be put into force. Until it is, it is not known what is: also where that is given up half-way.
+    /// True where an earlier try had failed.
+    fn begin(&mut self) -> bool {
+        std::mem::replace(&mut self.failed, true)
+    }
+
+    /// It is in force. Gives what was not before.
+    fn done(&mut self, marks: Vec<Mark>) -> Vec<Mark> {
+        self.failed = false;
+        let before = std::mem::replace(&mut self.marks, marks);
+        self.marks.iter().filter(|mark| !before.contains(mark)).copied().collect()
+    }
+
+    /// True where other policies hold than are in force, or it is not known which are.
+    fn lags(&self, holds: &[Mark]) -> bool {
+        self.failed || self.marks != holds
+    }
+}
+
 /// What policies change, where they hold.
 #[derive(Clone)]
 pub struct Enforcement {
@@ -95,15 +125,31 @@ pub struct Enforcement {
     pub ledger: Ledger,
     /// What the operator's flags allow at the most.
     pub retention: Retention,
+    /// What of it is done.
+    pub standing: Arc<tokio::sync::Mutex<Standing>>,
 }
 
 impl Enforcement {
     /// Puts what holds into force: from the return on nothing is stored that was cleared under another policy.
     pub async fn put_in_force(&self) -> Result<()> {
+        self.put().await.map(|_| ())
+    }
+
+    /// The same. Gives what an earlier try had failed to put into force.
+    async fn put(&self) -> Result<Vec<Mark>> {
+        // Of two at once the later one sees what holds later: it must not be overtaken.
+        let mut standing = self.standing.lock().await;
         let held = self.policies.all();
+        let had_failed = standing.begin();
+        self.put_all(&held).await?;
+        let new = standing.done(marks(&held));
+        Ok(if had_failed { new } else { Vec::new() })
+    }
+
+    async fn put_all(&self, held: &[Arc<Held>]) -> Result<()> {
         let (mut instance, mut projects) = (None, HashMap::new());
         let (mut kept, mut kept_by) = (Kept::from(self.retention), HashMap::new());
-        for one in &held {
+        for one in held {
             let compiled = compiled(one)?;
             let times = times(&one.resolved.policy, self.retention);
             match one.version.owner {
@@ -116,7 +162,7 @@ impl Enforcement {
         }
         let instance = instance.context("no policy of the instance holds")?;
         self.gate.set_policies(instance, projects);
-        for one in &held {
+        for one in held {
             let project = match one.version.owner {
                 Owner::Instance => None,
                 Owner::Project(project) => Some(project),
@@ -127,42 +173,55 @@ impl Enforcement {
         Ok(())
     }
 
-    /// Lets begin what was announced, when its day has come.
+    /// Lets begin what was announced, when its day has come, and puts into force what could not be before.
     pub async fn run(self, stop: tokio_util::sync::CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            match self.policies.begin_due().await {
-                Ok(begun) if begun.is_empty() => {}
-                Ok(begun) => {
-                    for version in &begun {
-                        tracing::info!(
-                            epoch = version.epoch.0,
-                            owner = subject(version.owner),
-                            "a policy begins to hold"
-                        );
-                    }
-                    if let Err(error) = self.put_in_force().await {
-                        tracing::error!(error = %error, "a policy that holds could not be put into force");
-                    }
-                    for version in &begun {
-                        let event = event(Action::PolicyActivate, "system", version);
-                        if let Err(error) = self.ledger.append(event).await {
-                            tracing::warn!(
-                                error = crate::logging::chain(&error),
-                                "the ledger does not say that a policy begins"
-                            );
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = crate::logging::chain(&error), "policies are not looked at")
+            let begun = self.policies.begin_due().await.unwrap_or_else(|error| {
+                tracing::warn!(error = crate::logging::chain(&error), "policies are not looked at");
+                Vec::new()
+            });
+            for version in &begun {
+                let owner = subject(version.owner);
+                tracing::info!(epoch = version.epoch.0, owner, "a policy begins to hold");
+            }
+            let lags = self.standing.lock().await.lags(&marks(&self.policies.all()));
+            let late = match lags {
+                false => Vec::new(),
+                true => self.put().await.unwrap_or_else(|error| {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "a policy that holds could not be put into force: it is tried again"
+                    );
+                    Vec::new()
+                }),
+            };
+            // Whoever applied what is in force only now was told that it failed.
+            let late = self.policies.all().into_iter().map(|held| held.version.clone()).filter(|version| {
+                let is_known = begun.iter().any(|begun| begun.epoch == version.epoch);
+                !is_known && late.contains(&(version.owner, version.epoch))
+            });
+            for version in begun.iter().cloned().chain(late) {
+                let event = event(Action::PolicyActivate, "system", &version);
+                if let Err(error) = self.ledger.append(event).await {
+                    tracing::warn!(
+                        error = crate::logging::chain(&error),
+                        "the ledger does not say that a policy begins"
+                    );
                 }
             }
         }
     }
+}
+
+/// What tells policies from those before and after them, sorted.
+fn marks(held: &[Arc<Held>]) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = held.iter().map(|held| (held.version.owner, held.version.epoch)).collect();
+    marks.sort_unstable_by_key(|(owner, epoch)| (*owner, epoch.0));
+    marks
 }
 
 fn compiled(held: &Held) -> Result<Compiled> {
@@ -204,5 +263,35 @@ impl From<NoticesError> for Problem {
             NoticesError::Sql(error) => error.into(),
             other => Problem::internal(&other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candor_model::ProjectId;
+
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_put_into_force_is_tried_until_it_is() {
+        let mut standing = Standing::default();
+        let first = vec![(Owner::Instance, PolicyEpoch(1))];
+        let second = vec![(Owner::Instance, PolicyEpoch(1)), (Owner::Project(ProjectId(3)), PolicyEpoch(4))];
+        assert!(standing.lags(&first), "nothing is in force at a start");
+        assert!(!standing.begin());
+        assert_eq!(standing.done(first.clone()), first);
+        assert!(!standing.lags(&first));
+        assert!(standing.lags(&second));
+
+        // Metadata fails twice between storing a version and raising the floor.
+        assert!(!standing.begin());
+        assert!(standing.begin());
+        assert!(standing.lags(&second));
+        assert!(standing.lags(&first), "half of it may have been done");
+        assert!(standing.begin());
+        assert_eq!(standing.done(second.clone()), second[1..]);
+        assert!(!standing.lags(&second));
+        assert!(!standing.begin());
+        assert_eq!(standing.done(second), []);
     }
 }

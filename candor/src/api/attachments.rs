@@ -9,6 +9,7 @@ use http::{HeaderValue, header};
 
 use super::Params;
 use super::issues::InProject;
+use super::rights::rows_of;
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem, stored};
@@ -21,7 +22,7 @@ pub async fn download(
     Path((event_id, id)): Path<(String, String)>,
     Params(ask): Params<InProject>,
 ) -> Answer<Response> {
-    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let (_, scope) = rows_of(&app, &caller, &ask.project).await?;
     let absent = || Problem::not_found("the event has no attachment of that id, or it is over its time");
     let event_id = super::issues::plain_id(&event_id).ok_or_else(absent)?;
     let found = attachments::open(&app.issues, &app.log.blobs(), &scope, &event_id, &id).await;

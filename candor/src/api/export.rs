@@ -13,7 +13,7 @@ use http::{HeaderValue, header};
 use serde::Deserialize;
 
 use super::Body;
-use super::ledger::must_read;
+use super::rights::must_read;
 use crate::app::App;
 use crate::books::Watched;
 use crate::http::listen::until;

@@ -11,6 +11,7 @@ use candor_query::{Format, Limits};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::rights::rows_of;
 use super::{Body, Params};
 use crate::app::App;
 use crate::http::problem::Answer;
@@ -49,7 +50,7 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Params(ask): Params<List>,
 ) -> Answer<Json<Value>> {
-    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let (_, scope) = rows_of(&app, &caller, &ask.project).await?;
     let query = IssueQuery {
         status: ask
             .status
@@ -99,7 +100,7 @@ pub async fn show(
     Path(id): Path<i64>,
     Params(ask): Params<InProject>,
 ) -> Answer<Json<Value>> {
-    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let (_, scope) = rows_of(&app, &caller, &ask.project).await?;
     one(&app, &scope, id).await
 }
 
@@ -122,7 +123,7 @@ pub async fn change(
     Params(ask): Params<InProject>,
     Body(body): Body<Change>,
 ) -> Answer<Json<Value>> {
-    let (project, scope) = caller.read(&app, &ask.project).await?;
+    let (project, scope) = rows_of(&app, &caller, &ask.project).await?;
     if !app.issues.set_status(&scope, id, status(&body.status)?).await? {
         return Err(no_issue());
     }
@@ -144,7 +145,7 @@ pub async fn events(
     Path(id): Path<i64>,
     Params(ask): Params<Events>,
 ) -> Answer<Json<Value>> {
-    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let (_, scope) = rows_of(&app, &caller, &ask.project).await?;
     app.issues.get(&scope, id).await?.ok_or_else(no_issue)?;
     let limit = ask.limit.unwrap_or(EVENTS).clamp(1, EVENTS_MAX);
     let sql = format!(
@@ -161,7 +162,7 @@ pub async fn event(
     Path(event_id): Path<String>,
     Params(ask): Params<InProject>,
 ) -> Answer<Json<Value>> {
-    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let (_, scope) = rows_of(&app, &caller, &ask.project).await?;
     let absent = || Problem::not_found("the project has no event of that id");
     let id = plain_id(&event_id).ok_or_else(absent)?;
     let sql = format!(

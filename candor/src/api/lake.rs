@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Body;
+use super::rights::rows_of;
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
@@ -34,7 +35,7 @@ pub async fn catalog(
     headers: HeaderMap,
     Body(ask): Body<Ask>,
 ) -> Answer<Json<Value>> {
-    let (project, scope) = caller.read(&app, &ask.project).await?;
+    let (project, scope) = rows_of(&app, &caller, &ask.project).await?;
     let ttl = ask.ttl_seconds.unwrap_or(TTL_SECONDS);
     if !(1..=TTL_SECONDS_MAX).contains(&ttl) {
         return Err(Problem::bad_request("ttl_seconds is 1 second to 30 days"));

@@ -7,13 +7,14 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use candor_ledger::scan::Code;
 use candor_ledger::{Action, Entry, Event};
-use candor_meta::ReadScope;
 use candor_model::{OrgId, Timestamp};
 use candor_people::ReadRole;
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::issues::InProject;
+use super::rights::{ROLES_CLAUSE, policy_of, sees};
 use super::{Body, Params};
 use crate::app::App;
 use crate::http::problem::Answer;
@@ -25,8 +26,11 @@ const PAGE: u32 = 100;
 /// Most entries of a page.
 const PAGE_MAX: u32 = 1_000;
 
-/// The clause of a policy that says who sees what.
-const READS_CLAUSE: &str = "governance.reads";
+/// The clause of a policy that says whether a value is shown for a reason alone.
+const REASON_CLAUSE: &str = "governance.reads.reveal_needs_reason";
+
+/// Longest reason, bytes: a sentence or two, and not a place to keep what was revealed.
+const REASON_BYTES_MAX: usize = 1_000;
 
 /// The parameters of `GET /api/v1/ledger`.
 #[derive(Deserialize)]
@@ -49,7 +53,7 @@ pub async fn list(
     ledger.settle(Some(scope.project())).await?;
     let limit = ask.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let entries = ledger.entries(scope.project(), ask.before, limit).await?;
-    let whole = role(&app, &caller, scope.org()).await?.sees_details();
+    let whole = sees(&app, &caller, &scope).await?.details();
     let mut out = Vec::with_capacity(entries.len());
     for entry in &entries {
         let mut shown = show(entry);
@@ -118,21 +122,20 @@ async fn may_see(app: &App, caller: &Caller, org: OrgId) -> Answer<bool> {
     }
 }
 
-/// What a caller may see of persons. The local admin key sees codes.
-async fn role(app: &App, caller: &Caller, org: OrgId) -> Answer<ReadRole> {
-    match caller.user() {
-        None => Ok(ReadRole::Viewer),
-        Some(user) => Ok(app.people.read_role(user.id, org).await?),
-    }
-}
-
-/// Refuses whoever may not read rows.
-pub async fn must_read(app: &App, caller: &Caller, scope: &ReadScope) -> Answer<()> {
-    if role(app, caller, scope.org()).await?.may_read() {
-        return Ok(());
-    }
-    let detail = "an operator runs the instance and reads no rows: an owner gives the role viewer";
-    Err(Problem::forbidden(detail).clause(READS_CLAUSE))
+/// `GET /api/v1/reveal`: whether the caller may reveal, and what that takes, so that a screen offers what will be done.
+pub async fn may_reveal(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Params(ask): Params<InProject>,
+) -> Answer<Json<Value>> {
+    let (_, scope) = caller.read(&app, &ask.project).await?;
+    let sees = sees(&app, &caller, &scope).await?;
+    let reads = &policy_of(&app, scope.project())?.resolved.policy.governance.reads;
+    Ok(Json(json!({
+        "sees": sees.name(),
+        "may_reveal": sees.values(),
+        "needs_reason": reads.reveal_needs_reason,
+    })))
 }
 
 /// The body of `POST /api/v1/reveal`.
@@ -153,16 +156,19 @@ pub async fn reveal(
     Body(ask): Body<Reveal>,
 ) -> Answer<Json<Value>> {
     let (_, scope) = caller.read(&app, &ask.project).await?;
-    if !role(&app, &caller, scope.org()).await?.may_reveal() {
-        let detail =
-            "only a responder or privacy officer of the organisation may reveal: an owner gives the role";
-        return Err(Problem::forbidden(detail).clause(READS_CLAUSE));
+    if !sees(&app, &caller, &scope).await?.values() {
+        let detail = "your role sees codes: who may reveal the policy says, and an owner gives the role";
+        return Err(Problem::forbidden(detail).clause(ROLES_CLAUSE));
     }
     let not_valid =
         |detail: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not valid", detail.to_owned());
     let reason = ask.reason.trim();
-    if reason.is_empty() {
-        return Err(not_valid("say why: reason is empty").clause(READS_CLAUSE));
+    let reads = &policy_of(&app, scope.project())?.resolved.policy.governance.reads;
+    if reason.is_empty() && reads.reveal_needs_reason {
+        return Err(not_valid("say why: reason is empty").clause(REASON_CLAUSE));
+    }
+    if reason.len() > REASON_BYTES_MAX {
+        return Err(not_valid("a reason has at most 1,000 bytes").clause(REASON_CLAUSE));
     }
     let code = Code::parse(&ask.code).ok_or_else(|| not_valid("code is no person's: kind:26 characters"))?;
     // What was acknowledged may be on its way to the vault.
@@ -172,8 +178,8 @@ pub async fn reveal(
     let mut event =
         Event::new(Action::Reveal, scope.actor(), "reveal").of_project(scope.org(), scope.project());
     event.rows = 1;
-    event.clause = Some(READS_CLAUSE.to_owned());
-    event.reason = Some(reason.to_owned());
+    event.clause = Some(ROLES_CLAUSE.to_owned());
+    event.reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
     event.subjects.add(code);
     let index = app.books.ledger.append(event).await?;
     let values = app.books.vault.reveal(&app.keyring, scope.project(), &code.to_string()).await?;
@@ -225,7 +231,7 @@ pub async fn give(caller: Caller, State(app): State<Arc<App>>, Body(ask): Body<G
     let given = app.people.set_read_role(&app.tenancy, &caller.actor(), &ask.email, org, role).await?;
     let user = given.ok_or_else(|| Problem::not_found("no member of the organisation has that address"))?;
     let mut event = Event::new(Action::RoleChange, caller.actor(), format!("user:{user} {}", role.name()));
-    event.clause = Some(READS_CLAUSE.to_owned());
+    event.clause = Some(ROLES_CLAUSE.to_owned());
     app.books.ledger.append(event).await?;
     Ok(StatusCode::NO_CONTENT)
 }

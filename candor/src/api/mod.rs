@@ -15,6 +15,7 @@ pub mod policy;
 pub mod policy_test;
 pub mod projects;
 pub mod query;
+pub mod rights;
 pub mod search;
 pub mod streams;
 pub mod streams_access;
@@ -59,7 +60,7 @@ pub const ROUTES: &[Route] = &[
     ("/api/v1/ledger", || get(ledger::list)),
     ("/api/v1/ledger/checkpoint", || get(ledger::checkpoint)),
     ("/api/v1/ledger/{index}/proof", || get(ledger::proof)),
-    ("/api/v1/reveal", || post(ledger::reveal)),
+    ("/api/v1/reveal", || get(ledger::may_reveal).post(ledger::reveal)),
     ("/api/v1/members", || get(ledger::members).put(ledger::give)),
     ("/api/v1/query", || post(query::query)),
     ("/api/v1/export", || post(export::export)),

@@ -8,7 +8,7 @@ use candor_ledger::Action;
 use candor_meta::tenancy::Project;
 use candor_model::PolicyEpoch;
 use candor_notices::{Held, Owner, Refused, Version};
-use candor_policy::{Change, Fault, Finding, Resolved, Severity};
+use candor_policy::{Resolved, Severity};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ pub async fn show(
         "has_own": own.is_some(),
         "in_force": in_force.as_deref().map(whole),
         "announced": announced.as_ref().map(whole),
-        "warnings": warnings.iter().map(finding).collect::<Vec<_>>(),
+        "warnings": warnings,
     })))
 }
 
@@ -91,6 +91,9 @@ pub async fn apply(
     let applied = applied.map_err(refusal)?;
     // What tightens holds before the answer.
     app.enforcement.put_in_force().await.map_err(|error| Problem::internal(&*error))?;
+    if let Some(streams) = &app.streams {
+        streams.bridges().review().await;
+    }
     app.people.audit(&caller.actor(), "policy.apply", &policies::subject(owner)).await?;
     let begun = Some(&applied.in_force).filter(|version| Some(version.epoch) != before);
     let written = begun.map(|version| (Action::PolicyActivate, version));
@@ -107,8 +110,8 @@ pub async fn apply(
     Ok(Json(json!({
         "in_force": version(&applied.in_force),
         "announced": applied.announced.as_ref().map(version),
-        "changes": applied.changes.iter().map(change).collect::<Vec<_>>(),
-        "warnings": applied.warnings.iter().map(finding).collect::<Vec<_>>(),
+        "changes": applied.changes,
+        "warnings": applied.warnings,
     })))
 }
 
@@ -136,7 +139,6 @@ pub async fn check(
     let resolved = match candor_policy::read(&file.name, &file.source) {
         Ok(resolved) => resolved,
         Err(faults) => {
-            let faults: Vec<Value> = faults.iter().map(fault).collect();
             return Ok(Json(json!({ "faults": faults, "findings": [], "changes": [] })));
         }
     };
@@ -148,8 +150,8 @@ pub async fn check(
         held.map(|held| candor_policy::diff(&held.resolved.policy, &resolved.policy)).unwrap_or_default();
     Ok(Json(json!({
         "faults": [],
-        "findings": candor_policy::lint(&resolved).iter().map(finding).collect::<Vec<_>>(),
-        "changes": changes.iter().map(change).collect::<Vec<_>>(),
+        "findings": candor_policy::lint(&resolved),
+        "changes": changes,
     })))
 }
 
@@ -227,19 +229,4 @@ fn whole(held: &Held) -> Value {
         object.insert("policy".to_owned(), json!(held.resolved.policy));
     }
     out
-}
-
-/// A fault as JSON.
-pub fn fault(fault: &Fault) -> Value {
-    json!(fault)
-}
-
-/// A finding as JSON.
-pub fn finding(finding: &Finding) -> Value {
-    json!(finding)
-}
-
-/// A change as JSON.
-pub fn change(change: &Change) -> Value {
-    json!(change)
 }

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ledger::must_read;
+use super::rights::must_read;
 use super::{Body, Params};
 use crate::app::App;
 use crate::books::Watched;

@@ -9,8 +9,8 @@ use candor_query::{Limits, SearchRequest};
 use serde::Deserialize;
 
 use super::Params;
-use super::ledger::must_read;
 use super::query::json_text;
+use super::rights::must_read;
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};

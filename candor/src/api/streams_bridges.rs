@@ -128,6 +128,7 @@ impl From<BridgeError> for Problem {
         match error {
             BridgeError::Missing(_) => Problem::not_found(detail),
             BridgeError::Exists(_) => Problem::conflict(detail),
+            BridgeError::Forbidden(forbidden) => Problem::forbidden(detail).clause(forbidden.clause),
             BridgeError::Refused(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not valid", detail),
             BridgeError::Sql(error) => error.into(),
         }

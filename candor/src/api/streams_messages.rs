@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use candor_ledger::Action;
+use candor_ledger::scan::Subjects;
 use candor_model::EventTime;
 use candor_streams::view::{Ask, Begin, Cursor, NewMessage, Page, Produced};
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::issues::InProject;
+use super::rights::must_read;
 use super::streams::{changing, note, reading};
 use super::{Body, Params};
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
+use crate::noting::signal_of;
 
 /// Messages of a page where the caller names no number.
 const PAGE: usize = 50;
@@ -43,6 +47,7 @@ pub async fn messages(
     Params(ask): Params<Wanted>,
 ) -> Answer<Json<Page>> {
     let (view, scope) = reading(&caller, &app, &ask.project).await?;
+    must_read(&app, &caller, &scope).await?;
     let from = match (ask.cursor.as_deref().filter(|cursor| !cursor.is_empty()), ask.from.as_str()) {
         (Some(cursor), _) => Begin::Cursor(
             Cursor::parse(cursor).ok_or_else(|| Problem::bad_request("the cursor is none that was given"))?,
@@ -60,7 +65,14 @@ pub async fn messages(
     };
     let limit = ask.limit.unwrap_or(PAGE);
     let wanted = Ask { partition: ask.partition, from, key: ask.key, text: ask.text, limit };
-    Ok(Json(view.messages(&scope, &topic, wanted).await?))
+    let page = view.messages(&scope, &topic, wanted).await?;
+    if !page.messages.is_empty() {
+        let mut subjects = Subjects::default();
+        subjects.read(&serde_json::to_vec(&page.messages).unwrap_or_default());
+        let rows = page.messages.len() as u64;
+        app.count_read(&scope, (Action::Read, "screen"), signal_of(&topic), rows, subjects);
+    }
+    Ok(Json(page))
 }
 
 /// Milliseconds of an RFC 3339 time, or of milliseconds since 1970.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use candor_model::ProjectId;
+use candor_ledger::Action;
+use candor_ledger::scan::Subjects;
+use candor_meta::ReadScope;
 use candor_streams::view::{Cursor, Follow};
 use futures::{Stream, stream};
 use http::HeaderMap;
@@ -17,11 +19,13 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::Params;
+use super::rights::must_read;
 use super::streams::reading;
 use super::tail::{CHECK_EVERY, Counted, not_any_more};
 use crate::app::App;
 use crate::http::Caller;
 use crate::http::problem::Answer;
+use crate::noting::signal_of;
 
 /// How long one wait for new messages lasts before the reader looks whether the server stops.
 const WAIT: Duration = Duration::from_secs(1);
@@ -45,6 +49,7 @@ pub async fn tail(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let (view, scope) = reading(&caller, &app, &ask.project).await?;
+    must_read(&app, &caller, &scope).await?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let resumed = resumed.or(ask.last_event_id).and_then(|place| Cursor::parse(&place));
     let follow =
@@ -54,7 +59,8 @@ pub async fn tail(
     let standing = Event::default().id(follow.place()).comment("following");
     let reader = Reader {
         app,
-        project: scope.project(),
+        signal: signal_of(&topic),
+        scope,
         follow,
         waiting: VecDeque::from([standing]),
         proof: Caller::proof(&headers),
@@ -72,7 +78,9 @@ pub async fn tail(
 
 struct Reader {
     app: Arc<App>,
-    project: ProjectId,
+    /// Whose right it is, and of what, for the ledger.
+    scope: ReadScope,
+    signal: String,
     follow: Follow,
     waiting: VecDeque<Event>,
     /// What the caller proved itself by, and the project's path, to ask again.
@@ -89,7 +97,7 @@ fn events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
             if reader.check_at <= Instant::now() {
                 reader.check_at = Instant::now() + CHECK_EVERY;
                 if let Some(why) =
-                    not_any_more(&reader.app, &reader.proof, &reader.path, reader.project).await
+                    not_any_more(&reader.app, &reader.proof, &reader.path, reader.scope.project()).await
                 {
                     reader.end(why);
                 }
@@ -126,9 +134,15 @@ impl Reader {
             let data = format!("{{\"count\":{}}}", given.missed);
             self.waiting.push_back(Event::default().event("dropped").data(data));
         }
+        let (mut rows, mut subjects) = (0, Subjects::default());
         for (place, message) in given.messages {
             let data = serde_json::to_string(&message).unwrap_or_default();
+            rows += 1;
+            subjects.read(data.as_bytes());
             self.waiting.push_back(Event::default().id(place).data(data));
+        }
+        if rows > 0 {
+            self.app.count_read(&self.scope, (Action::Read, "tail"), self.signal.clone(), rows, subjects);
         }
         Ok(())
     }

@@ -17,7 +17,10 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use candor_gate::codec;
+use candor_ledger::Action;
+use candor_ledger::scan::Subjects;
 use candor_log::{Committed, ReadError, Topic};
+use candor_meta::ReadScope;
 use candor_model::{Offset, Partition, ProjectId, Signal};
 use candor_query::TailFilter;
 use candor_query::encode::JsonRows;
@@ -28,6 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Params;
+use super::rights::rows_of;
 use crate::app::App;
 use crate::http::problem::Answer;
 use crate::http::{Caller, Problem};
@@ -105,7 +109,7 @@ pub async fn tail(
     Params(ask): Params<Ask>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (project, _) = caller.read(&app, &ask.project).await?;
+    let (project, scope) = rows_of(&app, &caller, &ask.project).await?;
     let signal = match ask.table.as_deref() {
         None => Signal::Logs,
         Some(name) => Signal::from_name(name)
@@ -125,6 +129,7 @@ pub async fn tail(
     let standing =
         next.0.checked_sub(1).map(|before| Event::default().id(before.to_string()).comment("following"));
     let reader = Reader {
+        scope,
         topic,
         // What came before this was asked for by resuming: it is read in full, however far behind.
         whole_until: present,
@@ -174,7 +179,7 @@ pub(super) async fn not_any_more(
     path: &str,
     project: ProjectId,
 ) -> Option<&'static str> {
-    let asked = async { Caller::of(app, proof, &Method::GET).await?.read(app, path).await };
+    let asked = async { rows_of(app, &Caller::of(app, proof, &Method::GET).await?, path).await };
     match asked.await {
         Ok((found, _)) if found.id == project => None,
         Ok(_) => Some("the project is another one now"),
@@ -189,6 +194,8 @@ pub(super) async fn not_any_more(
 
 struct Reader {
     app: Arc<App>,
+    /// Whose right it is, for the ledger.
+    scope: ReadScope,
     topic: Topic,
     /// Up to here everything is read, however far behind.
     whole_until: Offset,
@@ -255,12 +262,18 @@ impl Reader {
         let mut work = std::mem::replace(&mut self.work, nothing);
         let rendered = tokio::task::spawn_blocking(move || {
             let _rendering = rendering;
-            let events = work.window();
-            (work, events)
+            let mut subjects = Subjects::default();
+            let events = work.window(&mut subjects);
+            (work, events, subjects)
         });
-        let (work, events) = rendered.await?;
+        let (work, events, subjects) = rendered.await?;
         self.work = work;
-        self.waiting.extend(events?);
+        let events = events?;
+        if !subjects.is_empty() {
+            let (rows, signal) = (events.len() as u64, self.work.signal.name().to_owned());
+            self.app.count_read(&self.scope, (Action::Read, "tail"), signal, rows, subjects);
+        }
+        self.waiting.extend(events);
         self.work.hold(&self.app.tail_counts.held);
         Ok(())
     }
@@ -356,8 +369,8 @@ impl Work {
         }
     }
 
-    /// The next events, until they fill the window or the batches end.
-    fn window(&mut self) -> Result<Vec<Event>, Failure> {
+    /// The next events, until they fill the window or the batches end, and whom they name.
+    fn window(&mut self, subjects: &mut Subjects) -> Result<Vec<Event>, Failure> {
         let mut events = Vec::new();
         let mut room = WINDOW_BYTES;
         loop {
@@ -368,7 +381,7 @@ impl Work {
                     None => return Ok(events),
                 },
             };
-            let stopped_at = current.render(self.next, &mut room, &mut events);
+            let stopped_at = current.render(self.next, &mut room, &mut events, subjects);
             self.next = stopped_at.unwrap_or(current.end).max(self.next);
             if stopped_at.is_some() {
                 self.current = Some(current);
@@ -390,7 +403,13 @@ impl Work {
 
 impl Current {
     /// Renders what matches from an offset on while there is room; gives the first offset that found none.
-    fn render(&self, from: Offset, room: &mut usize, events: &mut Vec<Event>) -> Option<Offset> {
+    fn render(
+        &self,
+        from: Offset,
+        room: &mut usize,
+        events: &mut Vec<Event>,
+        subjects: &mut Subjects,
+    ) -> Option<Offset> {
         let writer = JsonRows::new(&self.rows.schema());
         let ready = writer.batch(&self.rows);
         // A read may begin with a batch that holds offsets before the one asked for.
@@ -402,6 +421,7 @@ impl Current {
             }
             let mut text = Vec::new();
             ready.object(row, &mut text);
+            subjects.read(&text);
             *room = room.saturating_sub(text.len());
             let text = String::from_utf8_lossy(&text).into_owned();
             events.push(Event::default().id(offset.to_string()).data(text));

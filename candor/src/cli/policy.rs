@@ -45,6 +45,12 @@ pub enum PolicyCommand {
         #[arg(long, value_name = "NAME")]
         project: Option<String>,
     },
+    /// Rules of data scrubbing as Sentry keeps them, as scrub.rule of a policy
+    Import {
+        /// Sentry's configuration of Advanced Data Scrubbing, JSON; or a project's settings with it as piiConfig
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// The JSON Schema of policy files, for editors
     Schema,
 }

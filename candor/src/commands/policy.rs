@@ -21,6 +21,7 @@ pub async fn run(global: &Global, command: &PolicyCommand) -> Result<()> {
         PolicyCommand::Diff { old, new } => diff(old, new, global.json),
         PolicyCommand::Presets { name } => presets(name.as_deref(), global.json),
         PolicyCommand::Render(arguments) => render(global, arguments).await,
+        PolicyCommand::Import { file } => import(file, global.json),
         PolicyCommand::Schema => output::line(&candor_policy::json_schema()),
         PolicyCommand::Show { project } => {
             show(&Client::find(global)?, project.as_deref(), global.json).await
@@ -128,6 +129,27 @@ fn presets(name: Option<&str>, as_json: bool) -> Result<()> {
             output::line(&lines.join("\n"))
         }
     }
+}
+
+/// Prints the rules; what they cannot say goes to standard error, so that the output can be put into a policy.
+fn import(file: &Path, as_json: bool) -> Result<()> {
+    let text = files::read_text(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.display().to_string();
+    let imported = candor_policy::import_sentry(&name, &text);
+    if as_json {
+        output::json(&json!({ "source": imported.toml, "faults": imported.faults }))?;
+    } else {
+        for fault in &imported.faults {
+            eprintln!("{fault}");
+        }
+        if !imported.toml.trim().is_empty() {
+            output::line(imported.toml.trim_end())?;
+        }
+    }
+    if !imported.toml.contains("[[scrub.rule]]") {
+        bail!("{name} holds no rule that a policy can say");
+    }
+    Ok(())
 }
 
 fn path(project: Option<&str>) -> String {

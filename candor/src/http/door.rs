@@ -54,9 +54,13 @@ pub async fn serve(
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         return Ok(response);
     }
-    let file = app.lake.serve(&grant, &path).await.map_err(refused)?;
+    let served = app.lake.serve(&grant, &path).await.map_err(refused)?;
     let tag = format!("\"{}\"", data_encoding::HEXLOWER.encode(&candor_meta::secret::digest(&path)[..16]));
-    Ok(ranged(&method, &headers, file.length(), Some(&tag), |range| stored::body(file.clone(), range)))
+    let file = served.file.clone();
+    Ok(ranged(&method, &headers, file.length(), Some(&tag), |range| {
+        app.count_fetch(&grant, &served, range.end);
+        stored::body(file, range)
+    }))
 }
 
 fn refused(error: ServeError) -> Problem {

@@ -12,28 +12,6 @@ use crate::api;
 use crate::app::App;
 use crate::privacy;
 
-/// The routes that are neither `/api/v1` nor a product's.
-pub const OWN_ROUTES: &[(&str, &str)] = &[
-    ("GET", "/"),
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
-    ("GET", "/metrics"),
-    ("GET", "/app"),
-    ("GET", "/app/"),
-    ("GET", "/app/{*path}"),
-    ("GET", "/lake/{project}/{*path}"),
-    ("GET", "/privacy"),
-    ("GET", "/privacy/style.css"),
-    ("GET", "/privacy/feed.xml"),
-    ("GET", "/privacy/record.jsonld"),
-    ("GET", "/privacy/subprocessors.json"),
-    ("GET", "/privacy/policy.schema.json"),
-    ("GET", "/privacy/compare"),
-    ("GET", "/privacy/{org}"),
-    ("GET", "/privacy/{org}/{project}"),
-    ("GET", "/.well-known/gpc.json"),
-];
-
 /// Everything on the listener: ours, and what the products bring.
 pub fn router(app: Arc<App>, products: impl IntoIterator<Item = Router>) -> Router {
     let own = Router::new()

@@ -26,6 +26,7 @@ use candor_streams::topics::Topics;
 use candor_streams::{Advertised, Streams, StreamsOptions};
 use tokio_util::sync::CancellationToken;
 
+use super::kafka::egress;
 use super::options::Options;
 use super::storage::{self, Databases, LogParts, Place};
 use super::stream_tables::{SchemaValues, TopicTables};
@@ -38,6 +39,8 @@ use crate::deleted;
 use crate::files;
 use crate::http::aside::{self, Places};
 use crate::http::pace::{self, Pace};
+use crate::ledger_table::LedgerTable;
+use crate::noting;
 use crate::policies::{self, Enforcement};
 use crate::pressure::{self, FreeSpace, Watcher, reserve_bytes};
 use crate::sources::{CLOCK_FILE_VARIABLE, OsRandom, WallClock};
@@ -85,7 +88,7 @@ pub(super) async fn open(
 
     let policies = policies::open(meta.clone(), Arc::clone(&clock), options.policy.as_deref()).await?;
 
-    let books = Books::open(stored, &meta, &keyring, &clock, &random).await?;
+    let books = Books::open(stored, &policies, &meta, &keyring, &clock, &random).await?;
 
     let reserve = reserve_bytes(files::device_bytes(&root).unwrap_or(u64::MAX));
     let disk: Arc<dyn Disk> = Arc::new(
@@ -128,6 +131,7 @@ pub(super) async fn open(
     candor_errors::attachments::start(issues.clone(), log.blobs(), retention.errors_us);
     let query = Query::new(
         Arc::new(lake.clone()),
+        Arc::new(LedgerTable(books.ledger.clone())),
         Arc::new(issues.clone()),
         Arc::clone(&clock),
         candor_query::Options::default(),
@@ -140,6 +144,7 @@ pub(super) async fn open(
         lake: lake.clone(),
         retention,
         ledger: books.ledger.clone(),
+        standing: Default::default(),
     };
     enforcement.put_in_force().await?;
     tokio::spawn(enforcement.clone().run(stop.clone()));
@@ -158,6 +163,7 @@ pub(super) async fn open(
                 advertised: advertised(options, bound),
                 stop: stop.clone(),
                 anonymous: options.kafka_anonymous.as_deref().map(Arc::from),
+                egress: egress(&enforcement.policies),
                 settings: options.kafka_settings.clone(),
                 tokens: options.kafka_oauth.as_ref().map(|oauth| oauth.tokens.clone()),
             };
@@ -250,6 +256,7 @@ pub(super) async fn open(
         stop,
         connections: Arc::default(),
         tail_counts: Default::default(),
+        unplaced: Default::default(),
         started,
         admin_digest: candor_meta::secret::digest(&admin_key),
         addresses: OnceLock::new(),
@@ -258,6 +265,7 @@ pub(super) async fn open(
         catalogs: Default::default(),
     });
     deleted::start(&app);
+    noting::start(&app);
     // Outside is what every protocol has in common; the products' own layers are within.
     let places = Places::new();
     let taking_in = |router: Router| {

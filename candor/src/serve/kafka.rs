@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candor_gate::admission::Network;
+use candor_notices::Policies;
+use candor_streams::bridge::{Egress, Forbidden};
 use candor_streams::{Peer, Streams};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,6 +19,17 @@ const CONNECTIONS_MAX: usize = 10_000;
 
 /// Time for a TLS handshake.
 const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Where bridges may send: by the policy that holds in their project at that moment.
+pub(super) fn egress(policies: &Policies) -> Egress {
+    let policies = policies.clone();
+    Arc::new(move |project, host, port| {
+        let nothing_holds = || Forbidden { clause: "recipient", why: "no policy holds there".to_owned() };
+        let held = policies.of(project).ok_or_else(nothing_holds)?;
+        let asked = held.resolved.policy.whole_records_to(host, port);
+        asked.map(drop).map_err(|forbidden| Forbidden { clause: forbidden.clause, why: forbidden.why })
+    })
+}
 
 /// Sockets on which Kafka is spoken.
 pub(super) struct KafkaListener {

@@ -8,7 +8,7 @@ pub const LINES_MAX: usize = 500;
 /// Files that are longer, with their length when they were let in. The list only shrinks: a file that has become
 /// shorter than its entry must have the entry lowered, or taken out.
 pub const LONGER: &[(&str, usize)] =
-    &[("kernel/lake/src/catalog/commit.rs", 546), ("kernel/query/src/language/parse.rs", 549)];
+    &[("kernel/lake/src/catalog/commit.rs", 530), ("kernel/query/src/language/parse.rs", 549)];
 
 /// Where files may be touched: the crate for it, the one module for it, and what does not ship.
 const MAY_TOUCH_FILES: &[&str] =

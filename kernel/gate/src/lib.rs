@@ -81,8 +81,8 @@ impl GateReport {
     }
 
     /// A batch of a stream that was refused whole; its producer was told.
-    fn refused(records: u64) -> GateReport {
-        GateReport { dropped: vec![("stream", records)], ..GateReport::default() }
+    fn refused(refusal: &StreamRefusal, records: u64) -> GateReport {
+        GateReport { dropped: vec![(refusal.kind(), records)], ..GateReport::default() }
     }
 
     /// Records dropped for any reason.
@@ -194,7 +194,7 @@ impl Gate {
         let (policy, epoch) = self.policy_of(project);
         let by = By { keyring: &self.keyring, policy: &policy, epoch, now: self.clock.now(), project };
         let (cleared, learned) = clear::batch(by, incoming);
-        self.totals.add(&cleared.report);
+        self.totals.add_of(project, &cleared.report);
         if let Some(persons) = self.persons.get() {
             if !learned.too_young.is_empty() {
                 persons.too_young(project, &learned.too_young);
@@ -227,8 +227,8 @@ impl Gate {
         let by = By { keyring: &self.keyring, policy: &policy, epoch, now: self.clock.now(), project };
         let cleared = streams::clear(by, self.schemas.get(), batch);
         match &cleared {
-            Ok(cleared) => self.totals.add(&cleared.report),
-            Err(_) => self.totals.add(&GateReport::refused(records)),
+            Ok(cleared) => self.totals.add_of(project, &cleared.report),
+            Err(refusal) => self.totals.add_of(project, &GateReport::refused(refusal, records)),
         }
         cleared
     }
@@ -286,7 +286,7 @@ impl Gate {
             *to = from;
         }
         let cleared = clear::blob((&policy, epoch), scope.project(), id, content);
-        self.totals.add(&cleared.report);
+        self.totals.add_of(scope.project(), &cleared.report);
         cleared
     }
 }

@@ -107,7 +107,7 @@ impl Inner {
         let columns = self.promoted_for(table, id, inputs.clone()).await?;
         let encoded = {
             let columns = Arc::clone(&columns);
-            blocking(move || merged(&columns, inputs)).await?
+            blocking(move || merged(&columns, inputs, Ok)).await?
         };
         if encoded.summary.rows != rows {
             let found = encoded.summary.rows;
@@ -243,7 +243,12 @@ fn choose(files: &[Mergeable], crowd: usize, today: i64, file_bytes: u64) -> Opt
     })
 }
 
-fn merged(columns: &Columns, inputs: Vec<Bytes>) -> Result<Encoded, LakeError> {
+/// What `keep` leaves of the rows of files, in one.
+pub(crate) fn merged(
+    columns: &Columns,
+    inputs: Vec<Bytes>,
+    keep: impl Fn(RecordBatch) -> Result<RecordBatch, LakeError>,
+) -> Result<Encoded, LakeError> {
     let readers = inputs
         .into_iter()
         .map(|input| {
@@ -255,7 +260,10 @@ fn merged(columns: &Columns, inputs: Vec<Bytes>) -> Result<Encoded, LakeError> {
     let mut merge = Merge::new(readers)?;
     let mut encoder = Encoder::new(columns)?;
     while let Some(chunk) = merge.next_chunk()? {
-        encoder.write(&chunk)?;
+        let kept = keep(chunk)?;
+        if kept.num_rows() > 0 {
+            encoder.write(&kept)?;
+        }
     }
     encoder.finish()
 }

@@ -81,12 +81,28 @@ impl Keeping {
         all.map(|kept| kept.live.of(signal)).min().unwrap_or(i64::MAX)
     }
 
-    /// True where a file of such rows has to end: none of its rows is to be kept, or, where it holds older ones beside,
-    /// their bytes would outlive what the policy promises.
-    pub(crate) fn is_over(live_us: i64, lag_us: i64, (oldest, newest): (i64, i64), now: i64) -> bool {
+    /// What becomes of a file of such rows, whose oldest and newest came at these moments.
+    pub(crate) fn fate(live_us: i64, lag_us: i64, (oldest, newest): (i64, i64), now: i64) -> Fate {
         let end = now.saturating_sub(live_us);
-        newest < end || oldest < end.saturating_sub(lag_us.saturating_sub(FILE_END_US).max(0))
+        if newest < end {
+            Fate::Ends
+        } else if oldest < end.saturating_sub(lag_us.saturating_sub(FILE_END_US).max(0)) {
+            Fate::LosesBefore(end)
+        } else {
+            Fate::Stays
+        }
     }
+}
+
+/// What becomes of a file when time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It stays as it is.
+    Stays,
+    /// None of its rows is to be kept.
+    Ends,
+    /// The bytes of its rows from before this moment would outlive what the policy promises, µs.
+    LosesBefore(i64),
 }
 
 #[cfg(test)]
@@ -96,16 +112,17 @@ mod tests {
     const HOUR_US: i64 = 3600 * 1_000_000;
 
     #[test]
-    fn a_file_ends_with_its_newest_row_or_when_its_oldest_must_be_gone() {
+    fn a_file_ends_with_its_newest_row_and_loses_its_oldest_when_they_must_be_gone() {
         let now = 100 * DAY_US;
-        let over = |lag, oldest, newest| Keeping::is_over(30 * DAY_US, lag, (oldest, newest), now);
-        assert!(over(DAY_US, 69 * DAY_US, 70 * DAY_US - 1));
-        assert!(!over(DAY_US, 70 * DAY_US - 20 * HOUR_US, 70 * DAY_US));
+        let end = 70 * DAY_US;
+        let fate = |lag, oldest, newest| Keeping::fate(30 * DAY_US, lag, (oldest, newest), now);
+        assert_eq!(fate(DAY_US, 69 * DAY_US, end - 1), Fate::Ends);
+        assert_eq!(fate(DAY_US, end - 20 * HOUR_US, end), Fate::Stays);
         // 23 hours past its time: it could not be gone within a day.
-        assert!(over(DAY_US, 70 * DAY_US - 23 * HOUR_US, 70 * DAY_US));
-        assert!(!over(2 * DAY_US, 70 * DAY_US - 23 * HOUR_US, 70 * DAY_US));
+        assert_eq!(fate(DAY_US, end - 23 * HOUR_US, end), Fate::LosesBefore(end));
+        assert_eq!(fate(2 * DAY_US, end - 23 * HOUR_US, end), Fate::Stays);
         // No lag at all: as soon as one row is past its time.
-        assert!(over(0, 70 * DAY_US - 1, 71 * DAY_US));
+        assert_eq!(fate(0, end - 1, end + DAY_US), Fate::LosesBefore(end));
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod source;
 mod streams;
 mod table;
 mod tail;
+mod trim;
 mod upkeep;
 
 pub use columns::{EPOCH, INGESTED_AT, OFFSET, PARTITION, base_schema};
@@ -37,7 +38,7 @@ pub use keeping::{Keeping, Kept, TopicKept};
 pub use name::TableName;
 pub use pin::{Bound, ColumnStats, DataFile, Pinned};
 pub use promote::EXACT_COPIES;
-pub use serve::{LakeGrant, LakeToken, ServeError};
+pub use serve::{LakeGrant, LakeToken, ServeError, Served};
 pub use source::Source;
 pub use streams::{StreamTables, StreamTopic, ValueDecoder};
 
@@ -177,9 +178,14 @@ impl Lake {
         }
     }
 
-    /// How long rows are kept.
-    pub fn keeping(&self) -> Arc<Keeping> {
-        self.inner.keeping()
+    /// How many rows of whose tables were past their time and are no more, since this was asked last, by project and
+    /// table (`logs`, `stream:TOPIC`).
+    pub fn take_gone(&self) -> Vec<(ProjectId, String, u64)> {
+        let gone = self.inner.catalog.take_gone();
+        let mut gone: Vec<_> =
+            gone.into_iter().map(|((project, name), rows)| (project, name.stored(), rows)).collect();
+        gone.sort_unstable();
+        gone
     }
 
     /// When the oldest row in the files of each table came, µs, by project and table (`logs`, `stream:TOPIC`).
@@ -329,7 +335,7 @@ impl Lake {
 
     /// The file behind a path below `/lake/<project>/` (`logs/2026-11-20/….parquet`), while a snapshot that is
     /// kept names it. `length()` and `read(range)` of the result answer HEAD and ranged GET.
-    pub async fn serve(&self, grant: &LakeGrant, path: &str) -> Result<StoredFile, ServeError> {
+    pub async fn serve(&self, grant: &LakeGrant, path: &str) -> Result<Served, ServeError> {
         self.inner.serve(grant, path).await
     }
 

@@ -48,6 +48,16 @@ impl LakeGrant {
     }
 }
 
+/// A file that is served.
+pub struct Served {
+    /// The file.
+    pub file: StoredFile,
+    /// Whose rows it holds: `logs`, `stream:TOPIC`.
+    pub table: String,
+    /// How many, zero where that is not known any more.
+    pub rows: u64,
+}
+
 /// Why a file is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -117,18 +127,17 @@ impl Inner {
         self: &Arc<Inner>,
         grant: &LakeGrant,
         path: &str,
-    ) -> Result<StoredFile, ServeError> {
+    ) -> Result<Served, ServeError> {
         let (table, file) = TableName::of_path(path).ok_or(ServeError::NotFound)?;
         // The catalog is the list of what may be asked for: no path is ever put together from parts of a request
         // that it does not know.
-        if !self.catalog.names_file(grant.project, &table, file).await? {
-            return Err(ServeError::NotFound);
-        }
+        let rows =
+            self.catalog.rows_of_file(grant.project, &table, file).await?.ok_or(ServeError::NotFound)?;
         let path = format!("{}{}{file}", schema_folder(grant.project), table.folder());
         if self.catalog.is_denied(&path).await? {
             return Err(ServeError::Gone);
         }
-        Ok(self.open(&key_of(&path)).await?)
+        Ok(Served { file: self.open(&key_of(&path)).await?, table: table.stored(), rows })
     }
 
     /// Forgets tokens that have ended.

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use candor_model::{Signal, Timestamp};
+use candor_model::{ProjectId, Signal, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
@@ -21,8 +21,10 @@ use crate::catalog::{Aged, Change, ChangeKind, Doomed, key_of};
 use crate::compact::CROWD;
 use crate::config::DAY_US;
 use crate::inner::Inner;
+use crate::keeping::Fate;
 use crate::name::TableName;
 use crate::table::Table;
+use crate::trim::Part;
 use crate::{Keeping, LakeError};
 
 /// How often tails are looked at.
@@ -167,6 +169,32 @@ fn after(result: Result<(), LakeError>, pause: Duration, usual: Duration, what: 
     }
 }
 
+/// What is due to the files of a table.
+#[derive(Default)]
+pub(crate) struct OfTable {
+    ends: Vec<i64>,
+    parts: Vec<Part>,
+}
+
+/// What is due to files, by project, table, and the table's id.
+#[derive(Default)]
+pub(crate) struct Due(HashMap<(ProjectId, TableName, i64), OfTable>);
+
+impl Due {
+    /// Notes what becomes of a file whose rows are kept so long.
+    pub(crate) fn note(&mut self, aged: &Aged, live_us: i64, lag_us: i64, now: Timestamp) {
+        let fate = Keeping::fate(live_us, lag_us, aged.came, now.0);
+        if fate == Fate::Stays {
+            return;
+        }
+        let of_table = self.0.entry((aged.project, aged.name.clone(), aged.table)).or_default();
+        match fate {
+            Fate::LosesBefore(end) => of_table.parts.push(Part { file: aged.file, end }),
+            _ => of_table.ends.push(aged.file),
+        }
+    }
+}
+
 impl Inner {
     /// Folds and publishes what is due.
     pub(crate) async fn tend_tails(self: &Arc<Inner>, memory: &Mutex<Memory>) -> Result<(), LakeError> {
@@ -294,33 +322,42 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends the files whose rows are past their time on the arrival clock (see [`Keeping::is_over`]).
+    /// Ends the files whose rows are past their time on the arrival clock, and takes from others those that are (see
+    /// [`Keeping::fate`]).
     pub(crate) async fn retain(self: &Arc<Inner>, now: Timestamp) -> Result<usize, LakeError> {
         // A merge must not bring back what ends here.
         let _merging = self.merging.lock().await;
         let keeping = self.keeping();
-        let mut ended = 0;
+        let mut changed = 0;
         for signal in Signal::ALL {
             let cutoff = now.0.saturating_sub(keeping.shortest(signal));
-            let mut of_table: HashMap<(candor_model::ProjectId, i64), Vec<i64>> = HashMap::new();
-            for Aged { project, table, file, came, .. } in self.catalog.aged(signal, cutoff).await? {
-                let kept = keeping.of(project);
-                if Keeping::is_over(kept.live.of(signal), kept.lag.of(signal), came, now.0) {
-                    of_table.entry((project, table)).or_default().push(file);
-                }
+            let mut due = Due::default();
+            for aged in self.catalog.aged(signal, cutoff).await? {
+                let kept = keeping.of(aged.project);
+                due.note(&aged, kept.live.of(signal), kept.lag.of(signal), now);
             }
-            for ((project, id), files) in of_table {
-                ended += files.len();
-                self.end_files(project, signal.into(), id, files, now).await?;
-            }
+            changed += self.end_due(due, now).await?;
         }
-        Ok(ended + self.retain_streams(now).await?)
+        Ok(changed + self.retain_streams(now).await?)
+    }
+
+    /// Does what is due to files; gives how many there were.
+    pub(crate) async fn end_due(self: &Arc<Inner>, due: Due, now: Timestamp) -> Result<usize, LakeError> {
+        let mut changed = 0;
+        for ((project, name, id), OfTable { ends, parts }) in due.0 {
+            changed += ends.len() + parts.len();
+            if !ends.is_empty() {
+                self.end_files(project, name.clone(), id, ends, now).await?;
+            }
+            self.trim(project, name, id, parts, now).await?;
+        }
+        Ok(changed)
     }
 
     /// Ends files of a table.
     pub(crate) async fn end_files(
         self: &Arc<Inner>,
-        project: candor_model::ProjectId,
+        project: ProjectId,
         name: TableName,
         id: i64,
         files: Vec<i64>,

@@ -1,5 +1,5 @@
 //! Reads that are alike within an hour are one entry with their number: a screen that asks every five seconds is not
-//! 720 entries. What is counted lies in a table of its own until it becomes an entry, so that a crash forgets none.
+//! 720 entries. So are records that were not taken, and rows whose time was over. What is counted lies in a table of its own until it becomes an entry, so that a crash forgets none.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ const OPEN_MAX: usize = 10_000;
 /// Rows of persons' codes in memory over all that is counted; beyond them, all become entries.
 const OPEN_CODES_MAX: usize = 400_000;
 
-/// Somebody read something.
+/// Somebody read something, or something else happened that is counted by the hour.
 #[derive(Debug, Clone)]
 pub struct Read {
-    /// [`Action::Read`], or [`Action::Export`].
+    /// [`Action::Read`], [`Action::Export`], [`Action::Drop`] or [`Action::Retention`].
     pub action: Action,
     /// The project's organisation.
     pub org: OrgId,
@@ -40,7 +40,9 @@ pub struct Read {
     pub query: Option<String>,
     /// The hash of the policy in force.
     pub policy: Option<String>,
-    /// Rows that were given.
+    /// The clause of the policy that asked or allowed.
+    pub clause: Option<String>,
+    /// Rows that were given, or are no more.
     pub rows: u64,
     /// Whom they named.
     pub subjects: Subjects,
@@ -50,9 +52,10 @@ impl Read {
     fn event(self, keyring: &Keyring, now: Timestamp) -> Event {
         let query = self.query.map(|query| keyring.keyed_digest("ledger query", form(&query).as_bytes()));
         let mut event = Event::new(self.action, self.actor, self.purpose).of_project(self.org, self.project);
-        event.signal = Some(self.signal);
+        event.signal = Some(self.signal).filter(|signal| !signal.is_empty());
         event.query = query;
         event.policy = self.policy;
+        event.clause = self.clause;
         event.rows = self.rows;
         event.since = Some(now.0);
         event.subjects = self.subjects;
@@ -106,8 +109,10 @@ impl Alike {
             event.query.as_deref().unwrap_or_default(),
             event.policy.as_deref().unwrap_or_default(),
         ];
-        // Lengths before the parts, so that no two lists read the same.
-        Alike(parts.iter().map(|part| format!("{}:{part}", part.len())).collect())
+        // Lengths before the parts, so that no two lists read the same. What has no clause is known as it was before there
+        // were clauses.
+        let parts = parts.into_iter().chain(event.clause.as_deref());
+        Alike(parts.map(|part| format!("{}:{part}", part.len())).collect())
     }
 }
 
@@ -281,6 +286,8 @@ struct Stored {
     signal: Option<String>,
     query: Option<String>,
     policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    clause: Option<String>,
     rows: u64,
     count: u64,
     since: Option<i64>,
@@ -299,6 +306,7 @@ impl Stored {
             signal: event.signal.clone(),
             query: event.query.clone(),
             policy: event.policy.clone(),
+            clause: event.clause.clone(),
             rows: event.rows,
             count: event.count,
             since: event.since,
@@ -312,6 +320,7 @@ impl Stored {
         event.signal = self.signal;
         event.query = self.query;
         event.policy = self.policy;
+        event.clause = self.clause;
         event.rows = self.rows;
         event.count = self.count;
         event.since = self.since;

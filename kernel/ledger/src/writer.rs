@@ -46,6 +46,8 @@ struct Inner {
     notary: Notary,
     waiting: Mutex<Vec<Job>>,
     turn: tokio::sync::Mutex<()>,
+    /// Held while what is counted is stored, or becomes entries: of what is an entry no count may be stored behind it.
+    storing: tokio::sync::Mutex<()>,
     reads: Reads,
 }
 
@@ -68,8 +70,8 @@ impl Ledger {
         let reads = Reads::default();
         reads.restore(&keyring, &database.query("SELECT key, sealed FROM ledger_open", &[]).await?)?;
         let notary = Notary::new(&keyring);
-        let (waiting, turn) = Default::default();
-        let inner = Inner { database, keyring, clock, random, notary, waiting, turn, reads };
+        let (waiting, turn, storing) = Default::default();
+        let inner = Inner { database, keyring, clock, random, notary, waiting, turn, storing, reads };
         Ok(Ledger { inner: Arc::new(inner) })
     }
 
@@ -101,7 +103,28 @@ impl Ledger {
     pub async fn note(&self, read: Read) -> Result<(), LedgerError> {
         let inner = &self.inner;
         let (noted, ended) = inner.reads.note(read, &inner.keyring, inner.clock.now());
+        self.after_note(noted, ended).await
+    }
+
+    /// Counts a read and waits for nothing: it is counted on return, and stored behind it. `failed` is told why that did
+    /// not work; it is tried again.
+    pub fn count(&self, read: Read, failed: impl FnOnce(&LedgerError) + Send + 'static) {
+        let inner = &self.inner;
+        let (noted, ended) = inner.reads.note(read, &inner.keyring, inner.clock.now());
+        if matches!(noted, Noted::Counted) {
+            return;
+        }
+        let ledger = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = ledger.after_note(noted, ended).await {
+                failed(&error);
+            }
+        });
+    }
+
+    async fn after_note(&self, noted: Noted, ended: Option<(Alike, Event)>) -> Result<(), LedgerError> {
         if let Some(ended) = ended {
+            let _storing = self.inner.storing.lock().await;
             self.close(vec![ended]).await?;
         }
         match noted {
@@ -116,19 +139,24 @@ impl Ledger {
 
     /// Makes entries of all that is counted, of one project or of all.
     pub async fn settle(&self, project: Option<ProjectId>) -> Result<(), LedgerError> {
+        let _storing = self.inner.storing.lock().await;
         let events = self.inner.reads.take(self.inner.clock.now(), true, project);
         self.close(events).await
     }
 
     /// Stores what is counted, and makes entries of hours that are over.
     pub async fn tend(&self) -> Result<(), LedgerError> {
-        let over = self.inner.reads.take(self.inner.clock.now(), false, None);
-        self.close(over).await?;
+        {
+            let _storing = self.inner.storing.lock().await;
+            let over = self.inner.reads.take(self.inner.clock.now(), false, None);
+            self.close(over).await?;
+        }
         self.store_counted().await
     }
 
     async fn store_counted(&self) -> Result<(), LedgerError> {
         let inner = &self.inner;
+        let _storing = inner.storing.lock().await;
         let rows = inner.reads.changed(&inner.keyring);
         if rows.is_empty() {
             return Ok(());

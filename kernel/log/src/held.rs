@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use candor_gate::StreamSubjects;
 use candor_model::{Offset, Partition};
 
 use crate::reader::{Look, look_at};
@@ -40,6 +41,8 @@ pub struct ReadBatch {
     pub count: u32,
     /// The encoded batch.
     pub batch: Bytes,
+    /// Whom its records are about.
+    pub subjects: StreamSubjects,
 }
 
 impl Log {
@@ -83,6 +86,7 @@ impl Log {
                 base: batch.base,
                 count: batch.count,
                 batch: batch.batch.clone(),
+                subjects: batch.subjects.clone(),
             };
             match look_at(&self.inner.shared, &state, Some(held.0), from.0, max_bytes, own)? {
                 Look::Batches(batches) => return Ok(batches),
@@ -95,8 +99,12 @@ impl Log {
             (found.topic.clone(), found.partition)
         };
         let batches = self.read(&topic, partition, from, max_bytes).await?;
-        let own =
-            |batch: crate::Committed| ReadBatch { base: batch.base, count: batch.count, batch: batch.batch };
+        let own = |batch: crate::Committed| ReadBatch {
+            base: batch.base,
+            count: batch.count,
+            batch: batch.batch,
+            subjects: batch.subjects,
+        };
         Ok(batches.into_iter().map(own).collect())
     }
 

@@ -15,6 +15,7 @@ mod action;
 mod check;
 mod diff;
 mod duration;
+mod egress;
 mod fault;
 mod flat;
 mod importer;
@@ -32,6 +33,7 @@ mod write;
 
 pub use diff::{Change, ChangeClass, diff, stricter};
 pub use duration::Span;
+pub use egress::{Endpoint, Forbidden};
 pub use fault::Fault;
 pub use importer::{Imported, import_sentry};
 pub use lint::{Finding, Severity, lint};

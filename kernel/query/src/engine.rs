@@ -18,9 +18,10 @@ use crate::memory::{QueryMemory, SharedMemory};
 use crate::meter::{self, Metered};
 use crate::run::{Head, run_sql};
 use crate::session::Template;
-use crate::source::{OfScope, Scoped};
+use crate::source::{LedgerRows, OfScope, Scoped};
 use crate::tables::cache::{FileCache, IDLE_MAX};
 use crate::tables::catalog::{Named, Project};
+use crate::tables::ledger::{self, LEDGER};
 use crate::{Answer, Limits, QueryError, Tables};
 
 /// Stack of a thread that plans queries. Only what is touched is resident; [`crate::statement::OPERATORS_MAX`] nested
@@ -113,18 +114,20 @@ pub struct Query {
 
 struct Inner {
     tables: Arc<dyn Tables>,
+    ledger: Arc<dyn LedgerRows>,
     engine: Arc<Engine>,
 }
 
 impl Query {
-    /// An engine over tables. Starts nothing until the first query.
+    /// An engine over tables and the ledger. Starts nothing until the first query.
     pub fn new(
         tables: Arc<dyn Tables>,
+        ledger: Arc<dyn LedgerRows>,
         issues: Arc<dyn IssueMap>,
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Query {
-        Query { inner: Arc::new(Inner { tables, engine: Engine::new(issues, clock, options) }) }
+        Query { inner: Arc::new(Inner { tables, ledger, engine: Engine::new(issues, clock, options) }) }
     }
 
     /// Runs one SELECT (or WITH, EXPLAIN, DESCRIBE, SHOW TABLES, SHOW COLUMNS) over the tables of the scope's
@@ -154,7 +157,8 @@ impl Query {
     }
 
     fn scoped(&self, scope: &ReadScope) -> Arc<dyn Scoped> {
-        Arc::new(OfScope::new(Arc::clone(&self.inner.tables), scope.clone()))
+        let (tables, ledger) = (Arc::clone(&self.inner.tables), Arc::clone(&self.inner.ledger));
+        Arc::new(OfScope::new(tables, ledger, scope.clone()))
     }
 }
 
@@ -385,6 +389,7 @@ impl Engine {
                     let schema = run.project.schema(signal).await?;
                     infos.push(TableInfo::of(&Named::Main(signal.name().to_owned()), &schema));
                 }
+                infos.push(TableInfo::of(&Named::Main(LEDGER.to_owned()), &ledger::schema()));
                 for (name, schema) in run.project.stream_schemas().await? {
                     infos.push(TableInfo::of(&Named::Stream(name.to_string()), &schema));
                 }

@@ -36,5 +36,5 @@ pub use engine::{ColumnInfo, FunctionInfo, Options, Query, TableInfo};
 pub use error::QueryError;
 pub use limits::Limits;
 pub use search::{Bucket, Facet, Histogram, SearchPage, SearchRequest};
-pub use source::{Content, Tables};
+pub use source::{Content, LedgerRow, LedgerRows, SourceError, Tables};
 pub use tail::TailFilter;

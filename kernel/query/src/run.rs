@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use candor_model::Signal;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::execution::context::SQLOptions;
@@ -18,7 +17,7 @@ use crate::encode::types;
 use crate::engine::Run;
 use crate::session;
 use crate::statement::{self, Statement};
-use crate::tables::catalog::{Named, SCHEMA, STREAM};
+use crate::tables::catalog::{Named, SCHEMA, STREAM, is_main};
 use crate::tables::scan::slice_bytes;
 
 /// Most bytes of rows that a reader who sets the pace gets at once: its text is held until the reader has it.
@@ -107,7 +106,7 @@ async fn plan_sql(run: &Run, sql: &str) -> Result<(LogicalPlan, Option<Vec<Optio
         }
         Statement::Describe(table) => {
             let (schema, name) = match &table {
-                Named::Main(name) => (SCHEMA, Signal::from_name(name).map(|_| name)),
+                Named::Main(name) => (SCHEMA, Some(name).filter(|name| is_main(name))),
                 Named::Stream(name) => {
                     let found = run.project.stream(name).await.map_err(QueryError::from_datafusion)?;
                     (STREAM, found.map(|_| name))

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use candor_lake::{DataFile, Lake, LakeError, Pinned, TableName};
 use candor_meta::ReadScope;
-use candor_model::{ProjectId, Signal};
+use candor_model::{ProjectId, Signal, Timestamp};
 use candor_store::{StoreError, StoredFile};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use futures::future::BoxFuture;
 
 /// The content of an open file.
 #[async_trait]
@@ -88,6 +89,45 @@ impl Tables for Lake {
     }
 }
 
+/// Why a source failed that is not the lake.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An entry of the ledger.
+#[derive(Debug, Clone)]
+pub struct LedgerRow {
+    /// When it was written.
+    pub timestamp: Timestamp,
+    /// Its number.
+    pub index: u64,
+    /// Who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: &'static str,
+    /// For what.
+    pub purpose: String,
+    /// Which signals.
+    pub signal: Option<String>,
+    /// Rows that were given or touched.
+    pub rows: u64,
+    /// How many persons it concerned.
+    pub subject_count: u64,
+    /// The clause that asked or allowed.
+    pub clause: Option<String>,
+}
+
+/// The ledger's entries of a project. The scope says which project; nothing else does.
+pub trait LedgerRows: Send + Sync {
+    /// The number after the project's newest entry, zero where it has none. What was done before is an entry then.
+    fn end<'a>(&'a self, scope: &'a ReadScope) -> BoxFuture<'a, Result<u64, SourceError>>;
+    /// So many entries below a number, the newest first.
+    fn below<'a>(
+        &'a self,
+        scope: &'a ReadScope,
+        below: u64,
+        count: u32,
+    ) -> BoxFuture<'a, Result<Vec<LedgerRow>, SourceError>>;
+}
+
 /// One consistent view of a table, as [`Pinned`] gives it and as tests make it.
 #[derive(Clone)]
 pub(crate) struct View {
@@ -130,18 +170,23 @@ pub(crate) trait Scoped: Send + Sync {
     async fn pin_stream(&self, name: &str, snapshot: Option<i64>) -> Result<Option<View>, LakeError>;
     /// Opens a file of a pinned table.
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError>;
+    /// The number after the newest entry of the ledger.
+    async fn ledger_end(&self) -> Result<u64, SourceError>;
+    /// Entries of the ledger below a number, the newest first.
+    async fn ledger_below(&self, below: u64, count: u32) -> Result<Vec<LedgerRow>, SourceError>;
 }
 
-/// [`Tables`] bound to a scope.
+/// [`Tables`] and the ledger bound to a scope.
 pub(crate) struct OfScope {
     tables: Arc<dyn Tables>,
+    ledger: Arc<dyn LedgerRows>,
     scope: ReadScope,
 }
 
 impl OfScope {
-    /// Binds tables to a scope.
-    pub(crate) fn new(tables: Arc<dyn Tables>, scope: ReadScope) -> OfScope {
-        OfScope { tables, scope }
+    /// Binds them to a scope.
+    pub(crate) fn new(tables: Arc<dyn Tables>, ledger: Arc<dyn LedgerRows>, scope: ReadScope) -> OfScope {
+        OfScope { tables, ledger, scope }
     }
 }
 
@@ -166,5 +211,11 @@ impl Scoped for OfScope {
     }
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
         self.tables.open(file).await
+    }
+    async fn ledger_end(&self) -> Result<u64, SourceError> {
+        self.ledger.end(&self.scope).await
+    }
+    async fn ledger_below(&self, below: u64, count: u32) -> Result<Vec<LedgerRow>, SourceError> {
+        self.ledger.below(&self.scope, below, count).await
     }
 }

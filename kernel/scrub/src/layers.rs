@@ -182,11 +182,17 @@ fn folded(bytes: &[u8], index: usize) -> Option<(usize, Decoded)> {
         // No-break space; soft hyphen.
         [0xc2, 0xa0, ..] => (2, Decoded::Byte(b' ')),
         [0xc2, 0xad, ..] => (2, Decoded::Nothing),
-        // Arabic-Indic and its eastern form, Devanagari and Bengali.
+        // Arabic-Indic and its eastern form; Devanagari, Bengali and the other scripts of India; Thai and Lao; Tibetan;
+        // Myanmar; Khmer.
         [0xd9, byte @ 0xa0..=0xa9, ..] => (2, digit(*byte, 0xa0)),
         [0xdb, byte @ 0xb0..=0xb9, ..] => (2, digit(*byte, 0xb0)),
-        [0xe0, 0xa5, byte @ 0xa6..=0xaf, ..] => (3, digit(*byte, 0xa6)),
-        [0xe0, 0xa7, byte @ 0xa6..=0xaf, ..] => (3, digit(*byte, 0xa6)),
+        [0xe0, 0xa5 | 0xa7 | 0xa9 | 0xab | 0xad | 0xaf | 0xb1 | 0xb3 | 0xb5, byte @ 0xa6..=0xaf, ..] => {
+            (3, digit(*byte, 0xa6))
+        }
+        [0xe0, 0xb9 | 0xbb, byte @ 0x90..=0x99, ..] => (3, digit(*byte, 0x90)),
+        [0xe0, 0xbc, byte @ 0xa0..=0xa9, ..] => (3, digit(*byte, 0xa0)),
+        [0xe1, 0x81, byte @ 0x80..=0x89, ..] => (3, digit(*byte, 0x80)),
+        [0xe1, 0x9f, byte @ 0xa0..=0xa9, ..] => (3, digit(*byte, 0xa0)),
         // Zero width space and joiners; spaces of all widths; dashes.
         [0xe2, 0x80, 0x8b..=0x8d, ..] => (3, Decoded::Nothing),
         [0xe2, 0x80, 0x80..=0x8a | 0xaf, ..] | [0xe2, 0x81, 0x9f, ..] => (3, Decoded::Byte(b' ')),

@@ -2,9 +2,15 @@
 //!
 //! The pass reads words (`[A-Za-z0-9_-]+`) and a few signs between them. The kinds of a word's bytes and its length,
 //! gathered while reading, rule out every detector for nearly every word of a clean line. What is left of the cost is
-//! that nobody can foresee where a word ends: gathering kinds of 32 bytes at a time into bit maps, and going from one
-//! place of interest to the next, measured no faster on log lines and slower on short values. A pass with a
-//! multi-pattern automaton measured slower too, and would still leave the digits to do.
+//! that nobody can foresee where a word ends. So text is mapped first, 64 bytes at a time, and only the words
+//! and signs are read that the maps cannot rule out ([`places`]); it finds what reading every word finds. A pass with
+//! a multi-pattern automaton measured slower, and would still leave the digits to do.
+
+mod classes;
+mod maps;
+mod places;
+#[cfg(test)]
+mod tests;
 
 use crate::bytes::{at, before, from, is_blank, is_quote, skip, slice};
 use crate::detect::personal::{self, PERSONAL};
@@ -14,6 +20,8 @@ use crate::layers;
 use crate::names;
 use crate::plan::Tools;
 use crate::rules::Detector;
+use classes::{BLANK, CLASSES, DASH, DIGIT, LETTER, LOWER, SIGN, UNDERSCORE, UPPER, WORD};
+use places::{Place, Places};
 
 /// How many encodings around each other are looked through. What is deeper was not written by accident.
 pub(crate) const LAYERS_MAX: u8 = 4;
@@ -44,38 +52,6 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 /// Digits that cards have in their first group, where that is not all of them.
 const GROUP_MIN: usize = 4;
 const GROUP_MAX: usize = 8;
-
-const DIGIT: u8 = 1;
-const UPPER: u8 = 1 << 1;
-const LOWER: u8 = 1 << 2;
-const UNDERSCORE: u8 = 1 << 3;
-const DASH: u8 = 1 << 4;
-const WORD: u8 = 1 << 5;
-const SIGN: u8 = 1 << 6;
-const BLANK: u8 = 1 << 7;
-const LETTER: u8 = UPPER | LOWER;
-
-/// What each byte is.
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'a'..=b'z' => WORD | LOWER,
-            b'A'..=b'Z' => WORD | UPPER,
-            b'0'..=b'9' => WORD | DIGIT,
-            b'_' => WORD | UNDERSCORE,
-            b'-' => WORD | DASH,
-            b':' | b'=' | b'%' | b'\\' | b',' | b'>' | b'@' | b'&' | 0 => SIGN,
-            b' ' | b'\t' => BLANK,
-            // What begins a character that reads as a digit or a separator; see `layers::fold`.
-            0xc2 | 0xd9 | 0xdb | 0xe0 | 0xe2 | 0xef | 0xf0 => SIGN,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    classes
-};
 
 /// True where the `=` at `index` ends base64 rather than standing between a name and a value.
 fn is_padding(bytes: &[u8], index: usize) -> bool {
@@ -133,6 +109,14 @@ struct Chain {
     digits: usize,
 }
 
+/// Where a pass stands: the last word, and the digits before it.
+#[derive(Default)]
+struct Reading {
+    word: Word,
+    classes: u8,
+    chain: Chain,
+}
+
 impl<'a> Scan<'a> {
     pub(crate) fn new(bytes: &'a [u8], tools: Tools<'a>) -> Scan<'a> {
         Scan {
@@ -188,17 +172,57 @@ impl<'a> Scan<'a> {
         self.hits
     }
 
+    /// Looks at every place that is worth it, in order.
     fn pass(&mut self) {
         let bytes = self.bytes;
-        let mut word = Word::default();
-        let mut classes = 0;
-        let mut chain = Chain::default();
-        let mut index = 0;
-        while let Some(byte) = bytes.get(index) {
+        let mut reading = Reading::default();
+        let mut places = Places::of(bytes);
+        let (mut done, mut numbers_done) = (0, 0);
+        while let Some(place) = places.next() {
+            match place {
+                Place::Number(start, end) if end > numbers_done => {
+                    let from = places::word_at(bytes, numbers_done, start);
+                    numbers_done = self.read::<true, false>(from, end, &mut reading);
+                }
+                Place::Word(at) if at >= done => {
+                    let from = places::word_at(bytes, done, at);
+                    done = self.read::<false, true>(from, at + 1, &mut reading);
+                }
+                Place::Sign(at) if at >= done => {
+                    let from = places::word_before(bytes, done, at).unwrap_or(at);
+                    done = self.read::<false, true>(from, at + 1, &mut reading);
+                    if done > at + 1 {
+                        // The word behind an escape begins where no map shows it.
+                        let behind = done;
+                        done = self.read::<false, true>(behind, behind + 1, &mut reading);
+                        if numbers_done <= behind {
+                            numbers_done = self.read::<true, false>(behind, behind + 1, &mut reading);
+                        }
+                    }
+                }
+                Place::Printed(at) => card::printed(self, at),
+                _ => {}
+            }
+        }
+        self.end_chain(&mut reading.chain);
+    }
+
+    /// Reads the words and signs from `from` to `until`, the last word to its end; gives where that is. `NUMBERS` looks
+    /// at words for what is found by its digits, `REST` at signs and at words for everything else.
+    fn read<const NUMBERS: bool, const REST: bool>(
+        &mut self,
+        from: usize,
+        until: usize,
+        reading: &mut Reading,
+    ) -> usize {
+        let bytes = self.bytes;
+        let mut index = from;
+        while index < until {
+            let Some(byte) = bytes.get(index) else { break };
             let class = CLASSES[usize::from(*byte)];
             if class & WORD == 0 {
-                if class & SIGN != 0 {
-                    self.sign(*byte, index, word, classes);
+                if REST && class & SIGN != 0 {
+                    self.sign(*byte, index, reading.word, reading.classes);
                 }
                 index += 1;
                 if *byte == b'\\' && matches!(at(bytes, index), b'n' | b'r' | b't') {
@@ -210,26 +234,31 @@ impl<'a> Scan<'a> {
             }
             // One loop a word: where a loop ends is what a processor cannot foresee.
             let start = index;
-            let (mut class, mut digits) = (class, 0);
-            classes = 0;
+            let (mut class, mut digits, mut classes) = (class, 0, 0);
             while class & WORD != 0 {
                 classes |= class;
                 digits += usize::from(class & DIGIT);
                 index += 1;
                 class = bytes.get(index).map_or(0, |byte| CLASSES[usize::from(*byte)]);
             }
-            word = Word { start, end: index };
+            let word = Word { start, end: index };
             let length = index - start;
+            if REST {
+                (reading.word, reading.classes) = (word, classes);
+            }
             if classes & (DIGIT | DASH) == 0 && length < LONG_WORD && !matches!(*byte, b'b' | b'B') {
                 continue;
             }
-            if digits > 0 {
+            if NUMBERS && digits > 0 {
                 if classes & (LETTER | UNDERSCORE) == 0 {
-                    self.numeric_word(word, classes, digits, &mut chain);
+                    self.numeric_word(word, classes, digits, &mut reading.chain);
                 } else {
-                    self.bridge_chain(word, &mut chain);
+                    self.bridge_chain(word, &mut reading.chain);
                     self.mixed_word(word, classes, digits);
                 }
+            }
+            if !REST {
+                continue;
             }
             if length >= LONG_WORD {
                 self.long_word(word, classes);
@@ -242,7 +271,7 @@ impl<'a> Scan<'a> {
                 bearer::after_word(self, start, index);
             }
         }
-        self.end_chain(&mut chain);
+        index
     }
 
     /// True where the word may be a name that says what stands behind it.
@@ -383,7 +412,7 @@ impl<'a> Scan<'a> {
 
     fn long_word(&mut self, word: Word, classes: u8) {
         if self.detects(Detector::SecretShape) {
-            shape::in_word(self, word.start, word.end);
+            shape::in_word(self, word.start, word.end, classes & (UNDERSCORE | DASH) == 0);
         }
         if classes & UPPER != 0 && classes & LOWER != 0 && self.tools.compiled.decode.base64 {
             layers::base64::around_word(self, word.start, word.end);

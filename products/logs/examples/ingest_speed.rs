@@ -1,36 +1,38 @@
 //! Prints what each stage of ingest costs before the log takes over: `cargo run --release -p candor-logs --example
 //! ingest_speed [FILE…]`. `.pb` is an OTLP request, `.json` a Logflare body of JSON lines, `.otlp.json` an OTLP request
-//! in JSON. Without files, lines and a request are generated.
+//! in JSON. Without files, lines and a request are generated. The gate is measured by the policy that holds where none
+//! says otherwise, by the preset `strict`, and by a policy without a rule, which exists here alone.
 
 use std::sync::Arc;
 
-use candor_gate::{Gate, codec};
+use candor_gate::{Compiled, Gate, codec, compile};
 use candor_keyring::{Keyring, RootKey};
 use candor_logs::{logflare, otlp};
 use candor_meta::{Database, KeyKind, Tenancy, WriteScope};
 use candor_model::random::Seeded;
 use candor_model::time::ManualClock;
-use candor_model::{Incoming, LogRecord, Origin, Random, Records, Timestamp};
+use candor_model::{Incoming, LogRecord, Origin, PolicyEpoch, Random, Records, Timestamp};
+use candor_scrub::Rules;
 use candor_testbed::speed::megabytes_a_second;
 
 /// When it all happens.
 const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
 fn main() {
-    let gate = gate();
+    let gates = gates();
     let scope = scope();
     let files: Vec<String> = std::env::args().skip(1).collect();
     for file in &files {
         // An example is no part of the product: it may read files by itself.
         #[allow(clippy::disallowed_methods)]
         match std::fs::read(file) {
-            Ok(body) => measure(file, &body, parser(file), &gate, &scope),
+            Ok(body) => measure(file, &body, parser(file), &gates, &scope),
             Err(error) => eprintln!("{file}: {error}"),
         }
     }
     if files.is_empty() {
-        measure("generated JSON lines", lines().as_bytes(), of_lines, &gate, &scope);
-        measure("generated OTLP in JSON", request().as_bytes(), of_otlp_json, &gate, &scope);
+        measure("generated JSON lines", lines().as_bytes(), of_lines, &gates, &scope);
+        measure("generated OTLP in JSON", request().as_bytes(), of_otlp_json, &gates, &scope);
     }
 }
 
@@ -56,28 +58,45 @@ fn of_lines(body: &[u8]) -> Vec<LogRecord> {
     logflare::events(body).map(|records| records.flatten().collect()).unwrap_or_default()
 }
 
-fn measure(name: &str, body: &[u8], parse: Parse, gate: &Gate, scope: &WriteScope) {
-    let incoming = |records| Incoming { records, origin: Origin::default(), request: None };
-    let clear = |records: Vec<LogRecord>| gate.clear(scope, incoming(Records::Logs(records)));
+fn measure(name: &str, body: &[u8], parse: Parse, gates: &[(&str, Gate)], scope: &WriteScope) {
     let count = parse(body).len();
-    let Some(admitted) = clear(parse(body)).admitted else { return eprintln!("{name}: no records") };
     let parsing = megabytes_a_second(body.len(), || (), |()| parse(body));
-    let clearing = megabytes_a_second(body.len(), || parse(body), clear);
-    let signal = candor_model::Signal::Logs;
-    let Some(rows) = admitted.rows() else { return eprintln!("{name}: no rows") };
-    let encoding = megabytes_a_second(body.len(), || (), |()| codec::encode(signal, rows));
-    let all = megabytes_a_second(body.len(), || (), |()| clear(parse(body)));
-    println!(
-        "{name}: {count} records, {} bytes, {} encoded; MB/s: parse {parsing:.0}, gate with encoding {clearing:.0} \
-         (encoding alone {encoding:.0}), together {all:.0}",
-        body.len(),
-        admitted.batch().len(),
-    );
+    println!("{name}: {count} records, {} bytes; parse {parsing:.0} MB/s", body.len());
+    for (policy, gate) in gates {
+        let incoming = |records| Incoming { records, origin: Origin::default(), request: None };
+        let clear = |records: Vec<LogRecord>| gate.clear(scope, incoming(Records::Logs(records)));
+        let Some(admitted) = clear(parse(body)).admitted else { return eprintln!("{name}: no records") };
+        let clearing = megabytes_a_second(body.len(), || parse(body), clear);
+        let signal = candor_model::Signal::Logs;
+        let Some(rows) = admitted.rows() else { return eprintln!("{name}: no rows") };
+        let encoding = megabytes_a_second(body.len(), || (), |()| codec::encode(signal, rows));
+        let all = megabytes_a_second(body.len(), || (), |()| clear(parse(body)));
+        println!(
+            "{policy}: {} encoded; MB/s: gate with encoding {clearing:.0} (encoding alone {encoding:.0}), together {all:.0}",
+            admitted.batch().len(),
+        );
+    }
 }
 
-fn gate() -> Gate {
+/// A gate for each policy.
+#[allow(clippy::expect_used)]
+fn gates() -> Vec<(&'static str, Gate)> {
+    let strict = candor_policy::read("strict", "candor_policy = 1\nextends = \"preset:strict\"\n");
+    let strict = compile(&strict.expect("the preset is a policy").policy, PolicyEpoch(1));
+    let none = candor_gate::Policy { rules: Rules::of(Vec::new()), ..candor_gate::Policy::default() };
+    let policies = [
+        ("no rules", Compiled::new(none).expect("no rule is wrong")),
+        ("default", Compiled::default()),
+        ("strict", strict.expect("the preset can be enforced")),
+    ];
+    policies.into_iter().map(|(name, policy)| (name, gate(policy))).collect()
+}
+
+fn gate(policy: Compiled) -> Gate {
     let keyring = Keyring::new(&RootKey::generate(&Seeded::new(1)), Arc::new(Seeded::new(2)));
-    Gate::new(Arc::new(keyring), Arc::new(ManualClock::new(NOW)), Arc::new(Seeded::new(3)))
+    let gate = Gate::new(Arc::new(keyring), Arc::new(ManualClock::new(NOW)), Arc::new(Seeded::new(3)));
+    gate.set_policies(policy, std::collections::HashMap::new());
+    gate
 }
 
 /// A scope to write under, from a database that lasts as long as this takes.

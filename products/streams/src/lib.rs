@@ -16,6 +16,7 @@ pub mod groups;
 mod mutant;
 mod node;
 mod parts;
+pub mod reads;
 pub mod registry;
 pub mod rest;
 mod rights;

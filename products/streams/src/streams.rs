@@ -19,7 +19,7 @@ use crate::admin::resources::ResourceConfigs;
 use crate::admin::{self, Admin, Quotas};
 use crate::auth::credentials::{CredentialError, Credentials};
 use crate::auth::{Door, TokenSettings, Tokens};
-use crate::bridge::{self, Bridges};
+use crate::bridge::{self, Bridges, Egress};
 use crate::broker::Broker;
 use crate::broker::throttle::Throttle;
 use crate::caller::{Caller, Peer};
@@ -32,6 +32,7 @@ use crate::directory::TopicDirectory;
 use crate::groups::Groups;
 use crate::node::{Advertised, Node};
 use crate::parts::Parts;
+use crate::reads::ReadCounts;
 use crate::registry::{self, Registry};
 use crate::rest::Client;
 use crate::settings::Settings;
@@ -68,6 +69,8 @@ pub struct StreamsOptions {
     pub advertised: Advertised,
     /// The project of clients on loopback that prove nothing, by name: it may be made later.
     pub anonymous: Option<Arc<str>>,
+    /// Where bridges may send records.
+    pub egress: Egress,
     /// What the operator set.
     pub settings: Settings,
     /// Which tokens of an identity provider are taken; none where there is none.
@@ -111,7 +114,7 @@ impl Streams {
     /// Opens topics, groups and users.
     pub async fn open(options: StreamsOptions) -> Result<Streams, OpenError> {
         let StreamsOptions { database, tenancy, log, gate, clock, random, advertised, .. } = options;
-        let StreamsOptions { anonymous, settings, tokens, stop, keyring, .. } = options;
+        let StreamsOptions { anonymous, settings, tokens, stop, keyring, egress, .. } = options;
         let node = Node::open(&database, &*random, advertised).await?;
         let topics =
             Topics::open(database.clone(), Arc::clone(&clock), Arc::clone(&random), settings.topics.clone())
@@ -197,6 +200,7 @@ impl Streams {
             room: room.clone(),
             anonymous: anonymous.clone(),
             tenancy: parts.tenancy.clone(),
+            egress,
             stop,
         })
         .await?;
@@ -211,6 +215,11 @@ impl Streams {
     /// What checks tokens, where some are taken: it wants keys.
     pub fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_ref()
+    }
+
+    /// Who read what, until it is taken.
+    pub fn reads(&self) -> &ReadCounts {
+        self.parts.fetch.reads()
     }
 
     /// The topics of all projects.

@@ -15,6 +15,7 @@ use candor_store::{Disk, DiskObjects, Files};
 use kafka_protocol::protocol::StrBytes;
 use tokio_util::sync::CancellationToken;
 
+use crate::bridge::Forbidden;
 use crate::caller::Caller;
 use crate::node::Advertised;
 use crate::rights::Rights;
@@ -88,6 +89,8 @@ pub(crate) struct House {
     pub owner: Caller,
     /// May do what rules allow.
     pub guest: Caller,
+    /// Hosts that no bridge may send to.
+    pub undeclared: Arc<parking_lot::Mutex<Vec<String>>>,
     stop: CancellationToken,
     _bed: Bed,
 }
@@ -119,6 +122,7 @@ impl House {
         let log = Log::open(options).await.unwrap();
         let gate = Arc::new(Gate::new(Arc::clone(&keyring), Arc::clone(&ticking), Arc::clone(&random)));
         let stop = CancellationToken::new();
+        let undeclared: Arc<parking_lot::Mutex<Vec<String>>> = Arc::default();
         let options = StreamsOptions {
             database,
             tenancy: tenancy.clone(),
@@ -129,6 +133,15 @@ impl House {
             keyring,
             advertised: Advertised { host: Arc::from("localhost"), port: 9092 },
             anonymous: None,
+            egress: {
+                let undeclared = Arc::clone(&undeclared);
+                Arc::new(move |_, host, _| match undeclared.lock().iter().any(|one| one == host) {
+                    true => {
+                        Err(Forbidden { clause: "recipient.endpoints", why: "nobody is declared".to_owned() })
+                    }
+                    false => Ok(()),
+                })
+            },
             settings: Settings::default(),
             tokens: None,
             stop: stop.clone(),
@@ -142,7 +155,7 @@ impl House {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         let (owner, guest) = (caller("shop"), caller("guest"));
-        House { streams, tenancy, log, gate, scope, clock, owner, guest, stop, _bed: bed }
+        House { streams, tenancy, log, gate, scope, clock, owner, guest, stop, undeclared, _bed: bed }
     }
 
     pub fn rights(&self, caller: &Caller) -> Rights {

@@ -54,7 +54,8 @@ pub(crate) fn admissible(name: &str, source: &str) -> Result<Resolved, Refused> 
 
 impl Policies {
     /// Makes a file the policy of an owner. What tightens holds when this returns; if anything loosens, the whole file
-    /// is announced and holds once the notice period of what holds now is over. Announcing replaces what was announced
+    /// is announced and holds once the notice periods of what holds now are over: of somebody else who gets data
+    /// `governance.changes.subprocessor_days`, of everything else `prior_days`. Announcing replaces what was announced
     /// before. A file that says what holds already withdraws what was announced.
     pub async fn apply(
         &self,
@@ -215,13 +216,21 @@ impl Policies {
     }
 }
 
-/// When the notice periods that a policy promises of such changes are over.
+/// When the notice periods that a policy promises for these changes are over: a file holds as a whole, so the longest.
 fn notice_ends(now: Timestamp, policy: &Policy, changes: &[Change]) -> Timestamp {
     const DAY_US: i64 = 86_400_000_000;
     let governance = &policy.governance;
-    let days = changes.iter().filter(|change| change.class.waits()).map(|change| match change.key.as_str() {
+    let waiting = changes.iter().filter(|change| change.class.waits());
+    let days = waiting.map(|change| match change.key.as_str() {
         "controller.name" => governance.transfer_of_control.notice_days,
+        _ if is_new_recipient(change) => governance.changes.subprocessor_days,
         _ => governance.changes.prior_days,
     });
     Timestamp(now.0.saturating_add(i64::from(days.max().unwrap_or(0)).saturating_mul(DAY_US)))
+}
+
+/// Somebody else who is to get data: a recipient that was not there as a whole. One that was and gets more is a change
+/// like any other.
+fn is_new_recipient(change: &Change) -> bool {
+    change.key.starts_with("recipient.") && change.old.is_null() && change.new.is_object()
 }

@@ -1,7 +1,8 @@
 //! What an account may see of persons in an organisation, beside what [`candor_meta::tenancy::Role`] lets it change.
 //!
 //! The two are apart on purpose: who makes projects need not know who is behind a code. Nobody reveals by being an
-//! owner; an owner gives the role, to themselves too, and that is in the audit.
+//! owner; an owner gives the role, to themselves too, and that is in the audit. What a role sees the policy says
+//! (`governance.reads.roles`), and it is looked up at each read.
 
 use candor_meta::tenancy::Tenancy;
 use candor_meta::{SqlError, params};
@@ -10,16 +11,16 @@ use candor_model::OrgId;
 use crate::accounts::normalise_email;
 use crate::{People, PeopleError};
 
-/// What an account may see.
+/// What an account is, where it is about persons. What each may see the policy says: [`ReadRole::sees`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReadRole {
-    /// Runs the instance: no rows.
+    /// Runs the instance.
     Operator,
-    /// Sees rows, with codes in place of persons. What everybody has who was given nothing else.
+    /// Looks at rows. What everybody has who was given nothing else.
     Viewer,
-    /// May open the value behind a code, for a reason.
+    /// Answers persons and incidents.
     Responder,
-    /// The same, and sees whom each entry of the ledger concerned, and why.
+    /// Watches over it.
     PrivacyOfficer,
 }
 
@@ -43,19 +44,69 @@ impl ReadRole {
         ReadRole::ALL.into_iter().find(|role| role.name() == name)
     }
 
+    /// The role of that name, as policies write it: `dpo` is the privacy officer there.
+    pub fn from_policy(name: &str) -> Option<ReadRole> {
+        if name == POLICY_OFFICER { Some(ReadRole::PrivacyOfficer) } else { ReadRole::from_name(name) }
+    }
+
+    /// What the role sees by `governance.reads.roles`. One that the policy leaves out sees codes, but for who runs the
+    /// instance: nothing. Where the policy gives one role under two names, the stricter of both counts.
+    pub fn sees<'a>(self, roles: impl IntoIterator<Item = (&'a str, &'a str)>) -> Sees {
+        let own = roles.into_iter().filter(|(name, _)| ReadRole::from_policy(name) == Some(self));
+        let said = own.map(|(_, word)| Sees::from_policy(word)).min();
+        said.unwrap_or(if self == ReadRole::Operator { Sees::Nothing } else { Sees::Codes })
+    }
+}
+
+/// What policies call the privacy officer: the data protection officer.
+const POLICY_OFFICER: &str = "dpo";
+
+/// What somebody sees of persons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sees {
+    /// No rows.
+    Nothing,
+    /// Rows, with codes in place of persons.
+    Codes,
+    /// Rows, and the value behind a code that they open.
+    Revealed,
+    /// The same, and whom each entry of the ledger concerned, and why.
+    All,
+}
+
+impl Sees {
+    /// As policies write it. A word that this version does not know gives codes.
+    fn from_policy(word: &str) -> Sees {
+        match word {
+            "reveal" => Sees::Revealed,
+            "all" => Sees::All,
+            _ => Sees::Codes,
+        }
+    }
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sees::Nothing => "nothing",
+            Sees::Codes => "tokens",
+            Sees::Revealed => "reveal",
+            Sees::All => "all",
+        }
+    }
+
     /// True where rows may be read.
-    pub fn may_read(self) -> bool {
-        self >= ReadRole::Viewer
+    pub fn rows(self) -> bool {
+        self >= Sees::Codes
     }
 
     /// True where values behind codes may be opened.
-    pub fn may_reveal(self) -> bool {
-        self >= ReadRole::Responder
+    pub fn values(self) -> bool {
+        self >= Sees::Revealed
     }
 
     /// True where reasons and persons of ledger entries may be read.
-    pub fn sees_details(self) -> bool {
-        self == ReadRole::PrivacyOfficer
+    pub fn details(self) -> bool {
+        self == Sees::All
     }
 }
 
@@ -131,16 +182,46 @@ impl People {
 mod tests {
     use super::*;
 
+    const STRICT: [(&str, &str); 3] = [("viewer", "tokens"), ("responder", "reveal"), ("dpo", "all")];
+
     #[test]
-    fn each_role_sees_what_the_one_before_it_sees() {
-        let rights = |role: ReadRole| (role.may_read(), role.may_reveal(), role.sees_details());
+    fn each_role_sees_what_the_policy_says() {
+        let sees = |roles: &[(&'static str, &'static str)]| {
+            ReadRole::ALL.map(|role| role.sees(roles.iter().copied()))
+        };
+        assert_eq!(sees(&STRICT), [Sees::Nothing, Sees::Codes, Sees::Revealed, Sees::All]);
+        assert_eq!(sees(&[]), [Sees::Nothing, Sees::Codes, Sees::Codes, Sees::Codes]);
+        let other = [
+            ("operator", "tokens"),
+            ("viewer", "all"),
+            ("responder", "tokens"),
+            ("privacy-officer", "reveal"),
+        ];
+        assert_eq!(sees(&other), [Sees::Codes, Sees::All, Sees::Codes, Sees::Revealed]);
+        // Named twice, and by a word of a later version.
         assert_eq!(
-            ReadRole::ALL.map(rights),
+            ReadRole::PrivacyOfficer.sees([("dpo", "all"), ("privacy-officer", "tokens")]),
+            Sees::Codes
+        );
+        assert_eq!(ReadRole::Viewer.sees([("viewer", "everything")]), Sees::Codes);
+    }
+
+    #[test]
+    fn who_sees_more_sees_what_those_before_see() {
+        let rights = [Sees::Nothing, Sees::Codes, Sees::Revealed, Sees::All]
+            .map(|sees| (sees.rows(), sees.values(), sees.details()));
+        assert_eq!(
+            rights,
             [(false, false, false), (true, false, false), (true, true, false), (true, true, true)]
         );
+    }
+
+    #[test]
+    fn roles_have_names() {
         for role in ReadRole::ALL {
             assert_eq!(ReadRole::from_name(role.name()), Some(role));
         }
         assert_eq!(ReadRole::from_name("owner"), None);
+        assert_eq!(ReadRole::from_policy("dpo"), Some(ReadRole::PrivacyOfficer));
     }
 }

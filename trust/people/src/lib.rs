@@ -17,7 +17,7 @@ mod setup;
 mod throttle;
 mod tokens;
 
-pub use access::{Member, ReadRole};
+pub use access::{Member, ReadRole, Sees};
 pub use accounts::User;
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use schema::MIGRATIONS;

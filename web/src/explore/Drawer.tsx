@@ -6,6 +6,7 @@ import { href, setQuery, usePlace } from "../lib/route";
 import { cellText, hasTerm, parsePlace, placeOf, toggleTerm, withoutTerm } from "../lib/search";
 import { zoneName } from "../lib/zone";
 import { CopyButton, Level, Skeleton, Trouble } from "../parts/basics";
+import { Reveal } from "../parts/Reveal";
 import { Long } from "../parts/JsonTree";
 import { columnsOf, toggleColumn } from "./Rows";
 
@@ -53,6 +54,7 @@ function Whole({ project, row, close }: { project: string; row: Record_; close: 
         {!Number.isNaN(time) && <a className="button" href={link({ from: new Date(time - aroundMs).toISOString(), to: new Date(time + aroundMs).toISOString(), row: placeOf(row) })}>Around it</a>}
         {trace && <a className="button" href={link({ q: `trace:${trace}`, range: "7d" })}>Its trace</a>}
         {person && <a className="button" href={link({ q: `subject:"${person}"`, range: "7d" })}>This person</a>}
+        {person && <Reveal project={project} code={person} />}
       </nav>
       <Fields fields={own.map(([key, value]) => [key, cellText(value)])} />
       {attributes.length > 0 && <><h3>Attributes</h3><Fields fields={attributes.map(([key, value]) => [key, cellText(value)])} columns /></>}

@@ -13,6 +13,31 @@ export const recipientsOf = (activity: Activity, recipients: Recipient[]) => rec
 export const mapRows = (policy: Policy): MapRow[] =>
   policy.activity.flatMap((activity) => activity.signals.map((signal) => ({ signal, activity, recipients: recipientsOf(activity, policy.recipient) })));
 
+/** A place that records are sent to, and whom the policy names there; `here` where it is this machine. */
+export interface Peer { bridge: string; address: string; declared: Recipient[]; here: boolean }
+
+/** Host and port of `host:port` or of a URL, the port of its scheme where it names none; none where a bare host stands for every port. */
+function placeOf(text: string): { host: string; port?: number } {
+  const [, scheme, rest = ""] = /^(?:([a-z]+):\/\/)?([^/?#]*)/i.exec(text) ?? [];
+  const [, v6, name, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(rest) ?? [];
+  const usual = { https: 443, http: 80, kafka: 9092 }[scheme?.toLowerCase() ?? ""];
+  return { host: (v6 ?? name ?? rest).toLowerCase().replace(/\.$/, ""), port: port ? Number(port) : usual };
+}
+
+/** As the server decides it: it alone refuses, this tells. */
+export function isAt(endpoint: string, address: string): boolean {
+  const to = placeOf(address), own = placeOf(endpoint);
+  const host = own.host.startsWith("*.") ? to.host.endsWith(own.host.slice(1)) && to.host.length > own.host.length - 1 : to.host === own.host;
+  return host && (own.port === undefined || own.port === to.port);
+}
+
+/** Where bridges send records, address by address. */
+export const peersOf = (bridges: { name: string; direction: "pull" | "push"; bootstrap: string[] }[], recipients: Recipient[]): Peer[] =>
+  bridges.filter((bridge) => bridge.direction === "push").flatMap((bridge) => bridge.bootstrap.map((address) => ({
+    bridge: bridge.name, address, here: /^(localhost|127\.[\d.]+|::1)$/.test(placeOf(address).host),
+    declared: recipients.filter((r) => r.endpoints.some((endpoint) => isAt(endpoint, address))),
+  })));
+
 /** A signal in words: `stream:*` is every other topic. */
 export function signalName(signal: string): string {
   if (signal === "stream:*") return "every other topic";

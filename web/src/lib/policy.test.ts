@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { compared, inOrderOf } from "./compared";
-import { basisWords, deeds, mapRows, signalName, spanWords, termWords } from "./datamap";
+import { basisWords, deeds, isAt, mapRows, peersOf, signalName, spanWords, termWords } from "./datamap";
 import { appliedBy, marks, planned, stateOf, written, type Change, type Policy, type Version } from "./policy";
 import { tomlPieces } from "./toml";
 import { faultOf } from "../privacy/Tester";
@@ -9,18 +9,26 @@ import { isVeiled } from "../parts/veil";
 
 const change = (key: string, way: Change["class"]): Change => ({ key, class: way });
 const dayMs = 86_400_000;
+const days = (prior_days: number, subprocessor_days = prior_days) => ({ prior_days, subprocessor_days });
 
 describe("what applying does", () => {
   const less = change("activity.errors.retention.live", "tightening"), more = change("collect.user_agent", "loosening"), same = change("notice.contact", "neutral"), both = change("scrub.rule.mail.at", "mixed");
   test("what does not loosen holds at once", () => {
-    expect(planned([less, same], 30, 0)).toEqual({ now: [less, same], later: [], at: undefined });
-    expect(planned([], 30, 0)).toEqual({ now: [], later: [], at: undefined });
+    expect(planned([less, same], days(30), 0)).toEqual({ now: [less, same], later: [], at: undefined, days: 0 });
+    expect(planned([], days(30), 0)).toEqual({ now: [], later: [], at: undefined, days: 0 });
   });
   test("what loosens or cannot be told waits for the notice period", () => {
-    expect(planned([less, more, same, both], 30, 1000)).toEqual({ now: [less, same], later: [more, both], at: 1000 + 30 * dayMs });
+    expect(planned([less, more, same, both], days(30), 1000)).toEqual({ now: [less, same], later: [more, both], at: 1000 + 30 * dayMs, days: 30 });
   });
   test("where nothing tightens the whole file waits", () => {
-    expect(planned([more, same], 7, 0)).toEqual({ now: [], later: [more, same], at: 7 * dayMs });
+    expect(planned([more, same], days(7), 0)).toEqual({ now: [], later: [more, same], at: 7 * dayMs, days: 7 });
+  });
+  test("somebody else who gets data has a time of their own, and the longest counts", () => {
+    const who = { ...change("recipient.pager", "loosening"), old: null, new: { id: "pager" } }, wider = { ...change("recipient.pager.endpoints", "loosening"), old: ["a"], new: ["a", "b"] };
+    expect(planned([who], days(7, 45), 0).days).toBe(45);
+    expect(planned([who], days(7, 2), 0).days).toBe(2);
+    expect(planned([who, more], days(7, 2), 0).days).toBe(7);
+    expect(planned([wider], days(7, 45), 0).days).toBe(7);
   });
 });
 
@@ -120,7 +128,7 @@ describe("the data map", () => {
     consent: { mode: { default: "opt_in" }, no_cookie: "anonymous", signals: { gpc: ["no_share"], dnt: [], beats_stored_consent: true }, children: { min_age: 16, below: "erase", parental_consent: true } },
     identity: { keys: ["user.id"], ip_is_identity: false, pseudonym: { scope: "site", vault: "per_subject_key" } },
     scrub: { on_error: "drop_event", keys_too: true, decode: [], rule: [{ id: "pay", at: "extra.note", detect: ["card"], action: "mask:4" }], allow: [] },
-    governance: { changes: { prior_days: 30 } },
+    governance: { changes: days(30) },
   } as Policy;
   test("a row for each signal, with who gets data for that use or what it is part of", () => {
     expect(mapRows(policy).map((row) => [row.signal, row.recipients.map((r) => r.id).join()])).toEqual([["errors", "pager"], ["stream:orders", "pager"], ["stream:*", "pager"], ["logs", ""]]);
@@ -137,5 +145,23 @@ describe("the data map", () => {
     expect(by["consent.signals.dnt"]).toBe("It is ignored.");
     expect(by["scrub.rule.pay"]).toBe("card at extra.note: mask:4.");
     expect(by["collect.streams.*"]).toBe("binary values are refused.");
+  });
+});
+
+describe("where records are sent", () => {
+  test("an address is a recipient's by host and port", () => {
+    const cases: [string, string, boolean][] = [
+      ["https://a.example", "A.example:443", true], ["https://a.example", "a.example:9092", false], ["kafka://a.example", "a.example:9092", true],
+      ["a.example:9093", "a.example:9092", false], ["a.example", "a.example:1", true], ["*.a.example:1", "b.a.example:1", true],
+      ["*.a.example:1", "a.example:1", false], ["*.a.example:1", "ba.example:1", false], ["[2001:db8::1]:1", "[2001:db8::1]:1", true],
+    ];
+    for (const [endpoint, address, expected] of cases) expect([endpoint, address, isAt(endpoint, address)]).toEqual([endpoint, address, expected]);
+  });
+  test("bridges that pull send nothing, and this machine is nobody else", () => {
+    const recipient = { id: "mirror", endpoints: ["mirror.example:9092"] } as Policy["recipient"][number];
+    const peers = peersOf([
+      { name: "in", direction: "pull", bootstrap: ["x.example:1"] }, { name: "out", direction: "push", bootstrap: ["mirror.example:9092", "127.0.0.1:1", "y.example:1"] },
+    ], [recipient]);
+    expect(peers.map((peer) => [peer.address, peer.declared.map((r) => r.id), peer.here])).toEqual([["mirror.example:9092", ["mirror"], false], ["127.0.0.1:1", [], true], ["y.example:1", [], false]]);
   });
 });

@@ -29,7 +29,7 @@ export interface Policy {
   consent: { mode: Record<string, string>; no_cookie: string; signals: { gpc: string[]; dnt: string[]; beats_stored_consent: boolean }; children: { min_age: number; below: string; parental_consent: boolean } };
   identity: { keys: string[]; ip_is_identity: boolean; pseudonym: { scope: string; vault: string } };
   scrub: { on_error: string; keys_too: boolean; decode: string[]; rule: Rule[]; allow: { at: string; detect: string[]; reason: string }[] };
-  governance: { changes: { prior_days: number } };
+  governance: { changes: Periods };
 }
 export interface Whole extends Version { source: string; policy: Policy }
 export interface Shown { project: string | null; has_own: boolean; in_force: Whole | null; announced: Whole | null; warnings: Finding[] }
@@ -63,13 +63,20 @@ export const policies = {
 export const waits = (change: Change) => change.class === "loosening" || change.class === "mixed";
 
 /** What applying changes would do: what holds at once, what waits, and until when (milliseconds since 1970). */
-export interface Plan { now: Change[]; later: Change[]; at: number | undefined }
+export interface Plan { now: Change[]; later: Change[]; at: number | undefined; days: number }
+/** Days between an announcement and its day. */
+export interface Periods { prior_days: number; subprocessor_days: number }
 
-export function planned(changes: Change[], noticeDays: number, now = Date.now()): Plan {
-  if (!changes.some(waits)) return { now: changes, later: [], at: undefined };
+/** Somebody else who is to get data: a recipient that was not there as a whole. */
+const isNewRecipient = ({ key, old, new: after }: Change) => key.startsWith("recipient.") && (old ?? null) === null && typeof after === "object" && after !== null && !Array.isArray(after);
+
+
+export function planned(changes: Change[], periods: Periods, now = Date.now()): Plan {
+  if (!changes.some(waits)) return { now: changes, later: [], at: undefined, days: 0 };
+  const days = Math.max(...changes.filter(waits).map((change) => (isNewRecipient(change) ? periods.subprocessor_days : periods.prior_days)));
   // What is stricter holds beside what held; without any of it the file waits as a whole.
   const interim = changes.some((change) => change.class === "tightening");
-  return { now: interim ? changes.filter((c) => !waits(c)) : [], later: interim ? changes.filter(waits) : changes, at: now + noticeDays * 86_400_000 };
+  return { now: interim ? changes.filter((c) => !waits(c)) : [], later: interim ? changes.filter(waits) : changes, at: now + days * 86_400_000, days };
 }
 
 /** A fault or a finding, as it stands in the editor. */

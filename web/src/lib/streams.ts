@@ -197,7 +197,7 @@ export const bridgeStates: Record<Bridge["state"], [css: string, words: string, 
   starting: ["soft", "starting", "It connects to both sides"],
   running: ["state-ok", "running", "Records go over as they come"],
   failing: ["level-error", "standing still", "Something is wrong; it tries again by itself"],
-  paused: ["soft", "paused", "Somebody holds it; it goes on where it stood"],
+  paused: ["soft", "paused", "Somebody holds it, or the policy does; it goes on where it stood"],
 };
 
 /** What each way to open values means, the calmest words for it. */

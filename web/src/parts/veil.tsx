@@ -2,6 +2,7 @@
 import { createContext, Fragment, useContext, type ReactNode } from "react";
 import type { Cell } from "../lib/api";
 import { href } from "../lib/route";
+import { Reveal } from "./Reveal";
 
 /** The project whose records are shown: what a person's chip opens lies in it. */
 export const InProject = createContext("");
@@ -59,10 +60,12 @@ export function Person({ code, tabs = true }: { code: string; tabs?: boolean }) 
   const inside = <><span className="sr-only">person </span>{id.slice(0, 4)}</>;
   const title = `A person, by ${kind}: ${code}. Who it is stays in the vault.`;
   if (!project) return <span {...chip} title={title}>{inside}</span>;
-  return (
+  const link = (
     <a {...chip} title={`${title} Opens what else they did.`} tabIndex={tabs ? undefined : -1} onClick={(event) => event.stopPropagation()}
       href={href([project, "explore"], { q: `subject:"${code}"`, range: "7d" })}>{inside}</a>
   );
+  // A row of a long list opens to a drawer, which has it.
+  return tabs ? <span className="person-room">{link}<Reveal project={project} code={code} /></span> : link;
 }
 
 export interface Removal { kind: string; path: string }

@@ -12,8 +12,7 @@ export function ApplyDialog({ area, text, changes, close, done }: { area: Area; 
   const { owner, shown } = area;
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
-  const notice = shown.in_force?.policy.governance.changes.prior_days ?? 0;
-  const plan = planned(changes, notice);
+  const plan = planned(changes, shown.in_force?.policy.governance.changes ?? { prior_days: 0, subprocessor_days: 0 });
   const apply = () => {
     setBusy(true);
     policies.apply(owner, text).then(done, (error) => setProblem(asProblem(error))).finally(() => setBusy(false));
@@ -27,7 +26,7 @@ export function ApplyDialog({ area, text, changes, close, done }: { area: Area; 
         {plan.now.length > 0 && <section className="stack"><h3>Holds at once</h3><Changes changes={plan.now} none="" /></section>}
         {plan.later.length > 0 && plan.at !== undefined && (
           <section className="stack">
-            <h3>Waits until {day(plan.at)}: {notice} {notice === 1 ? "day" : "days"} of notice</h3>
+            <h3>Waits until {day(plan.at)}: {plan.days} {plan.days === 1 ? "day" : "days"} of notice</h3>
             <p className="soft">{plan.now.length ? "It is announced now and holds for new records from that day on." : "Something loosens and nothing tightens: the whole file is announced now and holds for new records from that day on."}</p>
             <Changes changes={plan.later} none="" />
           </section>

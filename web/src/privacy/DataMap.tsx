@@ -1,8 +1,10 @@
 // The data map: which signal goes where, why, how long, and what the gate does on the way; made from the policy in force.
-import { basisWords, deeds, mapRows, recipientsOf, signalName, spanWords, termWords } from "../lib/datamap";
+import { basisWords, deeds, mapRows, peersOf, recipientsOf, signalName, spanWords, termWords } from "../lib/datamap";
 import type { Activity, Policy } from "../lib/policy";
+import { useLoad } from "../lib/load";
 import { href } from "../lib/route";
-import { Empty } from "../parts/basics";
+import { bridgeStates, streams } from "../lib/streams";
+import { Empty, Shown } from "../parts/basics";
 import { of, ownerName, type Area } from "./area";
 
 export function DataMap(area: Area) {
@@ -16,6 +18,7 @@ export function DataMap(area: Area) {
         <Signals policy={policy} />
       </section>
       <Recipients policy={policy} />
+      <Peers project={area.project} policy={policy} />
       <section className="stack">
         <div><h2>What the gate does on the way</h2><p className="soft">Before anything is stored. <a href={href([area.project, "privacy", "test"], of(area.owner))}>Try it on a record</a>.</p></div>
         <dl className="deeds">{deeds(policy).map((deed) => <div key={`${deed.key} ${deed.does}`}><dt>{deed.what}</dt><dd>{deed.does}</dd><dd><code className="clause">{deed.key}</code></dd></div>)}</dl>
@@ -79,6 +82,40 @@ function Recipients({ policy }: { policy: Policy }) {
           })}</tbody>
         </table>
       </div>
+    </section>
+  );
+}
+
+/** Where records leave for now, beside who is declared there: what the policy does not name is not sent to. */
+function Peers({ project, policy }: { project: string; policy: Policy }) {
+  const loaded = useLoad(project, (signal) => streams.bridges(project, signal));
+  return (
+    <section className="stack">
+      <div><h2>Where records of {project} are sent now</h2><p className="soft">By bridges to other clusters, the one way out there is. One whose address is no recipient's is refused, and paused when its recipient goes; this machine itself is nobody else.</p></div>
+      <Shown loaded={loaded}>
+        {(bridges) => {
+          const peers = peersOf(bridges, policy.recipient);
+          if (peers.length === 0) return <p className="soft">Nowhere.</p>;
+          return (
+            <div className="table-room" tabIndex={0} role="region" aria-label="Where records are sent">
+              <table className="list map peers">
+                <thead><tr><th>Address</th><th>Declared as</th><th>By bridge</th><th>It is</th></tr></thead>
+                <tbody>{peers.map((peer) => {
+                  const bridge = bridges.find((one) => one.name === peer.bridge)!, [css, words, meaning] = bridgeStates[bridge.state];
+                  return (
+                    <tr key={`${peer.bridge} ${peer.address}`}>
+                      <td className="data">{peer.address}</td>
+                      <td>{peer.declared.length ? peer.declared.map((r) => r.name).join(", ") : peer.here ? <span className="soft">this machine</span> : <span className="way-loosening">nobody</span>}</td>
+                      <td><a href={href([project, "streams", "bridges", peer.bridge])}>{peer.bridge}</a></td>
+                      <td><span className={`badge ${css}`} title={meaning}>{words}</span>{bridge.error && <span className="soft map-note">{bridge.error}</span>}</td>
+                    </tr>
+                  );
+                })}</tbody>
+              </table>
+            </div>
+          );
+        }}
+      </Shown>
     </section>
   );
 }

@@ -30,7 +30,7 @@ export function InForce(area: Area) {
           <div><dt>Holds since</dt><dd><Time at={held.activated_at} /></dd></div>
           <div><dt>Applied by</dt><dd>{appliedBy(held.applied_by, me.user)}</dd></div>
           <div><dt>Epoch</dt><dd className="data">{held.epoch}{held.is_interim && <span className="badge level-info interim" title="The policy before it with the stricter parts of the one that was announced">interim</span>}</dd></div>
-          <div><dt>Notice period</dt><dd>{held.policy.governance.changes.prior_days} days</dd></div>
+          <div><dt>Notice period</dt><dd>{held.policy.governance.changes.prior_days} days, {held.policy.governance.changes.subprocessor_days} for a new recipient</dd></div>
           <div><dt>Hash</dt><dd className="row"><span className="data" title={held.hash}>{held.hash.slice(0, 12)}</span><CopyButton text={held.hash} data-kind="quiet" aria-label="Copy the hash" /></dd></div>
         </dl>
       </section>

@@ -2,6 +2,8 @@
 
 use candor_records::BadBatch;
 
+use crate::clear::NO_ACTIVITY;
+
 /// Records that an answer names. Apache Kafka names all, which makes an answer larger than the request where every one
 /// of many small records is refused.
 const NAMED_MAX: usize = 100;
@@ -67,6 +69,20 @@ pub enum StreamRefusal {
 }
 
 impl StreamRefusal {
+    /// The reason in reports: the policy's key, or else that it is a stream's batch.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            StreamRefusal::NoActivity => NO_ACTIVITY,
+            StreamRefusal::Records { first, .. } => match first.first().map(|record| record.reason) {
+                Some(RecordRefusal::Rule) => "policy:scrub.rule",
+                Some(RecordRefusal::Opaque) => "policy:collect.streams",
+                Some(RecordRefusal::Fields) => "policy:collect.unknown_fields",
+                _ => "stream",
+            },
+            StreamRefusal::Batch(_) => "stream",
+        }
+    }
+
     /// The number by which the protocol names the error (see [`BadBatch::code`]): of records `INVALID_TIMESTAMP` 32 where
     /// it is about their time, else `INVALID_RECORD` 87, as in Apache Kafka's `LogValidator`.
     pub fn code(&self) -> i16 {

@@ -48,6 +48,13 @@ impl StreamSubjects {
         OpenedSubjects { codes, rest: from }
     }
 
+    /// The codes, each once.
+    pub fn codes(&self) -> impl Iterator<Item = &str> {
+        let mut from = self.0.as_ref();
+        let count = number(&mut from).unwrap_or(0);
+        (0..count).map_while(move |_| text(&mut from))
+    }
+
     /// Of records in the order of their offset deltas, each with the codes in it.
     pub fn of<'c>(records: impl IntoIterator<Item = (u32, Vec<&'c str>)>) -> StreamSubjects {
         let mut collected = Collected::default();

@@ -57,6 +57,10 @@ fn a_signal_of_no_activity_is_dropped_and_counted() {
     assert_eq!(cleared.report.dropped, [("policy:activity", 2)]);
     assert!(bed.clear(Records::Errors(vec![error("{}")])).admitted.is_some());
     assert_eq!(bed.gate.totals().report().dropped, [("policy:activity", 2)]);
+    // For the ledger: by project and key, each once.
+    let project = bed.scope.project();
+    assert_eq!(bed.gate.totals().take_refused(), [(project, "activity", 2)]);
+    assert_eq!(bed.gate.totals().take_refused(), []);
 }
 
 #[test]

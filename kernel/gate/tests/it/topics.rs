@@ -117,6 +117,7 @@ fn a_topic_of_no_activity_takes_nothing() {
     let refusal = clear(&bed, named("other", ValuesMode::Auto, &[value("{}")])).map(|_| ()).unwrap_err();
     assert_eq!(refusal, StreamRefusal::NoActivity);
     assert_eq!(refusal.code(), 44, "no client sends it again");
+    assert_eq!(bed.gate.totals().take_refused(), [(bed.scope.project(), "activity", 1)]);
 }
 
 #[test]

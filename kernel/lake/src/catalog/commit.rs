@@ -61,6 +61,8 @@ pub(crate) struct Done {
     pub(crate) snapshot: i64,
     /// A table's id and the ids of the files added, in the order of the changes.
     pub(crate) tables: Vec<(i64, Vec<i64>)>,
+    /// Rows that are no more, by project and table.
+    pub(super) gone: Vec<(ProjectId, TableName, u64)>,
 }
 
 /// Where the catalog stands.
@@ -124,38 +126,13 @@ impl Catalog {
         let mut tx = self.database.begin().await?;
         tx.lock(WRITER).await?;
         let done = apply(&mut tx, changes, now, uuid).await?;
-        match tx.commit().await {
-            Ok(()) => Ok(done),
-            Err(lost) => {
-                if self.outcome(&done).await {
-                    Ok(done)
-                } else {
-                    Err(lost.into())
-                }
-            }
+        if let Err(lost) = tx.commit().await
+            && !self.outcome(&done).await
+        {
+            return Err(lost.into());
         }
-    }
-
-    /// Whether a snapshot that was being made is there. The lock waits for a transaction that still runs on a
-    /// server whose answer was lost.
-    async fn outcome(&self, done: &Done) -> bool {
-        let mut pause = std::time::Duration::from_millis(50);
-        loop {
-            match self.try_outcome(done).await {
-                Ok(there) => return there,
-                Err(error) => {
-                    tracing::warn!(error = %candor_model::chain(&error), "cannot learn what became of a commit");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(std::time::Duration::from_secs(5));
-                }
-            }
-        }
-    }
-
-    async fn try_outcome(&self, done: &Done) -> Result<bool, LakeError> {
-        let mut tx = self.database.begin().await?;
-        tx.lock(WRITER).await?;
-        Ok(head(&mut tx).await?.snapshot >= done.snapshot)
+        self.note_gone(&done.gone);
+        Ok(done)
     }
 }
 
@@ -195,6 +172,7 @@ async fn apply(
     let mut made = Vec::new();
     let mut altered = Vec::new();
     let mut tables = Vec::new();
+    let mut gone = Vec::new();
     for change in changes {
         let table = match change.table {
             Some(table) => {
@@ -226,6 +204,11 @@ async fn apply(
         if change.kind == ChangeKind::Merge && rows != lost_rows {
             return Err(LakeError::Inconsistent(format!("a merge of {lost_rows} rows made {rows}")));
         }
+        if change.kind == ChangeKind::Delete
+            && let Some(less) = u64::try_from(lost_rows - rows).ok().filter(|less| *less > 0)
+        {
+            gone.push((change.project, change.name.clone(), less));
+        }
         move_positions(tx, change).await?;
         if change.add.is_empty() && change.remove.is_empty() {
             tables.push((table, ids));
@@ -249,7 +232,7 @@ async fn apply(
         }
     }
     insert_snapshot(tx, head, &made.join(","), now).await?;
-    Ok(Done { snapshot: head.snapshot, tables })
+    Ok(Done { snapshot: head.snapshot, tables, gone })
 }
 
 async fn create_table(
@@ -378,12 +361,13 @@ async fn end_files(tx: &mut Tx, table: i64, snapshot: i64, change: &Change) -> R
         };
         rows += row.int(0)?;
         bytes += row.int(1)?;
-        if change.kind == ChangeKind::Merge {
+        // Rows that were denied meanwhile must not come back in what takes its place.
+        if !change.add.is_empty() {
             let path = format!("{}{}{}", schema_folder(change.project), change.name.folder(), row.text(2)?);
             let denied =
                 tx.query("SELECT 1 FROM candor_lake_denied WHERE path = ?", params![path.as_str()]).await?;
             if !denied.is_empty() {
-                return Err(LakeError::Inconsistent(format!("file {id} was denied while it was merged")));
+                return Err(LakeError::Inconsistent(format!("file {id} was denied while it was rewritten")));
             }
         }
         tx.execute(

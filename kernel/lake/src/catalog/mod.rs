@@ -7,13 +7,16 @@
 mod commit;
 mod drop;
 mod expire;
+mod outcome;
 mod read;
 pub(crate) mod schema;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use candor_meta::{Database, SqlError, Tx, params};
 use candor_model::{Offset, Partition, ProjectId, Timestamp};
+use parking_lot::Mutex;
 
 use crate::LakeError;
 use crate::name::TableName;
@@ -58,6 +61,8 @@ pub(crate) struct Position {
 #[derive(Clone)]
 pub(crate) struct Catalog {
     pub(crate) database: Database,
+    /// Rows that are no more since somebody asked.
+    gone: Arc<Mutex<HashMap<(ProjectId, TableName), u64>>>,
 }
 
 /// Takes an object's intent back, as it is named from now on. Nobody may have taken it for garbage.
@@ -77,7 +82,7 @@ impl Catalog {
         uuid: &str,
     ) -> Result<Catalog, SqlError> {
         database.migrate(&schema::catalog(database.engine())).await?;
-        let catalog = Catalog { database };
+        let catalog = Catalog { database, gone: Arc::default() };
         let mut tx = catalog.database.begin().await?;
         tx.lock(commit::WRITER).await?;
         if tx.query("SELECT 1 FROM ducklake_snapshot LIMIT 1", &[]).await?.is_empty() {

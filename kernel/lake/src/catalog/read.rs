@@ -216,30 +216,31 @@ impl Catalog {
         rows.iter().map(Aged::from_row).filter_map(Result::transpose).collect()
     }
 
-    /// True where a kept snapshot, or a file that waits for its deletion, has this path in the project.
-    pub(crate) async fn names_file(
+    /// The rows of the file that a kept snapshot names by this path in the project; zero for one that waits for its
+    /// deletion, and none where there is none.
+    pub(crate) async fn rows_of_file(
         &self,
         project: ProjectId,
         name: &TableName,
         path: &str,
-    ) -> Result<bool, LakeError> {
+    ) -> Result<Option<u64>, LakeError> {
         let live = self
             .database
             .query(
-                "SELECT 1 FROM ducklake_data_file f JOIN candor_lake_table t ON t.table_id = f.table_id
+                "SELECT f.record_count FROM ducklake_data_file f JOIN candor_lake_table t ON t.table_id = f.table_id
                  WHERE f.path = ? AND t.project = ? AND t.signal = ?",
                 params![path, project.0, name.stored()],
             )
             .await?;
-        if !live.is_empty() {
-            return Ok(true);
+        if let Some(row) = live.first() {
+            return Ok(Some(u64::try_from(row.int(0)?).unwrap_or(0)));
         }
         let full = format!("{}{}{path}", schema_folder(project), name.folder());
         let waiting = self
             .database
             .query("SELECT 1 FROM ducklake_files_scheduled_for_deletion WHERE path = ?", params![full])
             .await?;
-        Ok(!waiting.is_empty())
+        Ok((!waiting.is_empty()).then_some(0))
     }
 }
 

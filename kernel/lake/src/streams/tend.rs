@@ -1,17 +1,16 @@
 //! What upkeep does for streams: publishing, retention, tables of deleted topics.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use candor_model::{ProjectId, Timestamp};
 
 use super::StreamTopic;
-use crate::catalog::Aged;
+use crate::LakeError;
 use crate::inner::Inner;
 use crate::name::TableName;
 use crate::table::Table;
-use crate::{Keeping, LakeError};
+use crate::upkeep::Due;
 
 /// Rows that were read for a query are kept so long for the next one, µs.
 const CACHED_US: i64 = 60 * 1_000_000;
@@ -139,20 +138,13 @@ impl Inner {
         let shortest =
             of_streams.filter_map(|table| kept_us(table.project, &table.name)).map(|(live, _)| live).min();
         let Some(shortest) = shortest else { return Ok(0) };
-        let mut of_table: HashMap<(ProjectId, TableName, i64), Vec<i64>> = HashMap::new();
-        for Aged { project, name, table, file, came } in
-            self.catalog.aged_streams(now.0.saturating_sub(shortest)).await?
-        {
-            if kept_us(project, &name).is_some_and(|(live, lag)| Keeping::is_over(live, lag, came, now.0)) {
-                of_table.entry((project, name, table)).or_default().push(file);
+        let mut due = Due::default();
+        for aged in self.catalog.aged_streams(now.0.saturating_sub(shortest)).await? {
+            if let Some((live, lag)) = kept_us(aged.project, &aged.name) {
+                due.note(&aged, live, lag, now);
             }
         }
-        let mut ended = 0;
-        for ((project, name, id), files) in of_table {
-            ended += files.len();
-            self.end_files(project, name, id, files, now).await?;
-        }
-        Ok(ended)
+        self.end_due(due, now).await
     }
 
     /// Ends the tables of topics that were deleted.

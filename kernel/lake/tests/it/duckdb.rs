@@ -221,7 +221,7 @@ async fn open_door(
         lake.serve(&grant, &path).await
     };
     let file = match answer.await {
-        Ok(file) => file,
+        Ok(served) => served.file,
         Err(ServeError::Unauthorized) => return StatusCode::UNAUTHORIZED.into_response(),
         Err(ServeError::Forbidden) => return StatusCode::FORBIDDEN.into_response(),
         Err(ServeError::Gone) => return StatusCode::GONE.into_response(),

@@ -1,6 +1,6 @@
 //! Rows go when their time on the arrival clock is over, whatever their senders say the time is.
 
-use candor_lake::{DAY_US, LakeConfig, Retention};
+use candor_lake::{DAY_US, Keeping, Kept, LakeConfig, Retention};
 use candor_model::{Clock, Signal};
 
 use crate::bed::{Bed, rows};
@@ -14,7 +14,7 @@ async fn each_signal_is_kept_for_its_time_then_goes_from_lists_history_and_disk(
         bed.log.append(bed.project(), signal, rows(signal, 0, 10), bed.clock.now());
     }
     lake.flush(None).await.unwrap();
-    let mut left = Vec::new();
+    let (mut left, mut gone) = (Vec::new(), Vec::new());
     for _ in 0..11 {
         bed.advance_seconds(86_400);
         lake.upkeep().await.unwrap();
@@ -23,7 +23,11 @@ async fn each_signal_is_kept_for_its_time_then_goes_from_lists_history_and_disk(
             counts.push(lake.pin(&bed.shop, signal).await.unwrap().rows());
         }
         left.push(format!("{counts:?}"));
+        gone.extend(lake.take_gone());
     }
+    // Each table's rows are told of once, when they go.
+    let of = |name: &str| (bed.project(), name.to_owned(), 10);
+    assert_eq!(gone, [of("errors"), of("spans"), of("logs")]);
     expect_test::expect![[r#"
         [10, 10, 10]
         [10, 10, 10]
@@ -46,6 +50,43 @@ async fn each_signal_is_kept_for_its_time_then_goes_from_lists_history_and_disk(
     drop(lake);
     let lake = bed.lake().await;
     assert_eq!(lake.pin(&bed.shop, Signal::Logs).await.unwrap().rows(), 0);
+}
+
+/// Bytes must be gone within hours here, and a day's rows share a file: it is written anew without those past their time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_past_its_time_leaves_a_file_and_what_is_not_stays() {
+    const HOUR_US: i64 = 3600 * 1_000_000;
+    let bed = Bed::new().await;
+    let lake = bed.lake().await;
+    let live = Retention { logs_us: 2 * DAY_US, errors_us: 2 * DAY_US, spans_us: 2 * DAY_US };
+    let mut kept = Kept::from(live);
+    kept.lag = Retention { logs_us: 2 * HOUR_US, errors_us: 2 * HOUR_US, spans_us: 2 * HOUR_US };
+    lake.keep(Keeping { instance: kept, projects: std::collections::HashMap::new() });
+    // To the first hour of a day, so that all of it is in one.
+    let into_day = bed.clock.now().0.rem_euclid(DAY_US);
+    bed.advance_seconds((DAY_US - into_day) / 1_000_000 + 60);
+    for hour in 0..8 {
+        bed.logs(hour * 10, 10);
+        bed.advance_seconds(3600);
+        lake.flush(None).await.unwrap();
+    }
+    assert_eq!(lake.compact(None).await.unwrap(), 8, "eight files become one");
+    // From where the first hour's rows are past their time.
+    bed.advance_seconds(2 * 86_400 - 8 * 3600 + 60);
+    let mut left = Vec::new();
+    for _ in 0..9 {
+        lake.upkeep().await.unwrap();
+        left.push(lake.pin(&bed.shop, Signal::Logs).await.unwrap().rows());
+        bed.advance_seconds(3600);
+    }
+    // Rows of a file go when the oldest of them must be gone, and none before its time.
+    let gone: u64 = lake.take_gone().into_iter().map(|(_, _, rows)| rows).sum();
+    assert_eq!(gone, 80);
+    for (hour, rows) in left.iter().enumerate() {
+        let in_time = 80 - 10 * (hour as u64 + 1).min(8);
+        assert!((in_time..=in_time + 20).contains(rows), "{hour} hours later {rows} rows: {left:?}");
+    }
+    assert_eq!(left.last(), Some(&0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,9 @@ async fn a_token_reads_its_project_until_it_ends() {
     let pinned = lake.pin(&bed.shop, Signal::Logs).await.unwrap();
     let key = pinned.files[0].key.clone();
     let path = key.strip_prefix(&format!("lake/p{shop}/")).unwrap();
-    let file = lake.serve(&grant, path).await.unwrap();
+    let served = lake.serve(&grant, path).await.unwrap();
+    assert_eq!((served.table.as_str(), served.rows), ("logs", 10));
+    let file = served.file;
     assert_eq!(file.length(), pinned.files[0].length);
     assert_eq!(&file.read(0..4).await.unwrap()[..], b"PAR1");
     for wrong in ["", "logs", "logs/", "logs/../errors/x", "metrics/x", "logs/2026-11-20/none.parquet", &key]

@@ -23,6 +23,7 @@ fn read(actor: &str, code: &str, sql: &str) -> Read {
         signal: "errors".to_owned(),
         query: Some(sql.to_owned()),
         policy: None,
+        clause: None,
         rows: 2,
         subjects: [Code::parse(code).unwrap()].into_iter().collect::<Subjects>(),
     }
@@ -68,6 +69,38 @@ async fn alike_within_an_hour_are_one_entry(house: House) {
     let open = house.database.query("SELECT key FROM ledger_open", &[]).await.unwrap();
     assert!(open.is_empty());
     assert!(ledger.verify(&[]).await.unwrap().is_whole());
+}
+
+/// What the gate does not take is counted by clause, without waiting for anything.
+async fn drops_are_one_entry_by_clause(house: House) {
+    let House { ledger, .. } = &house;
+    for (clause, rows) in [("consent", 5), ("scrub.rule", 1), ("consent", 7)] {
+        let drop = Read {
+            action: Action::Drop,
+            clause: Some(clause.to_owned()),
+            query: None,
+            rows,
+            subjects: Subjects::default(),
+            ..read("gate", ALICE, "")
+        };
+        ledger.count(drop, |error| panic!("{error}"));
+    }
+    // A restart counts on.
+    ledger.tend().await.unwrap();
+    ledger.settle(Some(SHOP)).await.unwrap();
+    let entries = ledger.entries(SHOP, None, 10).await.unwrap();
+    let mut said: Vec<_> = entries
+        .iter()
+        .map(|e| (e.leaf.action.name(), e.leaf.clause.as_deref().unwrap_or(""), e.leaf.count, e.leaf.rows))
+        .collect();
+    said.sort_unstable();
+    assert_eq!(said, [("drop", "consent", 2, 12), ("drop", "scrub.rule", 1, 1)]);
+    assert!(ledger.verify(&[]).await.unwrap().is_whole());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drops_on_sqlite() {
+    drops_are_one_entry_by_clause(House::sqlite().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

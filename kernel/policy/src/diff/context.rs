@@ -103,6 +103,17 @@ pub(super) fn leaf(path: &Path, key: &Key, takes: Takes, (old, new): (Side<'_>, 
             let moves = |signal: &String| !kept.contains(signal) && new.policy.activity(signal).is_some();
             if of(old.policy).iter().any(moves) { ChangeClass::Mixed } else { class }
         }
+        // Who has no fields named gets records whole.
+        ["recipient", _, "fields"] => {
+            let is_whole = |side: Side<'_>| {
+                side.holds(&names).as_ref().and_then(Json::as_array).is_none_or(|fields| fields.is_empty())
+            };
+            match (is_whole(old), is_whole(new)) {
+                (true, false) => ChangeClass::Tightening,
+                (false, true) => ChangeClass::Loosening,
+                _ => class,
+            }
+        }
         ["scrub", "rule", id, "detect"] => {
             let of = |policy: &'_ Policy| policy.scrub.rules.iter().find(|rule| rule.id == id).cloned();
             let (Some(before), Some(after)) = (of(old.policy), of(new.policy)) else { return class };

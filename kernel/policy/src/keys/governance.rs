@@ -62,7 +62,6 @@ pub(super) const KEYS: &[Key] = &[
         "the same for somebody else who gets data",
     )
     .enforced("notices::apply")
-    .not_yet()
     .clauses(&["BS-13"]),
     key(
         "governance.changes.loosening_applies_to",
@@ -87,8 +86,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .clauses(&["BS-17"]),
     key("governance.reads.ledger", Bool, TrueIsStricter, "whether reads of personal data are on record")
-        .enforced("ledger::reads")
-        .not_yet()
+        .enforced("books::note")
         .clauses(&["LR-09", "BS-12"]),
     key(
         "governance.reads.reveal_needs_reason",
@@ -96,8 +94,7 @@ pub(super) const KEYS: &[Key] = &[
         TrueIsStricter,
         "whether showing a value takes a reason",
     )
-    .enforced("ledger::reveal")
-    .not_yet()
+    .enforced("api::ledger::reveal")
     .clauses(&["LR-09"]),
     key(
         "governance.reads.roles.{role}",
@@ -105,8 +102,7 @@ pub(super) const KEYS: &[Key] = &[
         FirstIsStrictest,
         "what a role sees of people",
     )
-    .enforced("people::roles")
-    .not_yet()
+    .enforced("people::access")
     .clauses(&["LR-09", "BS-12", "SE-02"]),
     key(
         "governance.telemetry.self",

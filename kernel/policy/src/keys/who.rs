@@ -100,14 +100,12 @@ pub(super) const KEYS: &[Key] = &[
         .clauses(&["LR-18"]),
     key("recipient.[id].uses", Terms(DataUse), LessIsStricter, "for what").clauses(&["CF-15"]),
     key("recipient.[id].endpoints", Texts, LessIsStricter, "the addresses that data may go to")
-        .enforced("egress")
-        .not_yet()
-        .clauses(&["LF-10", "LR-35"]),
+        .enforced("policy::egress")
+        .clauses(&["LF-02", "LF-10", "LR-35"]),
     key("recipient.[id].transfer", Term(Transfer), Unordered, "what allows the transfer: eu-gdpr:A46-2-c")
         .clauses(&["BS-16"]),
-    key("recipient.[id].fields", Texts, LessIsStricter, "what of a record it gets")
-        .enforced("egress")
-        .not_yet()
+    key("recipient.[id].fields", Texts, LessIsStricter, "what of a record it gets; all of it where nothing is named")
+        .enforced("policy::egress")
         .clauses(&["LR-06"]),
     key("sharing.sale", PERMISSION, FirstIsStrictest, "selling data").clauses(&["LF-02", "SE-06"]),
     key("sharing.ads", PERMISSION, FirstIsStrictest, "sharing for advertisements")

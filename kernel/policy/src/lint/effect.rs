@@ -13,12 +13,16 @@ use crate::terms;
 /// Longest name of a topic (Kafka).
 const TOPIC_MAX: usize = 249;
 
+/// What members of an organisation can be, where it is about persons. The last two are one.
+const ROLES: [&str; 5] = ["operator", "viewer", "responder", "dpo", "privacy-officer"];
+
 pub(super) fn look(look: &mut Look<'_>) {
     let policy = &look.resolved.policy;
     topics(look, policy);
     regions(look, policy);
     sites(look, policy);
     projects(look, policy);
+    roles(look, policy);
     rules(look, policy);
     exceptions(look, policy);
 }
@@ -92,6 +96,17 @@ fn projects(look: &mut Look<'_>, policy: &Policy) {
                 "write `\"project:NAME\"` or `\"project:PREFIX/*\"`",
             );
         }
+    }
+}
+
+/// Roles that nobody can be given: what is said of them is said of nobody.
+fn roles(look: &mut Look<'_>, policy: &Policy) {
+    for name in policy.governance.reads.roles.keys().filter(|name| !ROLES.contains(&name.as_str())) {
+        look.warn(
+            &format!("governance.reads.roles.{name}"),
+            format!("nobody has the role {name:?}"),
+            "name operator, viewer, responder or dpo",
+        );
     }
 }
 

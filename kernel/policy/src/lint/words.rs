@@ -1,6 +1,7 @@
 //! Whether what is said is lawful to say, and said whole.
 
 use super::Look;
+use crate::egress::Endpoint;
 use crate::model::Policy;
 use crate::terms::{ADEQUATE, EEA, is_obsolete};
 
@@ -113,7 +114,13 @@ fn recipients(look: &mut Look<'_>, policy: &Policy) {
             );
         }
         for endpoint in &recipient.endpoints {
-            if !endpoint.starts_with("https://") && !endpoint.starts_with("http://127.0.0.1") {
+            if Endpoint::parse(endpoint).is_none() {
+                look.error(
+                    &key("endpoints"),
+                    format!("{endpoint:?} is no address: nothing can be sent there"),
+                    "write https://HOST, or HOST:PORT of a broker",
+                );
+            } else if endpoint.starts_with("http://") && !endpoint.starts_with("http://127.0.0.1") {
                 look.error(
                     &key("endpoints"),
                     format!("{endpoint} is not encrypted"),

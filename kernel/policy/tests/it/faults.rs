@@ -133,7 +133,7 @@ id = "aws"
 name = "AWS"
 country = "US"
 role = "dpv:DataProcessor"
-endpoints = ["http://aws.example"]
+endpoints = ["http://aws.example", "mailto:a@b.example"]
 
 [sharing]
 ads = "allowed"
@@ -164,6 +164,7 @@ breach = { authority_hours = 100 }
         policy.toml:11:24: error: consent.children.min_age: no law sets an age below 13; write 13 to 18, or 0 where none is kept out
         policy.toml:29:1: error: recipient.aws.transfer: nothing is named that allows data to go to US; write "eu-gdpr:A46-2-c" where standard clauses were agreed, "eu-gdpr:A45-3" for an adequacy decision
         policy.toml:34:13: error: recipient.aws.endpoints: http://aws.example is not encrypted; write an https address
+        policy.toml:34:13: error: recipient.aws.endpoints: "mailto:a@b.example" is no address: nothing can be sent there; write https://HOST, or HOST:PORT of a broker
         policy.toml:38:36: error: sharing.aggregates.k: a sum over one person is that person; write at least 2; 20 is usual
         policy.toml:14:14: error: collect.enrichment: Candor completes records from nowhere; write `enrichment = []`
         policy.toml:41:30: error: governance.breach.authority_hours: the authority is to be told within 72 hours (GDPR Art. 33); write 72 or less
@@ -228,6 +229,7 @@ endpoints = ["https://ads.example"]
 
 [governance]
 legal_requests = { approvers = 0 }
+reads = { roles = { support = "all", viewer = "tokens" } }
 "#;
     let resolved = read("policy.toml", text).expect("parses");
     let found: String = lint(&resolved).iter().map(|finding| format!("{finding}\n")).collect();
@@ -243,6 +245,7 @@ legal_requests = { approvers = 0 }
         policy.toml:13:11: error: site.a.origins: "https://a.example/shop" is no origin: no page is of it; write scheme and host alone, as in "https://shop.example"
         policy.toml:16:11: error: site.b.origins: https://b.example is one of a already; name each origin once
         policy.toml:9:46: error: controller.role.customers: no project is meant by that; write `"project:NAME"` or `"project:PREFIX/*"`
+        policy.toml:55:31: warning: governance.reads.roles.support: nobody has the role "support"; name operator, viewer, responder or dpo
         policy.toml:35:1: warning: scrub.rule.two: it never strikes: `one` before it does, everywhere; put it before that one, or leave it out
         policy.toml:42:10: warning: scrub.allow.extra.path.detect: no rule looks for "whole": there is nothing to except; leave it out
         policy.toml:21:12: error: activity.errors.subjects: who has an address is not anonymous; add "customer" or "visitor"

@@ -12,8 +12,6 @@ use crate::files::{SHOP, WHOLE};
 
 /// Keys whose features are not built. It shrinks as they are: nothing is ever added to it.
 const NOT_IN_FORCE: &[&str] = &[
-    "recipient.[id].endpoints",
-    "recipient.[id].fields",
     "sharing.aggregates.k",
     "sharing.aggregates.epsilon_year",
     "collect.unknown_fields.replays",
@@ -29,10 +27,6 @@ const NOT_IN_FORCE: &[&str] = &[
     "rights.erasure.live",
     "rights.erasure.backups",
     "rights.erasure.receipt",
-    "governance.changes.subprocessor_days",
-    "governance.reads.ledger",
-    "governance.reads.reveal_needs_reason",
-    "governance.reads.roles.{role}",
     "governance.security.second_factor",
 ];
 

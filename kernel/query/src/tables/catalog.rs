@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::cache::FileCache;
+use super::ledger::{self, LEDGER};
 use super::scan::{PinnedTable, ScanCounts};
 use crate::QueryError;
 use crate::functions::issue;
@@ -53,6 +54,8 @@ pub(crate) struct Project {
     counts: Arc<ScanCounts>,
     snapshot: Option<i64>,
     pinned: [OnceCell<View>; Signal::ALL.len()],
+    /// Where the ledger ended when it was first read.
+    ledger_end: Arc<OnceCell<u64>>,
     /// By name; none in a cell where no topic has that name.
     streams: Mutex<HashMap<String, Arc<OnceCell<Option<View>>>>>,
 }
@@ -85,8 +88,8 @@ impl Project {
         counts: Arc<ScanCounts>,
         snapshot: Option<i64>,
     ) -> Arc<Project> {
-        let (pinned, streams) = Default::default();
-        Arc::new(Project { tables, issues, cache, counts, snapshot, pinned, streams })
+        let (pinned, ledger_end, streams) = Default::default();
+        Arc::new(Project { tables, issues, cache, counts, snapshot, pinned, ledger_end, streams })
     }
 
     /// A topic's table as SQL sees it. None where no topic has that name.
@@ -162,6 +165,15 @@ impl Project {
         Ok(Arc::new(ViewTable::new(plan, None)))
     }
 
+    /// The ledger as SQL sees it. It is in no file, and so in no snapshot.
+    pub(crate) fn ledger(&self) -> Result<Arc<dyn TableProvider>> {
+        if self.snapshot.is_some() {
+            let what = "the table ledger is in no snapshot: ask without one".to_owned();
+            return Err(QueryError::Plan(what).into_datafusion());
+        }
+        ledger::table(&self.tables, &self.ledger_end, &self.counts)
+    }
+
     /// The columns of a table as SQL sees it.
     pub(crate) async fn schema(&self, signal: Signal) -> Result<SchemaRef, QueryError> {
         Ok(self.table(signal).await.map_err(QueryError::from_datafusion)?.schema())
@@ -176,6 +188,7 @@ impl Project {
                     let schema = self.schema(signal).await.map_err(QueryError::into_datafusion)?;
                     columns.push(SCHEMA, signal.name(), &schema);
                 }
+                columns.push(SCHEMA, LEDGER, &ledger::schema());
                 let streams = self.stream_schemas().await.map_err(QueryError::into_datafusion)?;
                 for (name, schema) in streams {
                     columns.push(STREAM, &name, &schema);
@@ -196,13 +209,23 @@ fn issue_column(issues: &Arc<std::collections::HashMap<String, i64>>) -> Expr {
     issue::call(col(GROUP_HASHES), Arc::clone(issues)).alias(ISSUE)
 }
 
+/// The names of the tables that are no topic's.
+fn main_names() -> impl Iterator<Item = &'static str> {
+    Signal::ALL.into_iter().map(Signal::name).chain([LEDGER])
+}
+
+/// A table that is no topic's, by its name.
+pub(crate) fn is_main(name: &str) -> bool {
+    main_names().any(|known| known == name)
+}
+
 fn text_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, false)
 }
 
 fn tables_batch(streams: &[Arc<str>]) -> Result<RecordBatch> {
-    let signals = Signal::ALL.iter().map(|signal| (SCHEMA, signal.name()));
-    let all = signals.chain(streams.iter().map(|name| (STREAM, &**name)));
+    let main = main_names().map(|name| (SCHEMA, name));
+    let all = main.chain(streams.iter().map(|name| (STREAM, &**name)));
     let (schemas, names): (Vec<&str>, Vec<&str>) = all.unzip();
     let repeated = |text: &str| Arc::new(StringArray::from(vec![text; names.len()])) as ArrayRef;
     let schema = Schema::new(vec![
@@ -319,18 +342,19 @@ impl fmt::Debug for Main {
 #[async_trait]
 impl SchemaProvider for Main {
     fn table_names(&self) -> Vec<String> {
-        Signal::ALL.iter().map(|signal| signal.name().to_owned()).collect()
+        main_names().map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         match Signal::from_name(name) {
             Some(signal) => Ok(Some(self.0.table(signal).await?)),
+            None if name == LEDGER => Ok(Some(self.0.ledger()?)),
             None => Ok(None),
         }
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        Signal::from_name(name).is_some()
+        is_main(name)
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod catalog;
 pub(crate) mod chain;
+pub(crate) mod ledger;
 pub(crate) mod newest;
 pub(crate) mod promoted;
 pub(crate) mod prune;

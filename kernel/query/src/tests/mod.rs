@@ -2,6 +2,7 @@
 
 mod crowd;
 mod fuzz;
+mod ledger;
 mod limits;
 mod promoted;
 mod refused;
@@ -33,7 +34,7 @@ use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::engine::Engine;
-use crate::source::{Content, Scoped, View};
+use crate::source::{Content, LedgerRow, Scoped, SourceError, View};
 use crate::{Answer, Format, Limits, Options, QueryError, encode};
 
 /// 2026-11-20T10:00:00Z, when the rows of the test lake begin.
@@ -48,6 +49,8 @@ pub(crate) struct TestLake {
     streams: BTreeMap<String, View>,
     files: HashMap<String, Bytes>,
     pub(crate) reads: AtomicU64,
+    /// The number after the newest entry of the ledger; each time it is asked for there is one more.
+    pub(crate) ledger_end: AtomicU64,
     /// Makes every read wait: a store that hangs.
     pub(crate) read_delay: Option<std::time::Duration>,
 }
@@ -88,6 +91,16 @@ impl Scoped for TestLake {
     async fn open(&self, file: &DataFile) -> Result<Arc<dyn Content>, LakeError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(InMemory { bytes: self.files[&file.key].clone(), delay: self.read_delay }))
+    }
+    async fn ledger_end(&self) -> Result<u64, SourceError> {
+        Ok(self.ledger_end.fetch_add(ledger::EVERY, Ordering::Relaxed))
+    }
+    async fn ledger_below(&self, below: u64, count: u32) -> Result<Vec<LedgerRow>, SourceError> {
+        if self.ledger_end.load(Ordering::Relaxed) == ledger::BROKEN + ledger::EVERY {
+            return Err("the database is gone".into());
+        }
+        let own = (0..below).rev().filter(|index| index.is_multiple_of(ledger::EVERY));
+        Ok(own.take(count as usize).map(ledger::row).collect())
     }
 }
 

@@ -124,7 +124,7 @@ async fn topics_have_a_schema_of_their_own() {
             .map(|line| line.replace("\"\"", "'"))
             .collect::<Vec<_>>()
             .join(" "),
-        "errors,BASE TABLE logs,BASE TABLE spans,BASE TABLE \"stream.'It's-odd'\",BASE TABLE \
+        "errors,BASE TABLE ledger,BASE TABLE logs,BASE TABLE spans,BASE TABLE \"stream.'It's-odd'\",BASE TABLE \
          \"stream.'logs'\",BASE TABLE \"stream.'orders.v1'\",BASE TABLE"
     );
     let described = answer(r#"DESCRIBE stream."orders.v1""#).await;
@@ -144,6 +144,14 @@ async fn the_schema_names_topics_as_queries_do() {
     let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!(
         names,
-        ["logs", "errors", "spans", "stream.\"It's-odd\"", "stream.\"logs\"", "stream.\"orders.v1\""]
+        [
+            "logs",
+            "errors",
+            "spans",
+            "ledger",
+            "stream.\"It's-odd\"",
+            "stream.\"logs\"",
+            "stream.\"orders.v1\""
+        ]
     );
 }

@@ -214,17 +214,62 @@ fn name_before(bytes: &[u8], start: usize) -> Option<&[u8]> {
 /// Finds cards in a word that has letters in it.
 pub(crate) fn in_word(scan: &mut Scan<'_>, start: usize, end: usize) {
     let bytes = scan.bytes;
-    let mut index = start;
-    while index < end {
-        let run = skip(bytes, index, |byte| !byte.is_ascii_digit()).min(end);
-        let run_end = skip(bytes, run, |byte| byte.is_ascii_digit() || byte == b'-').min(end);
-        let run_end = skip_back(bytes, run_end, |byte| byte == b'-').max(run);
-        // `blk_-5195…` is a negative number.
-        let negative = before(bytes, run) == b'-' && before(bytes, run - 1) == b'_';
-        if run_end - run >= DIGITS_MIN && !negative && !is_in_hex_id(bytes, start, end, run, run_end) {
-            in_run(scan, run, run_end, Place::Attached);
+    let mut run = start;
+    for index in start..=end {
+        let byte = if index < end { at(bytes, index) } else { 0 };
+        if byte.is_ascii_digit() || (byte == b'-' && index > run) {
+            continue;
         }
-        index = run_end.max(run + 1);
+        if index - run >= DIGITS_MIN {
+            let run_end = skip_back(bytes, index, |byte| byte == b'-').max(run);
+            // `blk_-5195…` is a negative number.
+            let negative = before(bytes, run) == b'-' && before(bytes, run - 1) == b'_';
+            if run_end - run >= DIGITS_MIN && !negative && !is_in_hex_id(bytes, start, end, run, run_end) {
+                in_run(scan, run, run_end, Place::Attached);
+            }
+        }
+        run = index + 1;
+    }
+}
+
+/// Finds a card whose groups of four, or single digits, have any one sign between them, by one of its digits at `index`.
+/// A longer row of such groups is a list.
+pub(crate) fn printed(scan: &mut Scan<'_>, index: usize) {
+    let bytes = scan.bytes;
+    // A row of single digits has not more than these.
+    let end =
+        skip(slice(bytes, 0, (index + 2 * DIGITS_MAX).min(bytes.len())), index, |byte| byte.is_ascii_digit());
+    let (group, groups) = match at(bytes, index - 1).is_ascii_digit() {
+        true => (4, 4),
+        false => (1, DIGITS_MAX),
+    };
+    let sign = at(bytes, if group == 1 { index - 1 } else { index.saturating_sub(4) });
+    if sign.is_ascii_alphanumeric() || !sign.is_ascii() || (group == 4 && end != index + 1) {
+        return;
+    }
+    let is_group = |start: usize| {
+        slice(bytes, start, start + group).iter().all(u8::is_ascii_digit)
+            && !at(bytes, start + group).is_ascii_digit()
+    };
+    let mut digits = [0u8; DIGITS_MAX];
+    let (mut start, mut count) = (index + 1 - group, 1);
+    while count < groups && start > group && at(bytes, start - 1) == sign && is_group(start - 1 - group) {
+        start -= group + 1;
+        count += 1;
+    }
+    let mut end = index + 1;
+    while group == 1 && count < groups && at(bytes, end) == sign && is_group(end + 1) {
+        end += 2;
+        count += 1;
+    }
+    let goes_on = (start > 1 && at(bytes, start - 1) == sign && at(bytes, start - 2).is_ascii_digit())
+        || (at(bytes, end) == sign && at(bytes, end + 1).is_ascii_digit())
+        || before(bytes, start).is_ascii_digit();
+    let found = slice(bytes, start, end).iter().filter(|byte| byte.is_ascii_digit());
+    let total = digits.iter_mut().zip(found).map(|(slot, byte)| *slot = byte - b'0').count();
+    let digits = digits.get(..total).unwrap_or_default();
+    if !goes_on && (group == 1 || count == groups) && is_card(digits) {
+        scan.hit(start, end, Detector::Card);
     }
 }
 

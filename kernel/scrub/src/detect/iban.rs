@@ -72,7 +72,7 @@ fn end_of(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// The length of one separator at `index`, where one is.
 fn separator_length(bytes: &[u8], index: usize) -> usize {
-    usize::from(matches!(at(bytes, index), b' ' | b'-' | b'.' | b'+'))
+    usize::from(matches!(at(bytes, index), b' ' | b'-' | b'.' | b'+' | b'_' | b'/' | b'\n'))
 }
 
 /// Takes one more character into the remainder modulo 97; letters count as two digits.

@@ -29,7 +29,8 @@ static BEGINNINGS: [u32; 256] = {
 };
 
 /// Looks at a word of `[A-Za-z0-9_-]` that is long enough to be a token, and at its parts.
-pub(crate) fn in_word(scan: &mut Scan<'_>, start: usize, end: usize) {
+/// `is_one_piece` says that there is neither a dash nor an underscore in it.
+pub(crate) fn in_word(scan: &mut Scan<'_>, start: usize, end: usize, is_one_piece: bool) {
     let bytes = scan.bytes;
     // What stands before a dot belongs to the tokens that have dots (`SG.…`).
     let first = start;
@@ -52,6 +53,9 @@ pub(crate) fn in_word(scan: &mut Scan<'_>, start: usize, end: usize) {
             index = token_end;
         }
         // The next part of the word.
+        if is_one_piece && start == first {
+            break;
+        }
         index = skip(bytes, index, |byte| byte.is_ascii_alphanumeric());
         index = skip(bytes, index, |byte| matches!(byte, b'_' | b'-')).max(index + 1);
     }

@@ -4,6 +4,40 @@ use expect_test::expect;
 
 use crate::{check, scrubbed};
 
+/// Any one sign may stand between groups of four or single digits, and digits may be of other scripts.
+#[test]
+fn cards_with_signs_between() {
+    for card in [
+        "4111_1111_1111_1111",
+        "4111/1111/1111/1111",
+        "4111:1111:1111:1111",
+        "4111|1111|1111|1111",
+        "4111,1111,1111,1111",
+        "4111*1111*1111*1111",
+        "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        "3-7-8-2-8-2-2-4-6-3-1-0-0-0-5",
+        "๔๑๑๑๑๑๑๑๑๑๑๑๑๑๑๑",
+        "၄၁၁၁ ၁၁၁၁ ၁၁၁၁ ၁၁၁၁",
+    ] {
+        for around in
+            ["", " ", "some words before that make the text longer than one block of it, and more: "]
+        {
+            assert_eq!(scrubbed(&format!("{around}{card}")), format!("{around}[card]"));
+            assert_eq!(scrubbed(&format!("{around}{card}, and so on")), format!("{around}[card], and so on"));
+        }
+    }
+    for other in [
+        "4111,1111,1111,1111,1111",
+        "12,4111,1111,1111,1111",
+        "4111/1111:1111/1111",
+        "4111,1111,1111,1112",
+        "1 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        "2001:4111:1111:1111:1111",
+    ] {
+        assert_eq!(scrubbed(other), other);
+    }
+}
+
 #[test]
 fn cards() {
     check(

@@ -11,6 +11,7 @@ mod batches;
 mod client;
 mod copying;
 mod echo;
+mod egress;
 mod groups;
 mod position;
 mod progress;
@@ -41,6 +42,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use echo::GROUP_PREFIX;
+pub use egress::{Egress, Forbidden};
 pub use progress::{BridgeState, MirroredGroup, MirroredPartition, MirroredTopic};
 pub use spec::{Direction, Login, Mechanism, Secret, Spec, Start};
 
@@ -74,6 +76,9 @@ pub enum BridgeError {
     /// It cannot be meant.
     #[error("{0}")]
     Refused(String),
+    /// The policy of the project does not let records go there.
+    #[error("{}", .0.why)]
+    Forbidden(Forbidden),
     /// Metadata failed.
     #[error(transparent)]
     Sql(#[from] SqlError),
@@ -124,6 +129,8 @@ pub(crate) struct Parts {
     /// The project that clients of this machine are who prove nothing.
     pub anonymous: Option<Arc<str>>,
     pub tenancy: Tenancy,
+    /// Where records may go.
+    pub egress: Egress,
     pub stop: CancellationToken,
 }
 
@@ -165,6 +172,7 @@ impl Bridges {
         for bridge in stored {
             bridges.begin(bridge);
         }
+        bridges.keep_reviewing();
         Ok(bridges)
     }
 
@@ -197,6 +205,7 @@ impl Bridges {
 
     async fn make(&self, project: ProjectId, mut spec: Spec) -> Result<Bridge, BridgeError> {
         let _alone = self.alone(project).await;
+        self.must_be_allowed(project, &spec)?;
         let parts = &self.inner.parts;
         let count = {
             let all = self.inner.all.lock();
@@ -228,6 +237,7 @@ impl Bridges {
 
     async fn tell(&self, project: ProjectId, mut spec: Spec) -> Result<Bridge, BridgeError> {
         let _alone = self.alone(project).await;
+        self.must_be_allowed(project, &spec)?;
         let before = {
             let all = self.inner.all.lock();
             let found = all.get(&(project, spec.name.clone())).map(|running| running.stored.clone());
@@ -270,6 +280,11 @@ impl Bridges {
 
     async fn hold(&self, project: ProjectId, name: &str, paused: bool) -> Result<Bridge, BridgeError> {
         let _alone = self.alone(project).await;
+        if !paused {
+            let found =
+                self.inner.all.lock().get(&(project, name.to_owned())).map(|one| one.stored.spec.clone());
+            self.must_be_allowed(project, &found.ok_or_else(|| BridgeError::Missing(name.to_owned()))?)?;
+        }
         let mut stored = self.end(project, name, false).await?;
         if let Err(error) = store::pause(&self.inner.parts.database, stored.project, name, paused).await {
             self.begin(stored);
@@ -325,8 +340,9 @@ impl Bridges {
     fn begin(&self, stored: Stored) -> Bridge {
         let progress = Arc::new(Progress::default());
         let key = (stored.project, stored.spec.name.clone());
-        let task = if stored.is_paused {
-            progress.is_now(BridgeState::Paused);
+        let forbidden = egress::check(&self.inner.parts.egress, stored.project, &stored.spec).err();
+        let task = if stored.is_paused || forbidden.is_some() {
+            progress.paused(forbidden.map(|forbidden| forbidden.why));
             None
         } else {
             let stop = self.inner.parts.stop.child_token();
@@ -413,6 +429,7 @@ impl Bridges {
             project: stored.project,
             anonymous: parts.anonymous.clone(),
             tenancy: parts.tenancy.clone(),
+            egress: (spec.direction == Direction::Push).then(|| Arc::clone(&parts.egress)),
         }));
         Ok(match spec.direction {
             Direction::Pull => (remote, local),

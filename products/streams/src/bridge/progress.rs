@@ -26,7 +26,7 @@ pub enum BridgeState {
     Running,
     /// Something is wrong; it tries again.
     Failing,
-    /// Somebody paused it.
+    /// Somebody paused it, or the policy did.
     Paused,
 }
 
@@ -135,6 +135,12 @@ impl Progress {
         inner.state = state;
         inner.error = None;
         inner.retry_at = None;
+    }
+
+    /// It does nothing; why, where it may not.
+    pub fn paused(&self, why: Option<String>) {
+        self.is_now(BridgeState::Paused);
+        self.inner.lock().error = why.map(cut);
     }
 
     /// Something is wrong; it tries again after so long, or only when somebody resumes it.

@@ -48,6 +48,11 @@ impl Rights {
         &self.caller.user
     }
 
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// What an answer of the rules depends on: as long as it is the same, so is the answer for this user.
     pub fn mark(&self) -> RightsMark {
         RightsMark { changes: self.acls.changes(), is_owner: self.is_owner, host: self.caller.host }

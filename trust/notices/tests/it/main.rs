@@ -129,6 +129,60 @@ async fn what_loosens_waits_for_the_notice_period_of_what_holds() {
     assert!(policies.announced(Owner::Instance).await.expect("asks").is_none());
 }
 
+/// A file with these periods, and with these recipients.
+fn shared(periods: &str, ids: &[&str], rest: &str) -> String {
+    let recipient = |id: &&str| {
+        format!(
+            "[[recipient]]\nid = \"{id}\"\nname = \"{id} Co\"\ncountry = \"DE\"\nrole = \"dpv:DataSubProcessor\"\n\
+             endpoints = [\"https://{id}.example\"]\n"
+        )
+    };
+    let recipients: String = ids.iter().map(recipient).collect();
+    file(&format!("[governance.changes]\n{periods}\n{recipients}\n{rest}"))
+}
+
+#[tokio::test]
+async fn somebody_else_who_gets_data_is_announced_for_their_own_time() {
+    let days = |house: &House, applied: &candor_notices::Applied| {
+        let announced = applied.announced.as_ref().expect("waits");
+        (announced.effective_at.0 - house.clock.now().0) / DAY_US
+    };
+    // What holds is what counts: each begins anew with a house of these periods.
+    let longer = "[[activity]]\nid = \"errors\"\nretention = { live = \"60d\" }\n";
+    for (periods, ids, rest, expected) in [
+        ("prior_days = 7\nsubprocessor_days = 45", &["pager"][..], "", 45),
+        ("prior_days = 7\nsubprocessor_days = 2", &["pager"], "", 2),
+        ("prior_days = 7\nsubprocessor_days = 2", &["pager"], longer, 7),
+        ("prior_days = 7\nsubprocessor_days = 45", &[], longer, 7),
+    ] {
+        let house = House::new();
+        let policies = house.policies(("policy.toml", &shared(periods, &[], ""))).await.expect("opens");
+        let applied = apply(&policies, Owner::Instance, &shared(periods, ids, rest)).await;
+        assert_eq!(days(&house, &applied), expected, "{periods} {ids:?} {rest}");
+        assert_eq!(applied.in_force.epoch, PolicyEpoch(1));
+    }
+    // One that is there and gets more is a change like any other; and nobody gets anything before their day.
+    let house = House::new();
+    let periods = "prior_days = 7\nsubprocessor_days = 45";
+    let policies = house.policies(("policy.toml", &shared(periods, &["pager"], ""))).await.expect("opens");
+    let wider = shared(periods, &["pager"], "")
+        .replace("https://pager.example\"", "https://pager.example\", \"https://b.example\"");
+    assert_eq!(days(&house, &apply(&policies, Owner::Instance, &wider).await), 7);
+    let both = shared(periods, &["pager", "mailer"], "");
+    assert_eq!(days(&house, &apply(&policies, Owner::Instance, &both).await), 45);
+    let named =
+        |policies: &Policies| policies.own(Owner::Instance).expect("holds").resolved.policy.recipients.len();
+    house.clock.advance(45 * DAY_US - 1);
+    assert!(policies.begin_due().await.expect("looks").is_empty());
+    assert_eq!(named(&policies), 1);
+    house.clock.advance(1);
+    assert_eq!(policies.begin_due().await.expect("looks").len(), 1);
+    assert_eq!(named(&policies), 2);
+    // Who goes, goes at once.
+    assert!(apply(&policies, Owner::Instance, &shared(periods, &[], "")).await.announced.is_none());
+    assert_eq!(named(&policies), 0);
+}
+
 #[tokio::test]
 async fn of_a_change_both_ways_the_stricter_part_holds_until_the_whole_does() {
     let house = House::new();

@@ -207,7 +207,7 @@ async fn roles_are_given_to_members_and_nobody_reveals_without() {
         async move { people.set_read_role(&tenancy, "admin", email, org, role).await.expect("asks") }
     };
     assert_eq!(give("Ada@example.com ", ReadRole::Responder).await, Some(ada.id));
-    assert!(people.read_role(ada.id, org).await.expect("asks").may_reveal());
+    assert_eq!(people.read_role(ada.id, org).await.expect("asks"), ReadRole::Responder);
     assert_eq!(give("ada@example.com", ReadRole::Operator).await, Some(ada.id));
     assert_eq!(people.read_role(ada.id, org).await.expect("asks"), ReadRole::Operator);
     assert_eq!(give("eve@example.com", ReadRole::Responder).await, None, "nobody has it");

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::link::{Bounds, Link};
 use super::login::Credential;
+use crate::bridge::egress::Egress;
 use crate::bridge::spec::Mechanism;
 use crate::bridge::trouble::Trouble;
 use crate::broker::Broker;
@@ -66,6 +67,8 @@ pub(crate) struct RemoteSide {
     pub anonymous: Option<Arc<str>>,
     /// Which project that is.
     pub tenancy: Tenancy,
+    /// Where records may go, where some do.
+    pub egress: Option<Egress>,
 }
 
 impl RemoteSide {
@@ -220,6 +223,9 @@ impl RemoteSide {
 
     async fn dial(&self, host: &str, port: u16, bounds: Bounds) -> Result<Link, Trouble> {
         let server = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        if let Some(egress) = &self.egress {
+            egress(self.project, host, port).map_err(|forbidden| Trouble::Other(forbidden.why))?;
+        }
         let unreachable = |why: String| Trouble::Unreachable { server: server.clone(), why };
         let late = || unreachable("no answer in time".to_owned());
         let stream = timeout(CONNECT_WAIT_MAX, connect(host, port)).await.map_err(|_| late())?;

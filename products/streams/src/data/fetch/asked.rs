@@ -82,6 +82,11 @@ impl Asked {
         self.topics.iter().map(|topic| topic.key.clone()).collect()
     }
 
+    /// A topic by its number, where it may be read.
+    pub fn topic(&self, number: u32) -> Option<&Topic> {
+        self.topics.get(number as usize)?.found.as_ref().ok()
+    }
+
     /// Partitions in their order.
     pub fn each(&self) -> impl Iterator<Item = Next<'_>> {
         self.order.iter().filter_map(|nth| {

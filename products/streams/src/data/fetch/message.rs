@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
+use candor_gate::StreamSubjects;
 use candor_model::Offset;
 use kafka_protocol::protocol::StrBytes;
 
@@ -167,12 +168,26 @@ fn partition(from: &mut Fields, version: i16, topic: u32) -> Read<AskedPartition
 pub(crate) struct Records {
     batches: Vec<(Option<Offset>, Bytes)>,
     bytes: usize,
+    /// Those that are about persons, and whom.
+    personal: u64,
+    subjects: Vec<StreamSubjects>,
 }
 
 impl Records {
     /// How many bytes they take.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Records that are about persons, and what stands beside their batches.
+    pub fn personal(&self) -> (u64, &[StreamSubjects]) {
+        (self.personal, &self.subjects)
+    }
+
+    /// Says of a batch that it is about persons.
+    pub fn note_personal(&mut self, records: u64, subjects: Option<StreamSubjects>) {
+        self.personal += records;
+        self.subjects.extend(subjects);
     }
 
     /// Adds a batch, to be told as beginning at an offset.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use candor_log::{Ends, Held, Log, ReadError, Topic};
 use candor_model::{Offset, Partition, ProjectId, Random};
+use candor_records::Header;
 use kafka_protocol::ResponseError;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use super::signals::Signals;
 use super::{Place, check_epoch};
 use crate::directory::TopicDirectory;
+use crate::reads::ReadCounts;
 use crate::rights::Rights;
 use crate::wire::{AnswerRoom, Answers};
 use asked::{Asked, Next};
@@ -46,6 +48,7 @@ pub struct Fetch {
     changes: watch::Receiver<u64>,
     sessions: Arc<Sessions>,
     answers: Answers,
+    reads: ReadCounts,
 }
 
 /// What a request bounds.
@@ -83,12 +86,29 @@ impl Fetch {
     ) -> Fetch {
         let changes = directory.changes();
         let (sessions, answers) = (Arc::new(Sessions::new(random)), Answers::new(ANSWERS_BYTES));
-        Fetch { log, signals, directory, changes, sessions, answers }
+        Fetch { log, signals, directory, changes, sessions, answers, reads: ReadCounts::default() }
     }
 
     /// Lets go of a deleted project's sessions.
     pub(crate) fn forget(&self, project: ProjectId) {
         self.sessions.forget(project);
+    }
+
+    /// Who read what.
+    pub(crate) fn reads(&self) -> &ReadCounts {
+        &self.reads
+    }
+
+    /// Counts what is about persons in what is given.
+    fn count(&self, rights: &Rights, asked: &Asked, told: &[ToldPartition]) {
+        for told in told {
+            let (records, subjects) = told.records.personal();
+            if records > 0
+                && let Some(topic) = asked.topic(told.topic)
+            {
+                self.reads.add(rights.caller(), topic, records, subjects);
+            }
+        }
     }
 
     /// Answers a request.
@@ -106,6 +126,7 @@ impl Fetch {
             Err(error) => FetchAnswer { error: error.code(), ..FetchAnswer::default() },
             Ok(Turn::Goes(session_id, mut session)) => {
                 let (told, room) = self.read_all(rights, &mut session.asked, terms).await;
+                self.count(rights, &session.asked, &told);
                 let topics = session.asked.keys();
                 FetchAnswer { error: 0, session_id, topics, partitions: session.settle(told), room }
             }
@@ -115,6 +136,7 @@ impl Fetch {
                 // What it said of what it reads is in there now.
                 drop(request);
                 let (partitions, room) = self.read_all(rights, &mut asked, terms).await;
+                self.count(rights, &asked, &partitions);
                 let topics = asked.keys();
                 let session_id = match turn {
                     Turn::Opens => {
@@ -237,7 +259,12 @@ impl Fetch {
             let place = Place { topic: topic.clone(), partition };
             let batches = self.signals.read(&place, signal, from, room.bytes, room.takes_any).await;
             let batches = batches.map_err(|error| error.told("a signal could not be read"))?;
-            batches.into_iter().for_each(|batch| records.push(batch));
+            for batch in batches {
+                let count =
+                    Header::parse(&batch).map_or(0, |header| u64::try_from(header.records).unwrap_or(0));
+                records.note_personal(count, None);
+                records.push(batch);
+            }
             return Ok((records, true));
         }
         let mut batches = match self.log.read_held(held, from, room.bytes.max(1), room.takes_any).await {
@@ -263,6 +290,9 @@ impl Fetch {
             let takes_any = room.takes_any && records.bytes() == 0;
             if records.bytes() + batch.batch.len() > room.bytes && !takes_any {
                 return Ok((records, false));
+            }
+            if !batch.subjects.is_empty() {
+                records.note_personal(u64::from(batch.count), Some(batch.subjects));
             }
             records.push_at(batch.base, batch.batch);
         }
