@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: build run screen check test soak bench lint install-clients clean-checks
+.PHONY: build run screen check test soak mutants bench lint install-clients clean-checks
 
 CARGO ?= cargo
 VENV := checks/.venv
@@ -41,6 +41,11 @@ test: web/dist/index.html
 # The long runs.
 soak: web/dist/index.html
 	CARGO="$(CARGO)" CANDOR_SOAK=1 bash checks/run
+
+# Breaks the code behind each clause of the published policies, and looks whether its check notices;
+# `make mutants MUTANTS="--only LF-01"` for a part of them.
+mutants:
+	CARGO="$(CARGO)" python3 checks/mutate $(MUTANTS)
 
 # Figures beside the peers, `make bench BENCH="queries --rows 1000000"` for a part of them.
 bench: web/dist/index.html

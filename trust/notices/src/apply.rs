@@ -219,11 +219,12 @@ impl Policies {
 /// When the notice periods that a policy promises for these changes are over: a file holds as a whole, so the longest.
 fn notice_ends(now: Timestamp, policy: &Policy, changes: &[Change]) -> Timestamp {
     const DAY_US: i64 = 86_400_000_000;
-    let periods = &policy.governance.changes;
+    let governance = &policy.governance;
     let waiting = changes.iter().filter(|change| change.class.waits());
-    let days = waiting.map(|change| match is_new_recipient(change) {
-        true => periods.subprocessor_days,
-        false => periods.prior_days,
+    let days = waiting.map(|change| match change.key.as_str() {
+        "controller.name" => governance.transfer_of_control.notice_days,
+        _ if is_new_recipient(change) => governance.changes.subprocessor_days,
+        _ => governance.changes.prior_days,
     });
     Timestamp(now.0.saturating_add(i64::from(days.max().unwrap_or(0)).saturating_mul(DAY_US)))
 }

@@ -70,6 +70,33 @@ fn collect_ip_derive_country() {
     assert_eq!(bed.event(r#"{"message": "m"}"#), value(r#"{"message": "m"}"#), "nobody states one");
 }
 
+/// What the server sees of a request beside what was sent is not stored, unless the policy says that it is derived.
+#[test]
+fn nothing_is_stored_that_was_not_sent() {
+    let origin = || Origin {
+        ip: "203.0.113.77".parse().ok(),
+        country: Some("DE".to_owned()),
+        sdk: Some("sentry.javascript.browser/8.1".to_owned()),
+        site: Some("https://shop.example".to_owned()),
+        ..Origin::default()
+    };
+    let bed = Bed::under("");
+    let sent = r#"{"message": "m", "user": {"id": "u-1"}}"#;
+    let event = bed.event_from(sent, origin());
+    let user = text(&event, &["user", "id"]);
+    assert!(user.starts_with("user:"), "{user}");
+    assert_eq!(event, value(&format!(r#"{{"message": "m", "user": {{"id": "{user}"}}}}"#)));
+    let record = LogRecord { body: "m".into(), attributes: object(r#"{"a": 1}"#), ..LogRecord::default() };
+    let cleared = bed.clear_from(Records::Logs(vec![record]), origin());
+    let stored = row(cleared.admitted.unwrap().rows().unwrap(), 0);
+    let attributes = stored.iter().find(|(name, _)| name == "attributes").map(|(_, cell)| cell.as_str());
+    assert_eq!(attributes, Some("a=1"));
+    let all = format!("{stored:?}");
+    for unsent in ["203.0.113", "DE", "shop.example", "sentry"] {
+        assert!(!all.contains(unsent), "{unsent}: {all}");
+    }
+}
+
 #[test]
 fn collect_user_agent() {
     let sent = format!(

@@ -99,6 +99,24 @@ fn consent_mode_of_a_region() {
     assert_eq!(kept(&bed, stated, browser(None, None)), (true, true), "the SDK states it");
 }
 
+/// The same payload of somebody in Switzerland, where people choose first, and of somebody in the United States.
+#[test]
+fn who_chooses_first_is_not_shared_before() {
+    let bed = Bed::under(r#"consent.mode = { default = "opt_out", EEA = "opt_in", CH = "opt_in" }"#);
+    let told = told(&bed);
+    let denied = |country| browser(Some(country), DENIED);
+    assert_eq!(
+        kept(&bed, EVENT, browser(Some("CH"), None)),
+        (true, false),
+        "nothing says who, so nobody is told"
+    );
+    assert_eq!(kept(&bed, EVENT, browser(Some("CH"), GRANTED)), (true, true));
+    assert_eq!(kept(&bed, EVENT, browser(Some("US"), None)), (true, true));
+    assert_eq!(kept(&bed, EVENT, denied("US")), (true, false), "who opts out afterwards");
+    assert_eq!(kept(&bed, EVENT, denied("CH")), (true, false));
+    assert!(told.0.lock().unwrap().is_empty());
+}
+
 #[test]
 fn an_activity_that_rests_on_consent_takes_nothing_without() {
     let policy = r#"

@@ -136,6 +136,8 @@ pub(super) fn leaf(path: &Path, key: &Key, takes: Takes, (old, new): (Side<'_>, 
                 std::cmp::Ordering::Equal => ChangeClass::Mixed,
             }
         }
+        // Another one is responsible. To name somebody for the first time takes nothing from anybody.
+        ["controller", "name"] if old.holds(&names).is_some_and(|name| !name.is_null()) => ChangeClass::Mixed,
         _ => class,
     }
 }

@@ -104,25 +104,32 @@ pub(super) const KEYS: &[Key] = &[
     .clauses(&["CF-09"]),
     key("collect.replay.text", Word(&["mask", "keep"]), FirstIsStrictest, "text of recorded pages")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02", "LR-03"]),
     key("collect.replay.inputs", Word(&["never", "allow_listed"]), FirstIsStrictest, "what people type")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02", "LR-03"]),
     key("collect.replay.media", Word(&["block", "keep"]), FirstIsStrictest, "pictures and videos")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02"]),
     key("collect.replay.request_headers", Texts, LessIsStricter, "headers of requests")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02"]),
     key("collect.replay.bodies", Word(&["off", "scrub"]), FirstIsStrictest, "bodies of requests")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02"]),
     key("collect.replay.console", Word(&["off", "scrub"]), FirstIsStrictest, "the console")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02"]),
     key("collect.replay.canvas", Word(&["off", "on"]), FirstIsStrictest, "canvases")
         .enforced("sessions")
-        .not_yet(),
+        .not_yet()
+        .clauses(&["LR-02"]),
     item(
         "collect.streams.{topic}",
         super::Order::Neutral,

@@ -46,7 +46,7 @@ pub(super) const KEYS: &[Key] = &[
         MoreIsStricter,
         "how changes are announced",
     )
-    .clauses(&["LF-14", "LR-37", "SE-19"]),
+    .clauses(&["LF-14", "LR-37", "SE-19", "CF-26"]),
     key(
         "governance.changes.prior_days",
         Int(0, 365),
@@ -54,7 +54,7 @@ pub(super) const KEYS: &[Key] = &[
         "days between the announcement of a change that loosens and its beginning",
     )
     .enforced("notices::apply")
-    .clauses(&["LF-14", "BS-01", "LR-11"]),
+    .clauses(&["LF-14", "BS-01", "LR-11", "CF-26"]),
     key(
         "governance.changes.subprocessor_days",
         Int(0, 365),
@@ -77,7 +77,7 @@ pub(super) const KEYS: &[Key] = &[
         MoreIsStricter,
         "days before data goes to a new owner",
     )
-    .clauses(&["LF-13", "LR-16", "BS-17"]),
+    .clauses(&["LF-13", "LR-16", "BS-17", "CF-16"]),
     key(
         "governance.transfer_of_control.choices",
         Words(&["export", "erase"]),

@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
         Neutral,
         "whether a project's data is one's own or a customer's",
     )
-    .clauses(&["LR-08", "BS-19"]),
+    .clauses(&["LR-08", "LR-26", "BS-19"]),
     // Web properties.
     item("site.[name]", Neutral, "a web property: people are told apart within it alone"),
     key("site.[name].name", Text, Neutral, "its name").required().enforced("gate::site").clauses(&["LR-32"]),
@@ -62,7 +62,7 @@ pub(super) const KEYS: &[Key] = &[
     key("activity.[id].data_categories", Terms(DataCategory), LessIsStricter, "what kinds of data")
         .clauses(&["LF-03", "BS-03", "SE-04", "CF-01"]),
     key("activity.[id].data_uses", Terms(DataUse), LessIsStricter, "what it is used for")
-        .clauses(&["BS-06", "SE-05"]),
+        .clauses(&["LF-06", "BS-06", "SE-05"]),
     key("activity.[id].purpose", Term(Purpose), Unordered, "why").clauses(&["BS-09"]),
     key("activity.[id].legal_basis", Term(LegalBasis), Unordered, "what allows it: eu-gdpr:A6-1-f")
         .required()
@@ -71,7 +71,7 @@ pub(super) const KEYS: &[Key] = &[
     key("activity.[id].retention.live", Span, LessIsStricter, "how long it is kept")
         .required()
         .measured("retention")
-        .clauses(&["BS-18", "CF-24"]),
+        .clauses(&["BS-11", "BS-18", "CF-24"]),
     key("activity.[id].retention.max_lag", Span, LessIsStricter, "how much later its bytes are gone")
         .required()
         .measured("retention")
@@ -96,7 +96,8 @@ pub(super) const KEYS: &[Key] = &[
     key("recipient.[id].name", Text, Neutral, "who it is").required().clauses(&["LR-35", "BS-13"]),
     key("recipient.[id].country", Term(Region), Unordered, "where").required().clauses(&["LR-35"]),
     key("recipient.[id].role", Term(RecipientRole), Unordered, "processor, sub-processor, third party")
-        .required(),
+        .required()
+        .clauses(&["LR-18"]),
     key("recipient.[id].uses", Terms(DataUse), LessIsStricter, "for what").clauses(&["CF-15"]),
     key("recipient.[id].endpoints", Texts, LessIsStricter, "the addresses that data may go to")
         .enforced("policy::egress")
@@ -108,8 +109,9 @@ pub(super) const KEYS: &[Key] = &[
         .clauses(&["LR-06"]),
     key("sharing.sale", PERMISSION, FirstIsStrictest, "selling data").clauses(&["LF-02", "SE-06"]),
     key("sharing.ads", PERMISSION, FirstIsStrictest, "sharing for advertisements")
-        .clauses(&["SE-11", "CF-12"]),
-    key("sharing.partners", PERMISSION, FirstIsStrictest, "sharing with partners").clauses(&["CF-14"]),
+        .clauses(&["SE-11", "CF-12", "CF-15"]),
+    key("sharing.partners", PERMISSION, FirstIsStrictest, "sharing with partners")
+        .clauses(&["LF-07", "SE-16", "CF-14"]),
     key("sharing.affiliates", PERMISSION, FirstIsStrictest, "sharing within a group of companies")
         .clauses(&["CF-13", "BS-21"]),
     key("sharing.events", PERMISSION, FirstIsStrictest, "sharing single records").clauses(&["SE-13"]),

@@ -12,6 +12,7 @@ pub(super) fn look(look: &mut Look<'_>) {
     let policy = &look.resolved.policy;
     left_open(look, policy);
     addresses(look, policy);
+    partners(look, policy);
     advertising(look, policy);
     page(look, policy);
 }
@@ -64,6 +65,21 @@ fn addresses(look: &mut Look<'_>, policy: &Policy) {
                 &format!("activity.{}.title", activity.id),
                 "data with an address is not anonymous",
                 "call it pseudonymous, or otherwise",
+            );
+        }
+    }
+}
+
+/// Who gets data for ends of their own.
+fn partners(look: &mut Look<'_>, policy: &Policy) {
+    // What the law asks for is nobody's offer.
+    let is_partner = |data_use: &String| data_use == "third_party_sharing";
+    for recipient in policy.recipients.iter().filter(|recipient| recipient.uses.iter().any(is_partner)) {
+        if policy.sharing.partners == "never" {
+            look.error(
+                &format!("recipient.{}.uses", recipient.id),
+                "it gets data for ends of its own, and `sharing.partners` says that nobody does",
+                "leave that use out, or say in `sharing.partners` what holds",
             );
         }
     }

@@ -1,6 +1,7 @@
 //! The policy from outside the crate.
 
 mod changes;
+mod clauses;
 mod faults;
 mod files;
 mod fuzz;

@@ -1,5 +1,7 @@
 //! Policies over a real SQLite file with a clock that the test moves.
 
+mod promises;
+
 use std::sync::Arc;
 
 use candor_meta::Database;
