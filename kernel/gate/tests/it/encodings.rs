@@ -115,7 +115,7 @@ fn whom_text_of_another_encoding_names_stands_beside_it() {
     let mut opened = cleared.admitted.subjects().open();
     let codes: Vec<Vec<String>> =
         (0..3).map(|delta| opened.of(delta).into_iter().map(str::to_owned).collect()).collect();
-    assert!(codes[0].len() > 0 && codes.iter().all(|one| *one == codes[0]), "{codes:?}");
+    assert!(!codes[0].is_empty() && codes.iter().all(|one| *one == codes[0]), "{codes:?}");
     let subject = Subject { kind: SubjectKind::User, value: "müller".to_owned() };
     let code = bed.keyring.code(bed.scope.project(), None, &subject);
     assert!(codes[0].contains(&code), "{codes:?}");
