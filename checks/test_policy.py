@@ -133,3 +133,36 @@ def test_what_loosens_waits_for_its_day(tmp_path):
         assert shown["in_force"]["epoch"] == 2 and shown["announced"] is None
     finally:
         server.cleanup()
+
+
+def test_what_came_under_a_stricter_policy_keeps_its_time(tmp_path):
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+
+    def kept(live: str) -> str:
+        return written(tmp_path, extended(f'[[activity]]\nid = "operations"\nretention = {{ live = "{live}" }}\n'))
+
+    server = Server(None, "--test-clock", "--policy", kept("20d"), env={"CANDOR_CLOCK_FILE": str(clock)})
+    try:
+        server.start()
+        project = server.project("kept")
+        assert json.loads(server.cli("policy", "apply", kept("60d"), "--json").stdout)["announced"]["epoch"] == 2
+        clock.write_text(str(25 * DAY_S))
+        assert post_otlp(server, project["ingest_token"], ["came before"]).status == 200
+        clock.write_text(str(31 * DAY_S))
+        for _ in range(100):
+            if json.loads(server.cli("policy", "show", "--json").stdout)["in_force"]["epoch"] == 2:
+                break
+            time.sleep(0.2)
+        assert post_otlp(server, project["ingest_token"], ["came after"]).status == 200
+        bodies = lambda: sorted(row["body"] for row in server.query("kept", "SELECT body FROM logs"))
+        assert bodies() == ["came after", "came before"]
+        clock.write_text(str(50 * DAY_S))
+        assert bodies() == ["came after"]
+        server.kill()
+        server.start()
+        assert bodies() == ["came after"]
+        clock.write_text(str(70 * DAY_S))
+        assert bodies() == ["came after"]
+    finally:
+        server.cleanup()

@@ -22,6 +22,9 @@ use crate::http::Problem;
 /// How often it is looked whether what was announced begins to hold.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Earlier policies that are looked at, newest first.
+const EARLIER_MAX: usize = 256;
+
 /// What a first start writes.
 const FIRST: (&str, &str) = (
     "policy.toml",
@@ -151,7 +154,8 @@ impl Enforcement {
         let (mut kept, mut kept_by) = (Kept::from(self.retention), HashMap::new());
         for one in held {
             let compiled = compiled(one)?;
-            let times = times(&one.resolved.policy, self.retention);
+            let mut times = times(&one.resolved.policy, self.retention);
+            times.earlier = self.earlier(&one.version, &times).await?;
             match one.version.owner {
                 Owner::Instance => (instance, kept) = (Some(compiled), times),
                 Owner::Project(project) => {
@@ -171,6 +175,31 @@ impl Enforcement {
         }
         self.lake.keep(Keeping { instance: kept, projects: kept_by });
         Ok(())
+    }
+
+    /// What earlier policies of the same owner said, where any of it is stricter than what holds: what came under them
+    /// keeps that.
+    async fn earlier(&self, holds: &Version, now: &Kept) -> Result<Vec<(i64, Kept)>> {
+        let mut earlier: Vec<(i64, Kept)> = Vec::new();
+        for version in self.policies.versions(holds.owner).await?.into_iter().take(EARLIER_MAX) {
+            let (Some(_), Some(ended)) = (version.activated_at, version.ended_at) else { continue };
+            let policy = match candor_policy::read("policy.toml", &version.source) {
+                Ok(read) => read.policy,
+                Err(_) => {
+                    tracing::warn!(
+                        epoch = version.epoch.0,
+                        "an earlier policy cannot be read: it binds nothing"
+                    );
+                    continue;
+                }
+            };
+            let said = times(&policy, self.retention);
+            // Of the same said twice the later one holds longer.
+            if said.is_stricter_than(now) && !earlier.iter().any(|(_, other)| *other == said) {
+                earlier.push((ended.0, said));
+            }
+        }
+        Ok(earlier)
     }
 
     /// Lets begin what was announced, when its day has come, and puts into force what could not be before.
@@ -247,6 +276,7 @@ fn times(policy: &Policy, most: Retention) -> Kept {
         lag: Retention { logs_us: lag("logs"), errors_us: lag("errors"), spans_us: lag("spans") },
         topics: named.map(|name| (Arc::from(name), topic(name))).collect(),
         rest: topic(""),
+        earlier: Vec::new(),
     }
 }
 

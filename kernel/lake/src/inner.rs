@@ -122,11 +122,11 @@ impl Inner {
     /// What came before this is past its time, as the policy of its project says.
     pub(crate) fn not_before(&self, project: ProjectId, table: Kind<'_>) -> i64 {
         let keeping = self.keeping();
-        let live_us = match table {
-            Kind::Signal(signal) => Some(keeping.of(project).live.of(signal)),
-            Kind::Topic(name) => keeping.of(project).topic(name).live_us,
-        };
-        live_us.map_or(i64::MIN, |live_us| self.clock.now().0.saturating_sub(live_us))
+        let now = self.clock.now().0;
+        match table {
+            Kind::Signal(signal) => keeping.of(project).end_of(signal, now),
+            Kind::Topic(name) => keeping.of(project).end_of_topic(name, now),
+        }
     }
 
     /// The newest snapshot whose swap is done.

@@ -181,9 +181,9 @@ pub(crate) struct OfTable {
 pub(crate) struct Due(HashMap<(ProjectId, TableName, i64), OfTable>);
 
 impl Due {
-    /// Notes what becomes of a file whose rows are kept so long.
-    pub(crate) fn note(&mut self, aged: &Aged, live_us: i64, lag_us: i64, now: Timestamp) {
-        let fate = Keeping::fate(live_us, lag_us, aged.came, now.0);
+    /// Notes what becomes of a file of which rows from before `end` are past their time.
+    pub(crate) fn note(&mut self, aged: &Aged, end: i64, lag_us: i64) {
+        let fate = Keeping::fate(end, lag_us, aged.came);
         if fate == Fate::Stays {
             return;
         }
@@ -334,7 +334,7 @@ impl Inner {
             let mut due = Due::default();
             for aged in self.catalog.aged(signal, cutoff).await? {
                 let kept = keeping.of(aged.project);
-                due.note(&aged, kept.live.of(signal), kept.lag.of(signal), now);
+                due.note(&aged, kept.end_of(signal, now.0), kept.lag.of(signal));
             }
             changed += self.end_due(due, now).await?;
         }

@@ -126,22 +126,23 @@ impl Inner {
     pub(crate) async fn retain_streams(self: &Arc<Inner>, now: Timestamp) -> Result<usize, LakeError> {
         let Some(streams) = self.streams() else { return Ok(0) };
         let keeping = self.keeping();
-        // What the topic says and what the policy says, and by when bytes are gone.
-        let kept_us = |project, name: &TableName| {
+        // Of what the topic says and what policies say the stricter, and by when bytes are gone.
+        let ended = |project, name: &TableName| {
             let topic = streams.topics.in_log(project, &name.topic())?;
             let own = topic.retention_ms.map(|ms| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX));
-            let kept = keeping.of(project).topic(&topic.name);
-            Some((own.into_iter().chain(kept.live_us).min()?, kept.lag_us))
+            let kept = keeping.of(project);
+            let end = own.map_or(i64::MIN, |live| now.0.saturating_sub(live));
+            Some((end.max(kept.end_of_topic(&topic.name, now.0)), kept.topic(&topic.name).lag_us))
         };
         let tables = self.tables.list(None);
         let of_streams = tables.iter().filter(|table| table.name.is_stream());
-        let shortest =
-            of_streams.filter_map(|table| kept_us(table.project, &table.name)).map(|(live, _)| live).min();
-        let Some(shortest) = shortest else { return Ok(0) };
+        let latest =
+            of_streams.filter_map(|table| ended(table.project, &table.name)).map(|(end, _)| end).max();
+        let Some(latest) = latest else { return Ok(0) };
         let mut due = Due::default();
-        for aged in self.catalog.aged_streams(now.0.saturating_sub(shortest)).await? {
-            if let Some((live, lag)) = kept_us(aged.project, &aged.name) {
-                due.note(&aged, live, lag, now);
+        for aged in self.catalog.aged_streams(latest).await? {
+            if let Some((end, lag)) = ended(aged.project, &aged.name) {
+                due.note(&aged, end, lag);
             }
         }
         self.end_due(due, now).await
