@@ -6,6 +6,8 @@ import random
 import threading
 import time
 
+import pytest
+
 from server import CLUSTERED, Server, post_otlp
 from test_leaks import everything
 
@@ -87,6 +89,7 @@ def test_a_change_is_whole_or_not_at_all(own_server, tmp_path, show):
     assert len(acked) > 50 and len(versions) > 2 and not lost
 
 
+@pytest.mark.local
 def test_nothing_outlives_its_time(tmp_path, show):
     clock, policy = tmp_path / "clock", tmp_path / "policy.toml"
     clock.write_text("0")

@@ -64,11 +64,12 @@ fn check(file: &Path, as_json: bool) -> Result<()> {
         }
         if let Some(extends) = resolved.as_ref().and_then(|resolved| resolved.extends.as_deref()) {
             for one in overrides {
-                let _ = writeln!(
-                    out,
-                    "{}:{}: {} = {}, where {extends} says {}",
-                    one.place.file, one.place.line, one.key, one.file, one.preset
-                );
+                let (place, line) = (&one.place.file, one.place.line);
+                let says = match one.preset.is_null() {
+                    true => format!("of which {extends} says nothing"),
+                    false => format!("where {extends} says {}", one.preset),
+                };
+                let _ = writeln!(out, "{place}:{line}: {} = {}, {says}", one.key, one.file);
             }
         }
         if !refused {

@@ -124,6 +124,11 @@ impl QueryError {
             DataFusionError::Plan(what) => QueryError::Plan(readable(what)),
             DataFusionError::Execution(what) => QueryError::Execution(readable(what)),
             DataFusionError::ArrowError(e, _) => QueryError::Execution(readable(&e.to_string())),
+            DataFusionError::External(what)
+                if matches!(what.downcast_ref::<QueryError>(), Some(QueryError::Storage(_))) =>
+            {
+                QueryError::Storage(Box::new(DataFusionError::Shared(std::sync::Arc::clone(shared))))
+            }
             _ => QueryError::Internal(Box::new(DataFusionError::Shared(std::sync::Arc::clone(shared)))),
         }
     }
