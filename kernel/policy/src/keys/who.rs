@@ -104,9 +104,14 @@ pub(super) const KEYS: &[Key] = &[
         .clauses(&["LF-02", "LF-10", "LR-35"]),
     key("recipient.[id].transfer", Term(Transfer), Unordered, "what allows the transfer: eu-gdpr:A46-2-c")
         .clauses(&["BS-16"]),
-    key("recipient.[id].fields", Texts, LessIsStricter, "what of a record it gets; all of it where nothing is named")
-        .enforced("policy::egress")
-        .clauses(&["LR-06"]),
+    key(
+        "recipient.[id].fields",
+        Texts,
+        LessIsStricter,
+        "what of a record it gets; all of it where nothing is named",
+    )
+    .enforced("policy::egress")
+    .clauses(&["LR-06"]),
     key("sharing.sale", PERMISSION, FirstIsStrictest, "selling data").clauses(&["LF-02", "SE-06"]),
     key("sharing.ads", PERMISSION, FirstIsStrictest, "sharing for advertisements")
         .clauses(&["SE-11", "CF-12", "CF-15"]),
